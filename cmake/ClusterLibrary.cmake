@@ -1,0 +1,73 @@
+# How every layer, program and test of this project is declared.
+include_guard(GLOBAL)
+include(GNUInstallDirs)
+
+add_library(cluster_warnings INTERFACE)
+target_compile_options(cluster_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion
+                                                  $<$<BOOL:${CLUSTER_WERROR}>:-Werror>)
+if(CLUSTER_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(CLUSTER_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(NOT CLUSTER_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "CLUSTER_SANITIZE must be address, thread or empty, not '${CLUSTER_SANITIZE}'")
+endif()
+
+# cluster_library(NAME [ROOT dir] HEADERS h... SOURCES s... DEPENDS target... [PRIVATE target...])
+#
+# Declares layer NAME as target cluster_NAME (exported as cluster::NAME). HEADERS are relative to
+# ROOT/NAME (default: libcluster/include/cluster), SOURCES to the calling folder. The target
+# offers its headers through a folder of its own that holds only this layer, so an include of a
+# layer that is not in DEPENDS finds no file: the arrows between layers are enforced by the compiler.
+function(cluster_library name)
+  cmake_parse_arguments(arg "" "ROOT" "HEADERS;SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  if(NOT arg_ROOT)
+    set(arg_ROOT ${PROJECT_SOURCE_DIR}/libcluster/include/cluster)
+  endif()
+  set(view ${PROJECT_BINARY_DIR}/layers/${name})
+  file(MAKE_DIRECTORY ${view}/cluster)
+  file(CREATE_LINK ${arg_ROOT}/${name} ${view}/cluster/${name} SYMBOLIC)
+  list(TRANSFORM arg_HEADERS PREPEND ${view}/cluster/${name}/)
+
+  set(target cluster_${name})
+  if(arg_SOURCES)
+    add_library(${target} ${arg_SOURCES})
+    set(scope PUBLIC)
+    target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:cluster_warnings>)
+    target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(cluster::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_compile_features(${target} ${scope} cxx_std_20)
+  target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS ${view} FILES ${arg_HEADERS})
+  target_link_libraries(${target} ${scope} ${arg_DEPENDS})
+  if(arg_PRIVATE)
+    target_link_libraries(${target} PRIVATE ${arg_PRIVATE})
+  endif()
+  if(CLUSTER_BUILD_TESTS)
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY CLUSTER_LAYERS ${target})
+endfunction()
+
+# cluster_program(NAME SOURCES s... DEPENDS target...): an executable in build/bin.
+function(cluster_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_DEPENDS} cluster_warnings)
+endfunction()
+
+# cluster_test(NAME SOURCES s... DEPENDS target... [LABELS l...]): a doctest program and its ctest entry.
+# Labels choose the sanitizer runs: unit and sim run under ASan+UBSan, runtime and net under TSan too.
+function(cluster_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_DEPENDS} cluster_test_main cluster_warnings)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+endfunction()
