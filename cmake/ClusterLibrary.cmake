@@ -64,10 +64,16 @@ endfunction()
 
 # cluster_test(NAME SOURCES s... DEPENDS target... [LABELS l...]): a doctest program and its ctest entry.
 # Labels choose the sanitizer runs: unit and sim run under ASan+UBSan, runtime and net under TSan too.
+# Target tests_LABEL builds the test programs of a label.
 function(cluster_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} cluster_test_main cluster_warnings)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+  foreach(label IN LISTS arg_LABELS)
+    if(TARGET tests_${label})
+      add_dependencies(tests_${label} ${name})
+    endif()
+  endforeach()
 endfunction()

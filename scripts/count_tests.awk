@@ -1,0 +1,19 @@
+# Reads ctest's LastTest.log, prints "PASSED FAILED". A doctest program counts its test cases; any
+# other test, and a program that died before its summary, counts as one.
+
+function close_test() {
+  if (!open) return
+  if (ok == 0 && cases_failed == 0) failed += 1
+  if (ok == 1 && cases_passed == 0 && cases_failed == 0) passed += 1
+  passed += cases_passed
+  failed += cases_failed
+  open = 0
+}
+
+/^[0-9]+\/[0-9]+ Testing: / { close_test(); open = 1; ok = 0; cases_passed = 0; cases_failed = 0 }
+/^\[doctest\] test cases:/ {
+  match($0, /[0-9]+ passed/); cases_passed = substr($0, RSTART, RLENGTH) + 0
+  match($0, /[0-9]+ failed/); cases_failed = substr($0, RSTART, RLENGTH) + 0
+}
+/^Test Passed\.$/ { ok = 1 }
+END { close_test(); print passed + 0, failed + 0 }

@@ -1,0 +1,68 @@
+# Shared by the scripts here; source it. Sets `top` (the repository) and `cores`, and offers the steps
+# that more than one script takes. Meant for Debian 12.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cores=$(nproc)
+
+build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev libxxhash-dev
+                libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3)
+format_packages=(clang-format-14)
+
+say() { printf '\n== %s\n' "$*"; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# need_packages PACKAGE...: installs the Debian packages that are missing, and says which. As another
+# user than root it asks for sudo; where nothing is missing it touches nothing.
+need_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || die "these Debian packages are needed: ${missing[*]}"
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "install these packages first (there is no sudo): ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "installing Debian packages: ${missing[*]}"
+  "${as_root[@]}" apt-get update -q
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# configure_and_build DIR [TARGET... [-- CMAKE_OPTION...]]: without a target builds everything.
+configure_and_build() {
+  local dir=$1 targets=() options=()
+  shift
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do targets+=("$1"); shift; done
+  [ $# -eq 0 ] || { shift; options=("$@"); }
+  if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+  cmake -G Ninja -S "$top" -B "$dir" "${options[@]}"
+  cmake --build "$dir" --parallel "$cores" ${targets[0]+--target "${targets[@]}"}
+}
+
+# run_ctest DIR [CTEST_OPTION...]: runs the tests of a build and adds what they say to `passed` and
+# `failed`: test cases where a program reports them, else one for the program. Fails if a test fails.
+passed=0
+failed=0
+run_ctest() {
+  local dir=$1 status=0 counts
+  shift
+  rm -f "$dir/Testing/Temporary/LastTest.log"
+  ctest --test-dir "$dir" --parallel "$cores" --output-on-failure --no-tests=error "$@" || status=1
+  if [ -f "$dir/Testing/Temporary/LastTest.log" ]; then
+    counts=$(awk -f "$top/scripts/count_tests.awk" "$dir/Testing/Temporary/LastTest.log")
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+  else
+    failed=$((failed + 1))
+  fi
+  [ $status -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+  return $status
+}
+
+# The last line of a test run, and its exit status.
+report_tests() {
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ]
+}
