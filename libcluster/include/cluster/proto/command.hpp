@@ -1,0 +1,98 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/base/endpoint.hpp"
+#include "cluster/base/node_id.hpp"
+#include "cluster/base/result.hpp"
+
+namespace cluster::proto {
+
+/// One command to a node, as it travels to the server named `command` (event `run`). The server
+/// checks it again with `check`: clients are not only ours.
+struct CommandRequest {
+  std::string name;
+  std::vector<std::string> args{};        ///< in the order of the command's usage, as text
+  bool force = false;                     ///< -f
+  std::optional<std::uint32_t> weight{};  ///< -w, 1..65535
+  bool wait = false;                      ///< answer only when the whole ring has the change
+
+  friend bool operator==(const CommandRequest&, const CommandRequest&) = default;
+};
+
+/// The bounds of a member's weight.
+inline constexpr std::uint32_t kWeightMin = 1;
+inline constexpr std::uint32_t kWeightMax = 65'535;
+
+/// A weight from decimal text, `kWeightMin` to `kWeightMax`.
+[[nodiscard]] Result<std::uint32_t> parse_weight(std::string_view text);
+
+enum class ArgKind : std::uint8_t { node_id, host, port, endpoint, weight, ring, server, event, json, text };
+
+struct Arg {
+  std::string_view name;  ///< as the usage line shows it
+  ArgKind kind;
+  bool optional = false;
+};
+
+/// One way to write a command's arguments; a command with several tells them apart by their number.
+struct Form {
+  std::vector<Arg> args{};
+  bool repeated = false;  ///< the whole form, one or more times
+};
+
+enum class RunsAt : std::uint8_t {
+  here,    ///< in the CLI itself, without a node
+  kernel,  ///< by the node's network kernel, whatever its actors do
+  server,  ///< by the CommandServer
+};
+
+struct Command {
+  std::string_view name;
+  std::vector<Form> forms{};
+  bool takes_force = false;
+  bool takes_weight = false;
+  bool takes_wait = false;
+  bool changes_ring = false;
+  RunsAt runs_at = RunsAt::server;
+  std::string_view summary{};  ///< one line
+  std::string_view details{};  ///< more for `help COMMAND`; may be empty
+};
+
+/// All commands, in the order in which help lists them.
+[[nodiscard]] std::span<const Command> commands();
+/// Null if there is no such command.
+[[nodiscard]] const Command* find_command(std::string_view name);
+/// "insert ID HOST PORT [-f] [-w WEIGHT] [--wait]"; several forms are joined with " | ".
+[[nodiscard]] std::string usage(const Command& command);
+/// The list of all commands, or one command in full (an error names the nearest command).
+[[nodiscard]] std::string help_overview();
+[[nodiscard]] Result<std::string> help_for(std::string_view name);
+
+/// Whether the command exists, takes these flags, and each argument is what it should be. Returns
+/// the request in its normal form: `update`'s WEIGHT is in `weight`, `meet HOST:PORT` is HOST PORT.
+[[nodiscard]] Result<CommandRequest> check(CommandRequest request);
+
+/// "SERVER" or "SERVER@NODE", as in refs: what follows the first '@' is the node.
+struct ServerAddress {
+  std::string server;
+  std::optional<NodeId> node;
+};
+[[nodiscard]] Result<ServerAddress> parse_server_address(std::string_view text);
+
+/// A member as commands name it.
+struct MemberAddress {
+  NodeId id;
+  Endpoint endpoint;
+  friend bool operator==(const MemberAddress&, const MemberAddress&) = default;
+};
+/// Whether `args` has the form ID HOST PORT, once or more often.
+[[nodiscard]] bool are_triples(std::span<const std::string> args);
+/// The members in checked `args` of the form ID HOST PORT, once or more often.
+[[nodiscard]] std::vector<MemberAddress> triples(std::span<const std::string> args);
+
+}  // namespace cluster::proto

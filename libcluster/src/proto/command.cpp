@@ -1,0 +1,161 @@
+#include "cluster/proto/command.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "cluster/base/utf8.hpp"
+#include "command_errors.hpp"
+
+namespace cluster::proto {
+namespace {
+
+constexpr std::size_t kTextBytesMax = 65'536;  // a key or a JSON document on the command line
+constexpr std::size_t kNameBytesMax = 255;     // ring, server and event names, as node ids
+
+Result<void> check_name(std::string_view what, std::string_view text) {
+  if (text.empty() || text.size() > kNameBytesMax || !is_utf8(text) || has_control_character(text))
+    return bad_command("'" + std::string(text) + "' is not " + std::string(what));
+  return {};
+}
+
+template <class T>
+Result<void> only_error(Result<T> parsed) {
+  if (!parsed) return std::move(parsed).error();
+  return {};
+}
+
+Result<void> check_arg(ArgKind kind, const std::string& text) {
+  switch (kind) {
+    case ArgKind::node_id:
+      return only_error(NodeId::parse(text));
+    case ArgKind::host:
+      return only_error(parse_host(text));
+    case ArgKind::port:
+      return only_error(parse_port(text));
+    case ArgKind::endpoint:
+      return only_error(Endpoint::parse(text));
+    case ArgKind::weight:
+      return only_error(parse_weight(text));
+    case ArgKind::ring:
+      return check_name("a ring id", text);
+    case ArgKind::server:
+      return only_error(parse_server_address(text));
+    case ArgKind::event:
+      return check_name("an event name", text);
+    case ArgKind::json:
+    case ArgKind::text:
+      break;
+  }
+  if (text.size() > kTextBytesMax) return bad_command("an argument is longer than 65536 bytes");
+  return {};
+}
+
+std::size_t required(const Form& form) {
+  return static_cast<std::size_t>(std::ranges::count(form.args, false, &Arg::optional));
+}
+
+bool fits(const Form& form, std::size_t count) {
+  if (form.repeated) return count > 0 && count % form.args.size() == 0;
+  return count >= required(form) && count <= form.args.size();
+}
+
+/// The form that was most likely meant: the first that takes more arguments, else the longest.
+const Form& nearest_form(const Command& command, std::size_t count) {
+  const Form* longest = &command.forms.front();
+  for (const auto& form : command.forms) {
+    if (form.args.size() > count) return form;
+    if (form.args.size() > longest->args.size()) longest = &form;
+  }
+  return *longest;
+}
+
+Error wrong_count(const Command& command, const std::vector<std::string>& args) {
+  const auto& form = nearest_form(command, args.size());
+  std::string text(command.name);
+  const auto given = form.repeated ? args.size() % form.args.size() : args.size();
+  if (!form.repeated && given > form.args.size()) {
+    text += ": unexpected argument '" + args[form.args.size()] + "'";
+  } else {
+    text += ": missing";
+    for (std::size_t i = given; i < form.args.size(); ++i)
+      if (!form.args[i].optional) text += ' ' + std::string(form.args[i].name);
+    if (form.repeated && given > 0) text += " after '" + args.back() + "'";
+  }
+  return bad_command(text + "; usage: " + usage(command));
+}
+
+Error not_taken(const Command& command, std::string_view flag) {
+  return bad_command(std::string(command.name) + " does not take " + std::string(flag) +
+                     "; usage: " + usage(command));
+}
+
+Result<CommandRequest> normal_form(CommandRequest request) {
+  if (request.name == "update" && request.args.size() == 4) {
+    if (request.weight) return bad_command("update: the weight is given twice");
+    request.weight = parse_weight(request.args.back()).value();
+    request.args.pop_back();
+  } else if (request.name == "meet" && request.args.size() == 1) {
+    const auto endpoint = Endpoint::parse(request.args.front()).value();
+    request.args = {endpoint.host, std::to_string(endpoint.port)};
+  }
+  return request;
+}
+
+}  // namespace
+
+Result<std::uint32_t> parse_weight(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc{} || end != text.data() + text.size() || value < kWeightMin || value > kWeightMax)
+    return bad_command("'" + std::string(text) + "' is not a weight (1..65535)");
+  return value;
+}
+
+Result<CommandRequest> check(CommandRequest request) {
+  const auto* command = find_command(request.name);
+  if (!command) return unknown_command(request.name);
+  if (request.force && !command->takes_force) return not_taken(*command, "--force");
+  if (request.weight && !command->takes_weight) return not_taken(*command, "--weight");
+  if (request.wait && !command->takes_wait) return not_taken(*command, "--wait");
+  if (request.weight && (*request.weight < kWeightMin || *request.weight > kWeightMax))
+    return bad_command(request.name + ": '" + std::to_string(*request.weight) +
+                       "' is not a weight (1..65535)");
+
+  const auto count = request.args.size();
+  const auto form =
+      std::ranges::find_if(command->forms, [&](const Form& candidate) { return fits(candidate, count); });
+  if (form == command->forms.end()) return wrong_count(*command, request.args);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto checked = check_arg(form->args[i % form->args.size()].kind, request.args[i]);
+    if (!checked) return bad_command(request.name + ": " + checked.error().message());
+  }
+  return normal_form(std::move(request));
+}
+
+Result<ServerAddress> parse_server_address(std::string_view text) {
+  const auto at = text.find('@');
+  ServerAddress address{std::string(text.substr(0, at)), std::nullopt};
+  if (const auto named = check_name("a server's name", address.server); !named) return named.error();
+  if (at != std::string_view::npos) {
+    auto node = NodeId::parse(text.substr(at + 1));
+    if (!node) return node.error();
+    address.node = std::move(node).value();
+  }
+  return address;
+}
+
+bool are_triples(std::span<const std::string> args) {
+  if (args.empty() || args.size() % 3 != 0) return false;
+  for (std::size_t i = 0; i < args.size(); i += 3)
+    if (!NodeId::parse(args[i]) || !parse_host(args[i + 1]) || !parse_port(args[i + 2])) return false;
+  return true;
+}
+
+std::vector<MemberAddress> triples(std::span<const std::string> args) {
+  std::vector<MemberAddress> members;
+  for (std::size_t i = 0; i + 2 < args.size(); i += 3)
+    members.push_back({NodeId::parse(args[i]).value(), {args[i + 1], parse_port(args[i + 2]).value()}});
+  return members;
+}
+
+}  // namespace cluster::proto

@@ -1,0 +1,173 @@
+#include "cluster/proto/command_line.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include "command_errors.hpp"
+
+namespace cluster::proto {
+namespace {
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+/// Takes the word at `at` apart from its surroundings; `at` moves behind it.
+class WordReader {
+ public:
+  WordReader(std::string_view line, std::size_t& at) : line_(line), at_(at) {}
+
+  Result<std::string> read() {
+    while (at_ < line_.size() && !is_space(line_[at_])) {
+      const char c = line_[at_];
+      const bool begins = word_.empty() && (c == '{' || c == '[');
+      const auto taken = begins      ? take_brackets()
+                         : c == '\'' ? take_literal()
+                         : c == '"'  ? take_quoted()
+                         : c == '\\' ? take_escaped()
+                                     : take_one();
+      if (!taken) return taken.error();
+    }
+    return std::move(word_);
+  }
+
+ private:
+  Result<void> take_one() {
+    word_ += line_[at_++];
+    return {};
+  }
+  Result<void> take_escaped() {
+    if (++at_ == line_.size()) return bad_command("a backslash at the end of the line");
+    return take_one();
+  }
+  Result<void> take_literal() {
+    const auto close = line_.find('\'', at_ + 1);
+    if (close == std::string_view::npos) return bad_command("a quote is not closed");
+    word_ += line_.substr(at_ + 1, close - at_ - 1);
+    at_ = close + 1;
+    return {};
+  }
+  Result<void> take_quoted() {
+    for (++at_; at_ < line_.size() && line_[at_] != '"';) {
+      const auto taken = line_[at_] == '\\' ? take_escaped() : take_one();
+      if (!taken) return taken;
+    }
+    if (at_ == line_.size()) return bad_command("a quote is not closed");
+    ++at_;
+    return {};
+  }
+  /// JSON as it stands: brackets inside its texts do not count.
+  Result<void> take_brackets() {
+    std::size_t depth = 0;
+    bool in_text = false;
+    while (at_ < line_.size()) {
+      const char c = line_[at_];
+      if (in_text && c == '\\' && at_ + 1 < line_.size()) word_ += line_[at_++];
+      word_ += line_[at_++];
+      if (c == '"') in_text = !in_text;
+      if (in_text) continue;
+      if (c == '{' || c == '[') ++depth;
+      if ((c == '}' || c == ']') && --depth == 0) return {};
+    }
+    return bad_command("a bracket is not closed");
+  }
+
+  std::string_view line_;
+  std::size_t& at_;
+  std::string word_;
+};
+
+bool looks_like_flag(std::string_view word) {
+  return word.size() > 1 && word[0] == '-' &&
+         (word[1] == '-' || std::isalpha(static_cast<unsigned char>(word[1])) != 0);
+}
+
+/// Reads the words behind a command's name into a request.
+class ArgumentReader {
+ public:
+  explicit ArgumentReader(std::span<const std::string> words) : words_(words) {}
+
+  Result<CommandRequest> read() {
+    request_.name = words_.front();
+    bool flags_end = false;
+    for (at_ = 1; at_ < words_.size(); ++at_) {
+      const auto& word = words_[at_];
+      if (!flags_end && word == "--") {
+        flags_end = true;
+      } else if (!flags_end && looks_like_flag(word)) {
+        if (const auto taken = take_flag(word); !taken)
+          return bad_command(request_.name + ": " + taken.error().message());
+      } else {
+        request_.args.push_back(word);
+      }
+    }
+    return std::move(request_);
+  }
+
+ private:
+  Result<void> take_flag(std::string_view word) {
+    if (word == "-f" || word == "--force") return set(request_.force);
+    if (word == "--wait") return set(request_.wait);
+    if (word == "-w" || word == "--weight") {
+      if (at_ + 1 == words_.size()) return bad_command(std::string(word) + " needs a weight");
+      return take_weight(words_[++at_]);
+    }
+    if (word.starts_with("--weight=")) return take_weight(word.substr(9));
+    if (word.starts_with("-w") && word.size() > 2) return take_weight(word.substr(2));
+    return bad_command("unknown option '" + std::string(word) + "'");
+  }
+  Result<void> set(bool& flag) {
+    flag = true;
+    return {};
+  }
+  Result<void> take_weight(std::string_view text) {
+    const auto weight = parse_weight(text);
+    if (!weight) return weight.error();
+    if (request_.weight) return bad_command("the weight is given twice");
+    request_.weight = *weight;
+    return {};
+  }
+
+  std::span<const std::string> words_;
+  std::size_t at_ = 0;
+  CommandRequest request_;
+};
+
+}  // namespace
+
+Result<std::vector<std::string>> split_words(std::string_view line) {
+  std::vector<std::string> words;
+  std::size_t at = 0;
+  while (true) {
+    while (at < line.size() && is_space(line[at])) ++at;
+    if (at == line.size()) return words;
+    auto word = WordReader(line, at).read();
+    if (!word) return word.error();
+    words.push_back(std::move(word).value());
+  }
+}
+
+Result<CommandRequest> parse_command(std::span<const std::string> words) {
+  if (words.empty()) return bad_command("no command; 'help' lists them");
+  if (looks_like_flag(words.front())) return bad_command("unknown option '" + words.front() + "'");
+  if (!find_command(words.front())) return check({.name = words.front()});
+  auto request = ArgumentReader(words).read();
+  if (!request) return request;
+  return check(std::move(request).value());
+}
+
+std::vector<std::string> completions(std::span<const std::string> words, std::string_view prefix) {
+  std::vector<std::string> found;
+  const auto offer = [&](std::string_view candidate) {
+    if (candidate.starts_with(prefix)) found.emplace_back(candidate);
+  };
+  if (words.empty() || (words.size() == 1 && words.front() == "help")) {
+    for (const auto& command : commands()) offer(command.name);
+    return found;
+  }
+  const auto* command = find_command(words.front());
+  if (!command || !prefix.starts_with('-')) return found;
+  if (command->takes_force) offer("--force");
+  if (command->takes_weight) offer("--weight");
+  if (command->takes_wait) offer("--wait");
+  return found;
+}
+
+}  // namespace cluster::proto

@@ -1,0 +1,198 @@
+#include <algorithm>
+#include <array>
+
+#include "cluster/proto/command.hpp"
+#include "command_errors.hpp"
+#include "edit_distance.hpp"
+
+namespace cluster::proto {
+namespace {
+
+constexpr std::string_view kForceHelp =
+    "With -f the connections that the change ends are cut now; without it they are drained for up to 5 s.";
+
+const Form kNothing{};
+const Form kId{{{"ID", ArgKind::node_id}}};
+const Form kMember{{{"ID", ArgKind::node_id}, {"HOST", ArgKind::host}, {"PORT", ArgKind::port}}};
+const Form kMembers{kMember.args, true};
+const Form kIds{{{"ID", ArgKind::node_id}}, true};
+
+const std::vector<Command>& table() {
+  static const std::vector<Command> commands{
+      {.name = "inspect",
+       .forms = {kNothing},
+       .summary = "Show the hash ring as this node sees it",
+       .details = "All virtual nodes in the order of the ring, with rfactor (the default weight) and\n"
+                  "pfactor (the default number of neighbours)."},
+      {.name = "nodes", .forms = {kNothing}, .summary = "List the members of the ring"},
+      {.name = "get", .forms = {kId}, .summary = "Show host and port of a member"},
+      {.name = "has", .forms = {kId}, .summary = "Say whether ID is a member"},
+      {.name = "weight", .forms = {kId}, .summary = "Show the weight of a member"},
+      {.name = "weights", .forms = {kNothing}, .summary = "Show the weights of all members"},
+      {.name = "owner",
+       .forms = {{{{"KEY", ArgKind::text}}}},
+       .summary = "Show which member a key belongs to"},
+      {.name = "ping",
+       .forms = {kNothing},
+       .runs_at = RunsAt::kernel,
+       .summary = "Ask the node's network kernel for an answer"},
+      {.name = "status",
+       .forms = {kNothing},
+       .summary = "Show ring id, members, connections, who is behind, and queues"},
+      {.name = "join",
+       .forms = {{{{"RING", ArgKind::ring}}}},
+       .takes_wait = true,
+       .changes_ring = true,
+       .summary = "Enter the ring named RING; the node must be in no ring",
+       .details = "The node starts the ring or, once it meets a member of it, becomes part of it."},
+      {.name = "meet",
+       .forms = {kMember,
+                 {{{"HOST", ArgKind::host}, {"PORT", ArgKind::port}}},
+                 {{{"HOST:PORT", ArgKind::endpoint}}}},
+       .takes_wait = true,
+       .changes_ring = true,
+       .summary = "Merge this node's ring with that of another node",
+       .details = "Both rings become one, with the members of both. A node in no ring takes the other's.\n"
+                  "Retried until the other side has acknowledged it; with ID, another id there is an error."},
+      {.name = "leave",
+       .forms = {kNothing},
+       .takes_force = true,
+       .changes_ring = true,
+       .summary = "Leave the ring",
+       .details = "Waits up to 5 s until another member knows it; with -f it does not wait."},
+      {.name = "insert",
+       .forms = {kMember},
+       .takes_force = true,
+       .takes_weight = true,
+       .takes_wait = true,
+       .changes_ring = true,
+       .summary = "Insert a member into the ring",
+       .details = "No effect if ID is a member already. -w sets its weight (default: rfactor)."},
+      {.name = "minsert",
+       .forms = {kMembers},
+       .takes_force = true,
+       .takes_weight = true,
+       .takes_wait = true,
+       .changes_ring = true,
+       .summary = "Insert several members at once",
+       .details = "-w sets the weight of each (default: rfactor)."},
+      {.name = "update",
+       .forms = {{{{"ID", ArgKind::node_id},
+                   {"HOST", ArgKind::host},
+                   {"PORT", ArgKind::port},
+                   {"WEIGHT", ArgKind::weight, true}}}},
+       .takes_force = true,
+       .takes_weight = true,
+       .takes_wait = true,
+       .changes_ring = true,
+       .summary = "Change host, port and weight of a member",
+       .details = "The weight may be the fourth argument or -w; without one it stays as it is."},
+      {.name = "remove",
+       .forms = {kId, kMember},
+       .takes_force = true,
+       .takes_wait = true,
+       .changes_ring = true,
+       .summary = "Remove a member from the ring",
+       .details = "HOST and PORT may be given and play no part."},
+      {.name = "mremove",
+       .forms = {kIds},
+       .takes_force = true,
+       .takes_wait = true,
+       .changes_ring = true,
+       .summary = "Remove several members at once",
+       .details = "ID HOST PORT triples are understood as well, as long as HOST and PORT name no member."},
+      {.name = "actors", .forms = {kNothing}, .summary = "List the actors that run on this node"},
+      {.name = "call",
+       .forms =
+           {{{{"SERVER[@NODE]", ArgKind::server}, {"EVENT", ArgKind::event}, {"JSON", ArgKind::json, true}}}},
+       .summary = "Call an actor and show what it answers",
+       .details = "JSON is the message, such as {\"n\": 1}; its fields are those that `describe` shows."},
+      {.name = "cast",
+       .forms =
+           {{{{"SERVER[@NODE]", ArgKind::server}, {"EVENT", ArgKind::event}, {"JSON", ArgKind::json, true}}}},
+       .summary = "Send a message to an actor, without an answer"},
+      {.name = "describe",
+       .forms = {{{{"SERVER[@NODE]", ArgKind::server}}}},
+       .summary = "Show the events of an actor and their fields"},
+      {.name = "keygen",
+       .forms = {kNothing},
+       .runs_at = RunsAt::here,
+       .summary = "Make a new random cookie of 256 bits"},
+      {.name = "help",
+       .forms = {{{{"COMMAND", ArgKind::text, true}}}},
+       .runs_at = RunsAt::here,
+       .summary = "List the commands, or explain one"},
+      {.name = "exit",
+       .forms = {kNothing},
+       .runs_at = RunsAt::here,
+       .summary = "End the session (or Ctrl-D)"},
+  };
+  return commands;
+}
+
+std::string usage_of(const Form& form) {
+  std::string text;
+  for (const auto& arg : form.args) {
+    if (!text.empty()) text += ' ';
+    text += arg.optional ? "[" + std::string(arg.name) + "]" : std::string(arg.name);
+  }
+  return form.repeated ? text + " [" + text + " ...]" : text;
+}
+
+}  // namespace
+
+std::span<const Command> commands() { return table(); }
+
+const Command* find_command(std::string_view name) {
+  const auto found = std::ranges::find(table(), name, &Command::name);
+  return found == table().end() ? nullptr : &*found;
+}
+
+std::string usage(const Command& command) {
+  std::string text;
+  for (const auto& form : command.forms) {
+    if (!text.empty()) text += " | ";
+    text += command.name;
+    if (!form.args.empty()) text += ' ' + usage_of(form);
+  }
+  if (command.takes_force) text += " [-f]";
+  if (command.takes_weight) text += " [-w WEIGHT]";
+  if (command.takes_wait) text += " [--wait]";
+  return text;
+}
+
+Error unknown_command(std::string_view name) {
+  std::string text = "unknown command '" + std::string(name) + "'";
+  const auto nearest = std::ranges::min_element(
+      table(), {}, [&](const Command& command) { return edit_distance(name, command.name); });
+  if (edit_distance(name, nearest->name) <= 2 && nearest->name.size() > 2)
+    text += "; did you mean '" + std::string(nearest->name) + "'?";
+  else
+    text += "; 'help' lists them";
+  return {Errc::invalid_argument, text};
+}
+
+std::string help_overview() {
+  std::size_t width = 0;
+  for (const auto& command : table()) width = std::max(width, command.name.size());
+  std::string text;
+  for (const auto& command : table()) {
+    text += command.name;
+    text.append(width + 2 - command.name.size(), ' ');
+    text += command.summary;
+    text += '\n';
+  }
+  return text + "\n'help COMMAND' says more.\n";
+}
+
+Result<std::string> help_for(std::string_view name) {
+  const auto* command = find_command(name);
+  if (!command) return unknown_command(name);
+  std::string text = usage(*command) + "\n\n" + std::string(command->summary) + ".\n";
+  if (!command->details.empty()) text += std::string(command->details) + '\n';
+  if (command->takes_force && command->name != "leave") text += std::string(kForceHelp) + '\n';
+  if (command->takes_wait) text += "With --wait the answer comes when the whole ring has the change.\n";
+  return text;
+}
+
+}  // namespace cluster::proto

@@ -1,0 +1,162 @@
+#include "cluster/proto/command.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <set>
+#include <string>
+
+namespace cluster::proto {
+namespace {
+
+CommandRequest request(std::string name, std::vector<std::string> args = {}) {
+  return {.name = std::move(name), .args = std::move(args)};
+}
+
+std::string refusal(CommandRequest asked) {
+  const auto checked = check(std::move(asked));
+  return checked ? "accepted" : checked.error().message();
+}
+
+TEST_CASE("command: the table has each command once, with a usage and a summary of one line") {
+  const std::set<std::string_view> wanted{"inspect", "nodes",  "get",     "has",      "weight", "weights",
+                                          "ping",    "join",   "meet",    "leave",    "insert", "minsert",
+                                          "update",  "remove", "mremove", "help",     "exit",   "status",
+                                          "actors",  "call",   "cast",    "describe", "owner",  "keygen"};
+  std::set<std::string_view> found;
+  for (const auto& command : commands()) {
+    CAPTURE(command.name);
+    CHECK(found.insert(command.name).second);
+    CHECK(find_command(command.name) == &command);
+    CHECK(usage(command).starts_with(command.name));
+    CHECK(!command.summary.empty());
+    CHECK(command.summary.find('\n') == std::string_view::npos);
+    CHECK(help_for(command.name).value().starts_with(usage(command)));
+    CHECK(("\n" + help_overview()).find("\n" + std::string(command.name) + " ") != std::string::npos);
+  }
+  CHECK(found == wanted);
+}
+
+TEST_CASE("command: only commands that edit the ring take --wait, and leave, which ends it, does not") {
+  for (const auto& command : commands()) {
+    CAPTURE(command.name);
+    CHECK(command.takes_wait == (command.changes_ring && command.name != "leave"));
+  }
+}
+
+TEST_CASE("command: an unknown command is refused with the nearest name, if one is near") {
+  CHECK(refusal(request("inser")) == "unknown command 'inser'; did you mean 'insert'?");
+  CHECK(refusal(request("jion", {"x"})) == "unknown command 'jion'; did you mean 'join'?");
+  CHECK(refusal(request("INSPECT")) == "unknown command 'INSPECT'; 'help' lists them");
+  CHECK(refusal(request("")) == "unknown command ''; 'help' lists them");
+  CHECK(refusal(request(std::string(100'000, 'x'))).ends_with("; 'help' lists them"));
+}
+
+TEST_CASE("command: missing and surplus arguments are named, with the usage") {
+  struct Row {
+    CommandRequest asked;
+    const char* text;
+  };
+  const std::array rows{
+      Row{request("get"), "get: missing ID; usage: get ID"},
+      Row{request("nodes", {"x"}), "nodes: unexpected argument 'x'; usage: nodes"},
+      Row{request("insert", {"bar"}),
+          "insert: missing HOST PORT; usage: insert ID HOST PORT [-f] [-w WEIGHT] [--wait]"},
+      Row{request("insert", {"bar", "localhost", "7023", "9"}),
+          "insert: unexpected argument '9'; usage: insert ID HOST PORT [-f] [-w WEIGHT] [--wait]"},
+      Row{request("minsert"),
+          "minsert: missing ID HOST PORT; usage: minsert ID HOST PORT [ID HOST PORT ...] [-f] [-w WEIGHT] "
+          "[--wait]"},
+      Row{request("minsert", {"bar", "localhost", "7023", "baz", "localhost"}),
+          "minsert: missing PORT after 'localhost'; usage: minsert ID HOST PORT [ID HOST PORT ...] [-f] [-w "
+          "WEIGHT] [--wait]"},
+      Row{request("update", {"bar", "localhost"}),
+          "update: missing PORT; usage: update ID HOST PORT [WEIGHT] [-f] [-w WEIGHT] [--wait]"},
+      Row{request("meet"),
+          "meet: missing ID HOST PORT; usage: meet ID HOST PORT | meet HOST PORT | meet HOST:PORT [--wait]"},
+      Row{request("remove", {"bar", "localhost"}),
+          "remove: missing PORT; usage: remove ID | remove ID HOST PORT [-f] [--wait]"},
+      Row{request("call", {"counter"}), "call: missing EVENT; usage: call SERVER[@NODE] EVENT [JSON]"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.asked.name);
+    CHECK(refusal(row.asked) == row.text);
+  }
+}
+
+TEST_CASE("command: a bad port, host, id, weight or server is refused by name") {
+  CHECK(refusal(request("insert", {"bar", "localhost", "70000"})) ==
+        "insert: '70000' is not a port (1..65535)");
+  CHECK(refusal(request("insert", {"bar", "localhost", "0"})) == "insert: '0' is not a port (1..65535)");
+  CHECK(refusal(request("insert", {"bar", "localhost", "65535"})) == "accepted");
+  CHECK(refusal(request("insert", {"bar", "lo cal", "1"})).ends_with("is not a host name or address"));
+  CHECK(refusal(request("get", {""})).starts_with("get: "));
+  CHECK(refusal(request("get", {std::string(255, 'x')})) == "accepted");
+  CHECK(refusal(request("get", {std::string(256, 'x')})) != "accepted");
+  CHECK(refusal(request("get", {"__proto__"})) == "accepted");
+  CHECK(refusal(request("join", {"a\nb"})) != "accepted");
+  CHECK(refusal(request("update", {"bar", "localhost", "1", "0"})) ==
+        "update: '0' is not a weight (1..65535)");
+  CHECK(refusal(request("update", {"bar", "localhost", "1", "65535"})) == "accepted");
+  CHECK(refusal(request("update", {"bar", "localhost", "1", "65536"})) ==
+        "update: '65536' is not a weight (1..65535)");
+  CHECK(refusal(request("describe", {"@bar"})) == "describe: '' is not a server's name");
+  CHECK(refusal(request("describe", {"counter@"})) != "accepted");
+  CHECK(refusal(request("meet", {"localhost"})) == "meet: 'localhost' is not HOST:PORT");
+}
+
+TEST_CASE("command: a flag is refused where it would do nothing") {
+  auto forced = request("get", {"foo"});
+  forced.force = true;
+  CHECK(refusal(forced) == "get does not take --force; usage: get ID");
+  auto weighted = request("remove", {"foo"});
+  weighted.weight = 7;
+  CHECK(refusal(weighted).starts_with("remove does not take --weight; "));
+  auto waiting = request("leave");
+  waiting.wait = true;
+  CHECK(refusal(waiting).starts_with("leave does not take --wait; "));
+}
+
+TEST_CASE("command: a weight from a foreign client is bounded as one from the command line") {
+  for (const auto& [weight, taken] :
+       {std::pair{0U, false}, std::pair{1U, true}, std::pair{65'535U, true}, std::pair{65'536U, false}}) {
+    CAPTURE(weight);
+    auto asked = request("insert", {"bar", "localhost", "7023"});
+    asked.weight = weight;
+    CHECK((refusal(asked) == "accepted") == taken);
+  }
+}
+
+TEST_CASE("command: checking brings a request into its normal form, and a normal form stays as it is") {
+  auto updated = check(request("update", {"bar", "localhost", "7023", "9"})).value();
+  CHECK(updated.args == std::vector<std::string>{"bar", "localhost", "7023"});
+  CHECK(updated.weight == 9);
+  CHECK(check(updated).value() == updated);
+  auto both = request("update", {"bar", "localhost", "7023", "9"});
+  both.weight = 8;
+  CHECK(refusal(both) == "update: the weight is given twice");
+
+  const auto met = check(request("meet", {"[::1]:7023"})).value();
+  CHECK(met.args == std::vector<std::string>{"::1", "7023"});
+  CHECK(check(met).value() == met);
+}
+
+TEST_CASE("command: triples are read in order, and told from a list of ids") {
+  const std::vector<std::string> args{"bar", "localhost", "7023", "baz", "::1", "7024"};
+  REQUIRE(are_triples(args));
+  CHECK(triples(args) == std::vector<MemberAddress>{{"bar", {"localhost", 7023}}, {"baz", {"::1", 7024}}});
+  CHECK(!are_triples(std::vector<std::string>{}));
+  CHECK(!are_triples(std::vector<std::string>{"bar", "baz"}));
+  CHECK(!are_triples(std::vector<std::string>{"foo", "bar", "baz"}));
+}
+
+TEST_CASE("command: a server address is split at the first @") {
+  CHECK(parse_server_address("counter").value().server == "counter");
+  CHECK(!parse_server_address("counter").value().node);
+  CHECK(parse_server_address("counter@bar@host").value().server == "counter");
+  CHECK(parse_server_address("counter@bar@host").value().node == NodeId("bar@host"));
+  CHECK(!parse_server_address(""));
+}
+
+}  // namespace
+}  // namespace cluster::proto
