@@ -1,0 +1,228 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/base/bytes.hpp"
+#include "cluster/base/endpoint.hpp"
+#include "cluster/base/node_id.hpp"
+#include "cluster/base/result.hpp"
+#include "cluster/base/time.hpp"
+#include "cluster/proto/handshake.hpp"
+#include "cluster/proto/keyring.hpp"
+#include "cluster/wire/frame.hpp"
+
+namespace cluster::net {
+
+using proto::Keyring;
+using proto::Role;
+using wire::Lane;
+
+struct NetLimits {
+  std::size_t queue_bytes_max = 16u << 20;         ///< waiting for one peer, lanes normal and bulk
+  std::size_t control_queue_bytes_max = 1u << 20;  ///< waiting for one peer, lane control
+  std::size_t message_bytes_max = 64u << 20;       ///< one message, either way
+  std::size_t half_open_max = 1024;                ///< inbound connections in handshake
+  std::size_t sessions_max = 16384;                ///< proven connections
+  Duration handshake_timeout = 5s;
+  Duration frame_timeout = 5s;      ///< from a frame's first byte to its last
+  Duration connect_timeout = 5s;    ///< of one address
+  Duration drain_timeout = 5s;      ///< of a graceful disconnect
+  Duration duplicate_timeout = 2s;  ///< for the old holder of an id to answer
+  Duration backoff_min = 50ms;      ///< between dials: doubles, with jitter, up to the max
+  Duration backoff_max = 5s;
+  std::uint32_t retries_max = 0;  ///< dials without success before `on_peer_lost`; 0: no end
+};
+
+struct NetConfig {
+  NodeId id;
+  Boot boot;
+  Role role = Role::node;  ///< a client does not listen
+  std::string ring;
+  Endpoint advertised;            ///< what peers dial; port 0: the bound one (tests)
+  std::vector<std::string> bind;  ///< addresses or names; empty: all that the advertised host resolves to
+  Keyring keyring;
+  NetLimits limits;
+  std::uint64_t seed = 0;  ///< of the jitter
+};
+
+/// The other end of a proven connection.
+struct PeerInfo {
+  NodeId id;
+  Boot boot;
+  Role role = Role::node;
+  std::string ring;           ///< at the time of the handshake
+  Endpoint endpoint;          ///< where it says it listens; an empty host for a client
+  std::uint64_t session = 0;  ///< names this connection in this process; never 0, never reused
+};
+
+enum class PeerDownReason : std::uint8_t {
+  goodbye,         ///< it is stopping, or wants no connection any more: it said so
+  lost,            ///< the connection ended without a word: EOF, reset, network error
+  replaced,        ///< the peer (or its next boot) has a new connection, which is up now
+  protocol_error,  ///< a frame with a wrong tag, a length over the limit, or one never finished
+  removed,         ///< `remove_peer`, or `stop` here
+  moved,           ///< to be dialled at another endpoint, by either side's wish
+};
+[[nodiscard]] std::string_view name(PeerDownReason reason) noexcept;
+
+/// Names a message that waits in a peer's queue. 0: it was handed to the socket at once.
+struct Ticket {
+  std::uint64_t value = 0;
+  friend auto operator<=>(const Ticket&, const Ticket&) = default;
+};
+
+/// What a NetKernel tells its owner. Called on the polling thread, never under a lock of the kernel; may
+/// call any of its functions but `poll` and `stop`. Must not throw.
+class NetEvents {
+ public:
+  virtual ~NetEvents() = default;
+  /// One message. `message` is valid during the call. Order holds per peer and lane.
+  virtual void on_message(const PeerInfo& from, Lane lane, ByteView message) = 0;
+  virtual void on_peer_up(const PeerInfo& peer) = 0;
+  /// The connection is gone. What was handed to it may or may not have arrived; what still waits
+  /// (`is_queued`) goes out after the reconnect, if the peer is known. Known peers are dialled again,
+  /// except after `removed`.
+  virtual void on_peer_down(const PeerInfo& peer, PeerDownReason reason, std::string_view text) = 0;
+  /// Not dialled any more until the next `add_peer`: `retries_max` is reached, or the peer refuses this
+  /// node for good (duplicate_id: another living process has our id). Its queue was dropped.
+  virtual void on_peer_lost(const NodeId& peer, const Error& why) = 0;
+  /// These messages were queued and will never be sent: the peer was removed or lost, or was not known
+  /// and its connection ended. They did not run.
+  virtual void on_dropped(const NodeId& peer, std::span<const Ticket> tickets) {
+    static_cast<void>(peer);
+    static_cast<void>(tickets);
+  }
+};
+
+struct SendOptions {
+  Lane lane = Lane::normal;   ///< the same for all messages of one sender-receiver pair, to keep their order
+  bool flush_now = true;      ///< false: `flush` (or the next `poll`) sends it, with others in one frame
+  bool queue_if_down = true;  ///< false: `unreachable` while there is no connection
+};
+
+struct PeerStatus {
+  NodeId id;
+  Endpoint endpoint;  ///< as added, else as it said in its HELLO
+  Role role = Role::node;
+  bool known = false;  ///< added, so dialled
+  bool connected = false;
+  Boot boot;                  ///< of the connection, else zero
+  std::string ring;           ///< of the connection, else empty
+  std::uint64_t session = 0;  ///< of the connection, else zero
+  std::size_t queued_messages = 0;
+  std::size_t queued_bytes = 0;
+  std::uint32_t dials_failed = 0;  ///< since the last success
+  std::string last_error;
+};
+
+struct Counters {
+  std::uint64_t frames_in = 0, frames_out = 0;
+  std::uint64_t messages_in = 0, messages_out = 0;
+  std::uint64_t bytes_in = 0, bytes_out = 0;              ///< on the wire, proven connections
+  std::uint64_t connections_in = 0, connections_out = 0;  ///< proven
+  std::uint64_t handshakes_failed = 0;                    ///< of any reason, either side
+  std::uint64_t proofs_failed = 0;                        ///< wrong cookies met
+  std::uint64_t evicted = 0;                              ///< half-open connections closed for newer ones
+  std::uint64_t throttled = 0;         ///< connections closed for failed proofs of their address
+  std::uint64_t bad_frames = 0;        ///< wrong tag or header; each closed a connection
+  std::uint64_t frames_timed_out = 0;  ///< begun and never finished; each closed a connection
+  std::uint64_t overloaded = 0;        ///< sends refused by a full queue
+  std::uint64_t cancelled = 0;         ///< queued messages taken back
+  std::uint64_t dropped = 0;           ///< queued messages that will never be sent
+  std::uint64_t uncertain = 0;         ///< messages on a connection that broke, not known to have arrived
+  std::uint64_t accept_failures = 0;   ///< out of descriptors or memory
+};
+
+class Peer;  // one peer's queue and connection; opaque
+/// Spares the search by name on each send. Holds no connection open. Must not outlive its kernel. After
+/// `remove_peer` (and for a peer that was never added, after its connection ended) it only answers
+/// `unreachable`; ask for a new one then.
+using PeerRef = std::shared_ptr<Peer>;
+
+/// All connections of a node: listens, dials, proves, frames, queues, reconnects. Owns no thread: whoever
+/// calls `poll` drives it. (Names, but not addresses, are resolved on one background thread of Asio's,
+/// because getaddrinfo blocks; it starts with the first name dialled.)
+///
+/// Thread-safe, unless a function says otherwise. Source: DESIGN section 5, docs/wire_format.md.
+class NetKernel {
+ public:
+  /// Binds and listens. `events` must outlive the kernel. `io` if an address cannot be bound,
+  /// `invalid_argument` for a configuration that cannot work.
+  [[nodiscard]] static Result<std::unique_ptr<NetKernel>> start(NetConfig config, NetEvents& events);
+  /// Closes all connections without a goodbye. No other thread may be inside any function.
+  ~NetKernel();
+  NetKernel(const NetKernel&) = delete;
+  NetKernel& operator=(const NetKernel&) = delete;
+
+  /// Handles what is ready, and waits for it up to `max_wait`; returns how many things it did. One thread
+  /// at a time: a second caller returns 0 at once. Bounded work per call.
+  std::size_t poll(Duration max_wait);
+  /// Makes a blocked `poll` return, or the next one if none is.
+  void wake() noexcept;
+  /// Sends what was appended with flush_now = false. A few nanoseconds if there is nothing.
+  void flush() noexcept;
+
+  /// Appends a message to the peer's queue and, if connected, writes as much as the socket takes.
+  /// Messages of one sender and lane arrive in order, or not at all from some point on (a broken
+  /// connection); none arrives twice. `unreachable`: not a peer, or not connected and not to be queued.
+  /// `overloaded`: the queue is full. `too_large`: over message_bytes_max. In all these cases it did not
+  /// and will not arrive.
+  [[nodiscard]] Result<Ticket> send(const NodeId& to, ByteView message, SendOptions options = {});
+  [[nodiscard]] Result<Ticket> send(const PeerRef& to, ByteView message, SendOptions options = {});
+  /// The same without a copy where the message is large.
+  [[nodiscard]] Result<Ticket> send(const NodeId& to, Bytes&& message, SendOptions options = {});
+  [[nodiscard]] Result<Ticket> send(const PeerRef& to, Bytes&& message, SendOptions options = {});
+  /// To one connection, such as a client's: `peer_lost` once it has ended (it did not arrive).
+  [[nodiscard]] Result<Ticket> send(std::uint64_t session, ByteView message, SendOptions options = {});
+
+  /// The peer of this id, or null: added before, or connected to us.
+  [[nodiscard]] PeerRef peer(const NodeId& id) const;
+  /// True: the message was still queued, is gone, and never runs. False: it was handed to the socket, or
+  /// the ticket is 0 or unknown.
+  bool cancel(const NodeId& to, Ticket ticket);
+  [[nodiscard]] bool is_queued(const NodeId& to, Ticket ticket) const;
+
+  /// A known node: dialled, and kept connected. Idempotent; with another endpoint than before the
+  /// connection is made anew there, and the queue moves over. Sends may follow at once.
+  void add_peer(const NodeId& id, const Endpoint& endpoint);
+  /// Ends the connection and the dialling; sends answer `unreachable` at once. `force`: now, the queue is
+  /// dropped. Otherwise what is queued is sent first, for up to drain_timeout.
+  void remove_peer(const NodeId& id, bool force);
+
+  /// Connects to an address whose node is not known yet. The callback comes once, on the polling thread,
+  /// after on_peer_up; with the existing connection if there is one to that node. The new peer is not
+  /// known (`add_peer`): it is forgotten when its connection ends.
+  /// Errors: unreachable, timeout, wrong_cookie, incompatible, duplicate_id, not_found (`expected` differs).
+  void dial(const Endpoint& endpoint, Duration timeout, std::function<void(Result<PeerInfo>)> done);
+  void dial(const Endpoint& endpoint, const NodeId& expected, Duration timeout,
+            std::function<void(Result<PeerInfo>)> done);
+  /// The round trip of a small signed frame, ahead of all queued messages. The callback comes once, on the
+  /// polling thread. `unreachable` if not connected, `timeout`, `peer_lost`.
+  void ping(const NodeId& id, Duration timeout, std::function<void(Result<Duration>)> done);
+
+  /// The ring that later HELLOs name.
+  void set_ring(std::string ring);
+
+  /// One entry per peer, clients included; ordered by id.
+  [[nodiscard]] std::vector<PeerStatus> peers() const;
+  [[nodiscard]] Counters counters() const;
+  /// The advertised host with the bound port.
+  [[nodiscard]] Endpoint listening() const;
+
+  /// Sends what is queued, says goodbye and closes all, polling for up to `max_wait` itself: no other
+  /// thread may be in `poll`. Sends then answer `unreachable`. Idempotent.
+  void stop(Duration max_wait = 1s);
+
+ private:
+  struct Impl;
+  explicit NetKernel(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cluster::net

@@ -1,0 +1,120 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "cluster/base/bytes.hpp"
+#include "cluster/base/result.hpp"
+#include "cluster/crypto/hmac.hpp"
+
+/// Frames: what travels between two nodes once their handshake is done (docs/wire_format.md).
+///
+///     header, 8 bytes: length u32 | kind u8 | lane u8 | flags u16      all big-endian
+///     body, `length` bytes
+///     tag, 16 bytes: the first half of HMAC-SHA256(key, sequence u64 | header | body)
+///
+/// The sequence is implicit: 0 for the first frame of a direction, one more for each, whatever the lane.
+namespace cluster::wire {
+
+/// Which traffic goes first when both wait: probes and gossip before calls before bulk data.
+enum class Lane : std::uint8_t { control = 0, normal = 1, bulk = 2 };
+inline constexpr std::size_t kLanes = 3;
+
+enum class FrameKind : std::uint8_t {
+  messages = 0,  ///< body: (length u32 | message) repeated, or one fragment
+  ping = 1,      ///< body: token u64
+  pong = 2,      ///< body: the token of the ping
+  goodbye = 3,   ///< body: GoodbyeReason u8 | text; nothing follows in this direction
+};
+
+/// Why a node ends a connection on purpose.
+enum class GoodbyeReason : std::uint8_t {
+  stopping = 0,   ///< the process ends
+  removed = 1,    ///< the receiver is no longer wanted as a peer
+  reconnect = 2,  ///< the sender will dial again, at another address
+};
+
+/// Flags of a `messages` frame. A message over the frame's size travels as fragments: a first one, any
+/// number without either mark, a last one; body: stream u32 | [first: whole length u32] | bytes.
+inline constexpr std::uint16_t kFlagFragment = 1;
+inline constexpr std::uint16_t kFlagFragmentFirst = 2;
+inline constexpr std::uint16_t kFlagFragmentLast = 4;
+
+inline constexpr std::size_t kFrameHeaderBytes = 8;
+inline constexpr std::size_t kFrameTagBytes = 16;
+inline constexpr std::size_t kFrameBodyBytesMax = 64 * 1024;
+inline constexpr std::size_t kFrameBytesMax = kFrameHeaderBytes + kFrameBodyBytesMax + kFrameTagBytes;
+/// The length in front of each message of a frame.
+inline constexpr std::size_t kMessagePrefixBytes = 4;
+inline constexpr std::size_t kFragmentPrefixBytes = 4;
+/// The greatest message that travels whole, with others, in one frame.
+inline constexpr std::size_t kWholeMessageBytesMax = kFrameBodyBytesMax - kMessagePrefixBytes;
+
+struct FrameHeader {
+  std::uint32_t length = 0;
+  FrameKind kind = FrameKind::messages;
+  Lane lane = Lane::normal;
+  std::uint16_t flags = 0;
+
+  /// Bytes of the whole frame.
+  [[nodiscard]] std::size_t frame_bytes() const noexcept {
+    return kFrameHeaderBytes + length + kFrameTagBytes;
+  }
+  friend bool operator==(const FrameHeader&, const FrameHeader&) = default;
+};
+
+/// Writes kFrameHeaderBytes.
+void write_header(std::uint8_t* to, const FrameHeader& header) noexcept;
+/// Reads kFrameHeaderBytes. `corrupt` for a length over the limit, an unknown kind, lane or flag: such a
+/// header is believed by nobody, so no memory is taken for its frame.
+[[nodiscard]] Result<FrameHeader> read_header(const std::uint8_t* from);
+
+using FrameTag = std::array<std::uint8_t, kFrameTagBytes>;
+
+/// Makes or checks the tags of one direction of one connection; counts the frames. One thread at a time.
+class FrameSeal {
+ public:
+  /// `key`: 32 bytes, of this direction only.
+  explicit FrameSeal(ByteView key) : hmac_(key) {}
+  /// The tag of the next frame. `header_and_body`: the frame as it stands before its tag.
+  [[nodiscard]] FrameTag next_tag(ByteView header_and_body) noexcept;
+  /// Whether `tag` is that of the next frame. A frame that was replayed, reordered, altered or taken from
+  /// another connection is not, and the connection must then end.
+  [[nodiscard]] bool accept(ByteView header_and_body, ByteView tag) noexcept;
+  [[nodiscard]] std::uint64_t frames() const noexcept { return sequence_; }
+
+ private:
+  crypto::Hmac hmac_;
+  std::uint64_t sequence_ = 0;
+};
+
+/// Takes the next message off the front of a `messages` body; nothing at its end. `corrupt` if the rest
+/// does not hold what its length says.
+[[nodiscard]] Result<std::optional<ByteView>> take_message(ByteView& body);
+
+/// Puts fragments together. Memory grows with the bytes that came, not with what a peer announced.
+class Reassembler {
+ public:
+  /// At most this many messages are under way at a time from one peer.
+  static constexpr std::size_t kStreamsMax = 16;
+
+  /// `bytes_max` bounds the announced lengths of all messages under way, together.
+  explicit Reassembler(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  /// The body of a frame with kFlagFragment; the whole message with its last fragment. `too_large` over
+  /// the bounds; `corrupt` for a fragment that continues nothing, or lengths that do not add up.
+  [[nodiscard]] Result<std::optional<Bytes>> add(std::uint16_t flags, ByteView body);
+
+ private:
+  struct Partial {
+    Bytes bytes;
+    std::size_t whole = 0;
+  };
+  std::map<std::uint32_t, Partial> streams_;
+  std::size_t announced_ = 0;
+  std::size_t bytes_max_;
+};
+
+}  // namespace cluster::wire
