@@ -1,0 +1,76 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+#include "cluster/base/bytes.hpp"
+#include "cluster/base/result.hpp"
+
+/// One message between nodes: a MessagePack array, all of it by position, so that it is compact and any
+/// language can read it (docs/wire_format.md).
+///     cast   [0, to, from, event, payload]
+///     call   [1, id, to, from, event, ttl_ms, payload]
+///     reply  [2, id, payload]
+///     error  [3, id, code, text, executed]
+/// Elements behind these are skipped, so that a later version can add some.
+namespace cluster::wire {
+
+enum class MessageKind : std::uint8_t { cast = 0, call = 1, reply = 2, error = 3 };
+
+/// Names of servers and events: 1..255 bytes.
+inline constexpr std::size_t kNameBytesMax = 255;
+/// The text of an error is cut to this length when it is written, and refused if longer when read.
+inline constexpr std::size_t kErrorTextBytesMax = 4096;
+/// A caller's time is at most this; a longer one is taken for it.
+inline constexpr std::chrono::milliseconds kTtlMax = std::chrono::hours(24 * 365);
+
+/// Whom a message is for: a server's name, or an actor's serial in the boot that the connection belongs to.
+using Target = std::variant<std::string_view, std::uint64_t>;
+
+/// All that precedes the payload. The views point to the caller's memory (into the input, when decoded).
+struct CastHead {
+  Target to;
+  std::uint64_t from = 0;  ///< serial of the sending actor; 0: not an actor
+  std::string_view event;
+};
+struct CallHead {
+  std::uint64_t id = 0;  ///< the caller's choice; the answer has the same
+  Target to;
+  std::uint64_t from = 0;
+  std::string_view event;
+  std::chrono::milliseconds ttl{0};  ///< what is left of the caller's time; 0: no limit
+};
+
+/// Messages as read. `payload` is one well-formed MessagePack value (Reader::skip's rules), not decoded.
+struct CastView {
+  CastHead head;
+  ByteView payload;
+};
+struct CallView {
+  CallHead head;
+  ByteView payload;
+};
+struct ReplyView {
+  std::uint64_t id = 0;
+  ByteView payload;
+};
+struct ErrorView {
+  std::uint64_t id = 0;
+  Error error{Errc::internal, {}};
+};
+using MessageView = std::variant<CastView, CallView, ReplyView, ErrorView>;
+
+/// The whole of `bytes` as a message. Errc::incompatible: well-formed, of a kind that this version does not
+/// know; to be ignored. Errc::bad_message: anything else that is wrong, in words.
+[[nodiscard]] Result<MessageView> decode_message(ByteView bytes);
+
+/// Append all but the payload; one encode_to() of it must follow. Names outside 1..kNameBytesMax are a broken
+/// invariant: check them where they come in.
+void begin_cast(Bytes& out, const CastHead& head);
+void begin_call(Bytes& out, const CallHead& head);
+void begin_reply(Bytes& out, std::uint64_t id);
+/// Appends a whole error message.
+void write_error(Bytes& out, std::uint64_t id, const Error& error);
+
+}  // namespace cluster::wire

@@ -1,0 +1,176 @@
+#include "cluster/wire/message.hpp"
+
+#include <algorithm>
+
+#include "cluster/base/assert.hpp"
+#include "cluster/wire/msgpack.hpp"
+
+namespace cluster::wire {
+namespace {
+
+void write_name(Writer& to, std::string_view name) {
+  CLUSTER_ASSERT(!name.empty() && name.size() <= kNameBytesMax);
+  to.text(name);
+}
+
+void write_target(Writer& to, const Target& target) {
+  if (const auto* name = std::get_if<std::string_view>(&target))
+    write_name(to, *name);
+  else
+    to.unsigned_integer(std::get<std::uint64_t>(target));
+}
+
+void begin(Writer& to, MessageKind kind, std::size_t elements) {
+  to.array(elements);
+  to.unsigned_integer(static_cast<std::uint64_t>(kind));
+}
+
+bool read_name(Reader& from, std::string_view& name) {
+  if (from.peek() != Kind::text) return from.expected("a name");
+  if (!from.text(name)) return false;
+  return (!name.empty() && name.size() <= kNameBytesMax) || from.fail("a name has 1 to 255 bytes");
+}
+
+bool read_target(Reader& from, Target& target) {
+  if (from.peek() == Kind::text) return read_name(from, target.emplace<std::string_view>());
+  if (from.peek() == Kind::integer) return from.integer(target.emplace<std::uint64_t>());
+  return from.expected("a name or a serial");
+}
+
+bool read_ttl(Reader& from, std::chrono::milliseconds& ttl) {
+  std::uint64_t count = 0;
+  if (!from.integer(count)) return false;
+  ttl = std::chrono::milliseconds(std::min(count, static_cast<std::uint64_t>(kTtlMax.count())));
+  return true;
+}
+
+/// What follows the array's header and the kind, in the order of the writers below. On failure the reader
+/// knows why.
+bool read_cast(Reader& from, CastView& cast) {
+  auto& [head, payload] = cast;
+  return (read_target(from, head.to) || from.in_field("to")) &&
+         (from.integer(head.from) || from.in_field("from")) &&
+         (read_name(from, head.event) || from.in_field("event")) &&
+         (from.raw(payload) || from.in_field("payload"));
+}
+
+bool read_call(Reader& from, CallView& call) {
+  auto& [head, payload] = call;
+  return (from.integer(head.id) || from.in_field("id")) &&
+         (read_target(from, head.to) || from.in_field("to")) &&
+         (from.integer(head.from) || from.in_field("from")) &&
+         (read_name(from, head.event) || from.in_field("event")) &&
+         (read_ttl(from, head.ttl) || from.in_field("ttl_ms")) &&
+         (from.raw(payload) || from.in_field("payload"));
+}
+
+bool read_reply(Reader& from, ReplyView& reply) {
+  return (from.integer(reply.id) || from.in_field("id")) &&
+         (from.raw(reply.payload) || from.in_field("payload"));
+}
+
+bool read_error(Reader& from, ErrorView& view) {
+  std::uint16_t code = 0;
+  std::uint8_t executed = 0;
+  std::string_view text;
+  if (!from.integer(view.id)) return from.in_field("id");
+  if (!from.integer(code)) return from.in_field("code");
+  if (!from.text(text)) return from.in_field("text");
+  if (text.size() > kErrorTextBytesMax) return from.fail("longer than 4096 bytes") || from.in_field("text");
+  if (!from.integer(executed)) return from.in_field("executed");
+  if (executed > static_cast<std::uint8_t>(Executed::yes))
+    return from.fail("expected 0, 1 or 2") || from.in_field("executed");
+  view.error = Error(static_cast<Errc>(code), std::string(text), static_cast<Executed>(executed));
+  return true;
+}
+
+/// Reads a View, then passes over what a later version has added behind it.
+template <class View>
+Result<MessageView> finish(Reader& from, std::size_t extra, bool (*read)(Reader&, View&)) {
+  View view;
+  bool good = read(from, view);
+  for (; good && extra != 0; --extra) good = from.skip();
+  if (!good) return from.error();
+  if (from.left() != 0)
+    return Error(Errc::bad_message, std::to_string(from.left()) + " bytes after the message");
+  return MessageView(std::move(view));
+}
+
+struct Shape {
+  MessageKind kind;
+  std::size_t elements;
+};
+constexpr std::array kShapes{Shape{MessageKind::cast, 5}, Shape{MessageKind::call, 7},
+                             Shape{MessageKind::reply, 3}, Shape{MessageKind::error, 5}};
+
+}  // namespace
+
+Result<MessageView> decode_message(ByteView bytes) {
+  Reader from(bytes);
+  std::size_t elements = 0;
+  std::uint64_t kind = 0;
+  if (!from.array(elements)) return from.error();
+  if (elements == 0) return Error(Errc::bad_message, "an empty array is no message");
+  if (!from.integer(kind)) return from.in_field("kind"), from.error();
+  if (kind >= kShapes.size())
+    return Error(Errc::incompatible, "unknown message kind " + std::to_string(kind));
+  const auto wanted = kShapes[kind].elements;
+  if (elements < wanted)
+    return Error(Errc::bad_message, "message kind " + std::to_string(kind) + " has " +
+                                        std::to_string(wanted) + " elements, found " +
+                                        std::to_string(elements));
+
+  const auto extra = elements - wanted;
+  switch (kShapes[kind].kind) {
+    case MessageKind::cast:
+      return finish<CastView>(from, extra, read_cast);
+    case MessageKind::call:
+      return finish<CallView>(from, extra, read_call);
+    case MessageKind::reply:
+      return finish<ReplyView>(from, extra, read_reply);
+    case MessageKind::error:
+      break;
+  }
+  return finish<ErrorView>(from, extra, read_error);
+}
+
+void begin_cast(Bytes& out, const CastHead& head) {
+  Writer to(out);
+  begin(to, MessageKind::cast, 5);
+  write_target(to, head.to);
+  to.unsigned_integer(head.from);
+  write_name(to, head.event);
+}
+
+void begin_call(Bytes& out, const CallHead& head) {
+  Writer to(out);
+  begin(to, MessageKind::call, 7);
+  to.unsigned_integer(head.id);
+  write_target(to, head.to);
+  to.unsigned_integer(head.from);
+  write_name(to, head.event);
+  to.unsigned_integer(static_cast<std::uint64_t>(std::max<std::int64_t>(head.ttl.count(), 0)));
+}
+
+void begin_reply(Bytes& out, std::uint64_t id) {
+  Writer to(out);
+  begin(to, MessageKind::reply, 3);
+  to.unsigned_integer(id);
+}
+
+void write_error(Bytes& out, std::uint64_t id, const Error& error) {
+  std::string_view text = error.message();
+  if (text.size() > kErrorTextBytesMax) {
+    auto size = kErrorTextBytesMax;
+    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;  // whole characters
+    text = text.substr(0, size);
+  }
+  Writer to(out);
+  begin(to, MessageKind::error, 5);
+  to.unsigned_integer(id);
+  to.unsigned_integer(static_cast<std::uint64_t>(error.code()));
+  to.text(text);
+  to.unsigned_integer(static_cast<std::uint64_t>(error.executed()));
+}
+
+}  // namespace cluster::wire
