@@ -189,9 +189,10 @@ class Handshake {
   HandshakeSecrets secrets_;
   Instant deadline_;
   State state_;
-  Bytes own_hello_;
-  Bytes peer_hello_;
+  Hello own_;
   Hello peer_;
+  Bytes own_record_;  // the HELLOs as they travelled: both are part of every key
+  Bytes peer_record_;
   crypto::SecretBytes shared_;
   std::size_t key_index_ = 0;
   std::uint8_t version_ = 0;

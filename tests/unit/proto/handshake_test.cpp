@@ -1,0 +1,406 @@
+#include "cluster/proto/handshake.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <string>
+
+#include "cluster/base/rng.hpp"
+#include "cluster/crypto/sha256.hpp"
+#include "cluster/wire/frame.hpp"
+#include "handshake_support.hpp"
+
+using namespace cluster;
+using namespace cluster::proto;
+using namespace cluster::proto::test;
+
+namespace {
+
+bool same(ByteView a, ByteView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+
+HandshakeSecrets secrets_of(const char* secret_hex, std::uint8_t nonce_byte) {
+  HandshakeSecrets secrets{crypto::x25519_from_secret(*from_hex(secret_hex)).value(), {}};
+  secrets.nonce.fill(nonce_byte);
+  return secrets;
+}
+
+/// A HELLO record around a body.
+Bytes hello_record(const Hello& hello) {
+  const Bytes body = encode_hello(hello);
+  Bytes record(kRecordHeaderBytes + body.size());
+  record[0] = 1;
+  store_be(record.data() + 1, static_cast<std::uint16_t>(body.size()));
+  std::copy(body.begin(), body.end(), record.begin() + kRecordHeaderBytes);
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("handshake: two that share a cookie agree on keys, one pair per direction, and on who they are") {
+  for (const std::size_t chunk : {std::size_t{1}, std::size_t{7}, std::size_t{4096}}) {
+    CAPTURE(chunk);
+    Side foo(config_of(true, "foo", 1));
+    Side bar(config_of(false, "bar", 2));
+    talk(foo, bar, chunk);
+    REQUIRE(foo.established);
+    REQUIRE(bar.established);
+    CHECK(same(foo.established->keys.send, bar.established->keys.receive));
+    CHECK(same(foo.established->keys.receive, bar.established->keys.send));
+    CHECK_FALSE(same(foo.established->keys.send, foo.established->keys.receive));
+    CHECK(foo.handshake.peer().identity == identity("bar", 2));
+    CHECK(bar.handshake.peer().identity == identity("foo", 1));
+    CHECK_FALSE(foo.proven);
+    CHECK(bar.proven);
+  }
+}
+
+TEST_CASE("handshake: bytes and keys are those of an implementation in another language") {
+  // handshake_vector.py
+  auto dialler_config = config_of(true, "foo", 1);
+  dialler_config.self.boot.nonce = 2;
+  auto listener_config = config_of(false, "bar", 3);
+  listener_config.self.boot.nonce = 4;
+  listener_config.self.ring.clear();
+  listener_config.self.advertised = {"::1", 7023};
+  listener_config.wall += std::chrono::microseconds(1);
+  Side foo(std::move(dialler_config),
+           secrets_of("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a", 0x11));
+  Side bar(std::move(listener_config),
+           secrets_of("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb", 0x22));
+  talk(foo, bar);
+  REQUIRE(foo.established);
+  REQUIRE(bar.established);
+  CHECK(hex(ByteView(foo.sent).last(35)) ==
+        "02002050cd3926acf085de82b96d33c4b37a2056089b451d87040c05905835585a2daf");
+  CHECK(hex(ByteView(bar.sent).last(37)) ==
+        "03002200005db6a262fd286502fc577ad031662964b1c3943b7a5b58e4d1edc50c9dd2f8b4");
+  CHECK(hex(crypto::sha256(ByteView(foo.sent).first(foo.sent.size() - 35))) ==
+        "1b88111c28cb77a78c023e6af7ade14f4208ecd01df3d2b48c37292503fd6fec");
+  CHECK(hex(foo.established->keys.send) ==
+        "8c637ca641250650a4c6f76c8cec2791d9a69ce39f0c889750bfce2b1376e686");
+  CHECK(hex(foo.established->keys.receive) ==
+        "bce02fba69884248d606cbb187fccdfec93844e0840328b93145e453f4719180");
+  wire::FrameSeal seal(foo.established->keys.send);
+  const Bytes frame = *from_hex("0000000600010000000000026869");
+  CHECK(hex(seal.next_tag(frame)) == "09f029ec9c1a6d1f5cdc158c972c1305");
+}
+
+TEST_CASE("handshake: a wrong cookie is one clear error on both sides, and the listener says nothing keyed") {
+  Side foo(config_of(true, "foo", 1, {"one cookie of some length"}));
+  Side bar(config_of(false, "bar", 2, {"another cookie of a length"}));
+  talk(foo, bar);
+  REQUIRE(foo.failure);
+  REQUIRE(bar.failure);
+  CHECK(foo.failure->code() == Errc::wrong_cookie);
+  CHECK(bar.failure->code() == Errc::wrong_cookie);
+  CHECK_FALSE(bar.proven);
+}
+
+TEST_CASE(
+    "handshake: the listener accepts any cookie of its keyring and answers under the one that matched") {
+  for (const char* cookie : {"cookie number one", "cookie number two", "cookie number three"}) {
+    CAPTURE(cookie);
+    Side foo(config_of(true, "foo", 1, {cookie}));
+    Side bar(config_of(false, "bar", 2, {"cookie number one", "cookie number two", "cookie number three"}));
+    talk(foo, bar);
+    CHECK(foo.established);
+    CHECK(bar.established);
+  }
+  Side foo(config_of(true, "foo", 1, {"cookie number two", "cookie number one"}));
+  Side bar(config_of(false, "bar", 2, {"cookie number one"}));
+  talk(foo, bar);
+  REQUIRE(bar.failure);
+  CHECK(bar.failure->code() == Errc::wrong_cookie);  // a dialler has one guess: its first
+}
+
+TEST_CASE("handshake: refusals before a proof, each with its reason on both sides") {
+  const auto wall = config_of(true, "foo", 1).wall;
+  struct Row {
+    const char* what;
+    std::function<void(HandshakeConfig& dialler, HandshakeConfig& listener)> change;
+    std::optional<Errc> expected;
+  };
+  const std::array rows{
+      Row{"a node that dials itself", [](auto& d, auto& l) { l.self = d.self; }, Errc::refused},
+      Row{"the same id with another boot is judged later",
+          [](auto& d, auto& l) { l.self.id = d.self.id; },
+          {}},
+      Row{"clocks an hour apart", [&](auto& d, auto&) { d.wall = wall + 1h; }, Errc::incompatible},
+      Row{"clocks an hour apart, the other way", [&](auto&, auto& l) { l.wall = wall + 1h; },
+          Errc::incompatible},
+      Row{"clocks just under an hour apart", [&](auto& d, auto&) { d.wall = wall + 59min; }, {}},
+      Row{"an absurd clock", [&](auto& d, auto&) { d.wall = WallTime::min(); }, Errc::incompatible},
+      Row{"a client's clock is its own affair",
+          [&](auto& d, auto&) {
+            d.wall = wall + 2h;
+            d.self.role = Role::client;
+          },
+          {}},
+      Row{"other rings do not end a HELLO", [](auto& d, auto&) { d.self.ring = "another"; }, {}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    auto dialler = config_of(true, "foo", 1);
+    auto listener = config_of(false, "bar", 2);
+    row.change(dialler, listener);
+    Side foo(std::move(dialler));
+    Side bar(std::move(listener));
+    talk(foo, bar);
+    if (row.expected) {
+      REQUIRE(foo.failure);
+      REQUIRE(bar.failure);
+      CHECK(foo.failure->code() == *row.expected);
+      CHECK(bar.failure->code() == *row.expected);
+    } else {
+      CHECK(foo.established);
+      CHECK(bar.established);
+    }
+  }
+}
+
+TEST_CASE("handshake: clocks over ten minutes apart are warned of") {
+  for (const auto& [apart, warned] : {std::pair{Duration(10min), false}, std::pair{Duration(601s), true}}) {
+    auto dialler = config_of(true, "foo", 1);
+    dialler.wall += std::chrono::duration_cast<std::chrono::microseconds>(apart);
+    Side foo(std::move(dialler));
+    Side bar(config_of(false, "bar", 2));
+    talk(foo, bar);
+    REQUIRE(foo.established);
+    CHECK(foo.established->clock_warning == warned);
+    CHECK(bar.established->clock_warning == warned);
+  }
+}
+
+TEST_CASE("handshake: the dialler ends it when another node answers than the one it expects") {
+  auto dialler = config_of(true, "foo", 1);
+  dialler.expected = NodeId("baz");
+  Side foo(std::move(dialler));
+  Side bar(config_of(false, "bar", 2));
+  talk(foo, bar);
+  REQUIRE(foo.failure);
+  CHECK(foo.failure->code() == Errc::not_found);
+  CHECK(foo.failure->message() == "the node there is 'bar', not 'baz'");
+  CHECK_FALSE(bar.established);
+}
+
+TEST_CASE("handshake: no common version or protection level is refused with both sides named") {
+  Hello hello{.wall = wall_from_micros(1'700'000'000'000'000), .identity = identity("foo", 1)};
+  hello.public_key = crypto::x25519_generate().public_key;
+  struct Row {
+    const char* what;
+    std::function<void(Hello&)> change;
+    bool accepted;
+  };
+  for (const auto& row : {
+           Row{"as it is", [](Hello&) {}, true},
+           Row{"only later versions", [](Hello& h) { h.version_min = 2, h.version_max = 9; }, false},
+           Row{"later versions too", [](Hello& h) { h.version_max = 9; }, true},
+           Row{"unknown capabilities", [](Hello& h) { h.capabilities = 0xffffffff; }, true},
+           Row{"wants sealing at least", [](Hello& h) { h.protection_min = Protection::seal; }, false},
+           Row{"offers sealing only", [](Hello& h) { h.protections = 2; }, false},
+           Row{"offers sealing too", [](Hello& h) { h.protections = 3; }, true},
+       }) {
+    CAPTURE(row.what);
+    Hello changed = hello;
+    row.change(changed);
+    Side bar(config_of(false, "bar", 2));
+    bar.receive(hello_record(changed));
+    CHECK(bar.greeted == row.accepted);
+    if (!row.accepted) {
+      REQUIRE(bar.failure);
+      CHECK(bar.failure->code() == Errc::incompatible);
+    }
+  }
+}
+
+TEST_CASE("handshake: the driver's refusals reach the peer with their reason") {
+  {
+    Side foo(config_of(true, "foo", 1));
+    Side bar(config_of(false, "bar", 2));
+    bar.refuse_greeted = Error(Errc::already_exists, "the other connection wins");
+    talk(foo, bar);
+    REQUIRE(foo.failure);
+    CHECK(foo.failure->code() == Errc::already_exists);
+    CHECK(foo.failure->message() == "the other connection wins");
+  }
+  {
+    Side foo(config_of(true, "foo", 1));
+    Side bar(config_of(false, "bar", 2));
+    bar.refuse_proven = Error(Errc::duplicate_id, "another living process is 'foo'");
+    talk(foo, bar);
+    REQUIRE(foo.failure);
+    CHECK(foo.failure->code() == Errc::duplicate_id);
+    CHECK(foo.failure->executed() == Executed::no);
+    CHECK_FALSE(bar.established);
+  }
+}
+
+TEST_CASE("handshake: no record is answered while the driver decides, nor needed twice") {
+  Handshake listener(Instant{}, config_of(false, "bar", 2), HandshakeSecrets::fresh());
+  Side foo(config_of(true, "foo", 1));
+  foo.apply(foo.handshake.start());
+  ByteView bytes = foo.sent;
+  auto actions = listener.on_bytes(bytes);
+  REQUIRE(actions.size() == 1);
+  CHECK(std::holds_alternative<Greeted>(actions[0]));
+  CHECK(bytes.empty());
+  ByteView more = foo.sent;
+  CHECK(listener.on_bytes(more).empty());
+  CHECK(more.size() == foo.sent.size());
+}
+
+TEST_CASE("handshake: silence ends it at the stated time, not before") {
+  auto config = config_of(false, "bar", 2);
+  config.timeout = 5s;
+  Handshake listener(Instant{}, std::move(config), HandshakeSecrets::fresh());
+  CHECK(listener.next_deadline() == Instant{} + 5s);
+  CHECK(listener.on_time(Instant{} + 4'999ms).empty());
+  const auto actions = listener.on_time(Instant{} + 5s);
+  REQUIRE(actions.size() == 1);
+  CHECK(std::get<HandshakeFailed>(actions[0]).error.code() == Errc::timeout);
+  CHECK(listener.next_deadline() == kNever);
+}
+
+TEST_CASE("handshake: every prefix of each side's bytes leaves the other waiting, never established") {
+  Side foo(config_of(true, "foo", 1));
+  Side bar(config_of(false, "bar", 2));
+  talk(foo, bar);
+  REQUIRE(foo.established);
+  for (std::size_t size = 0; size < foo.sent.size(); ++size) {
+    Side again(config_of(false, "bar", 2));
+    again.receive(ByteView(foo.sent).first(size));
+    CHECK_FALSE(again.established);
+    CHECK_FALSE(again.failure);
+  }
+}
+
+TEST_CASE("handshake: a bit flipped anywhere on the way never gives a session") {
+  Side probe(config_of(true, "foo", 1));
+  probe.apply(probe.handshake.start());
+  const std::size_t bits = (probe.sent.size() + 35) * 8;
+  for (const bool from_dialler : {true, false}) {
+    for (std::size_t bit = 0; bit < bits; bit += 1) {
+      Side foo(config_of(true, "foo", 1));
+      Side bar(config_of(false, "bar", 2));
+      Side& liar = from_dialler ? foo : bar;
+      Side& other = from_dialler ? bar : foo;
+      // Each side's records one by one, the flip applied where the stream reaches that bit.
+      foo.apply(foo.handshake.start());
+      for (int round = 0; round < 3; ++round) {
+        for (Side* from : {&foo, &bar}) {
+          Side& to = from == &foo ? bar : foo;
+          Bytes piece(from->sent.begin() + static_cast<std::ptrdiff_t>(from->delivered), from->sent.end());
+          if (from == &liar && bit / 8 >= from->delivered && bit / 8 < from->sent.size())
+            piece[bit / 8 - from->delivered] ^= static_cast<std::uint8_t>(1u << bit % 8);
+          from->delivered = from->sent.size();
+          to.receive(piece);
+        }
+      }
+      if (bit / 8 >= liar.sent.size()) continue;
+      // The listener is established with its verdict; a flip in that one can only cost the dialler.
+      CAPTURE(from_dialler);
+      CAPTURE(bit);
+      CHECK_FALSE(other.established);
+    }
+  }
+}
+
+TEST_CASE("handshake: garbage ends it at the first record, without an answer") {
+  Rng rng(7);
+  for (const std::string_view text :
+       {"{\"type\":\"message\"}\f", "GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02", ""}) {
+    Side bar(config_of(false, "bar", 2));
+    bar.receive(as_bytes(text));
+    CHECK(bar.failure.has_value() == !text.empty());
+    CHECK(bar.sent.empty());
+  }
+  for (int i = 0; i < 3000; ++i) {
+    Bytes noise(rng.below(2000));
+    for (auto& byte : noise) byte = static_cast<std::uint8_t>(rng.next());
+    if (!noise.empty() && rng.chance(0.5)) noise[0] = 1;  // looks like a HELLO
+    if (noise.size() > 11 && rng.chance(0.5)) {
+      noise[1] = 0;
+      std::copy_n("lcluster", 8, noise.begin() + 3);
+    }
+    Side bar(config_of(false, "bar", 2));
+    bar.receive(noise);
+    Side foo(config_of(true, "foo", 1));
+    foo.apply(foo.handshake.start());
+    foo.receive(noise);
+    CHECK_FALSE(bar.established);
+    CHECK_FALSE(foo.established);
+  }
+}
+
+TEST_CASE("handshake: a record over the limit is refused by its length alone") {
+  Side bar(config_of(false, "bar", 2));
+  bar.receive(Bytes{1, 0xff, 0xff});
+  REQUIRE(bar.failure);
+  CHECK(bar.failure->code() == Errc::corrupt);
+}
+
+TEST_CASE("handshake: a point of small order is refused") {
+  Hello hello{.wall = wall_from_micros(1'700'000'000'000'000), .identity = identity("foo", 1)};
+  hello.public_key.fill(0);
+  Side bar(config_of(false, "bar", 2));
+  bar.receive(hello_record(hello));
+  REQUIRE(bar.failure);
+  CHECK(bar.failure->code() == Errc::corrupt);
+}
+
+TEST_CASE("handshake: a mirror that returns every byte is recognised as oneself") {
+  Side foo(config_of(true, "foo", 1));
+  foo.apply(foo.handshake.start());
+  const Bytes reflected = foo.sent;
+  foo.receive(reflected);
+  REQUIRE(foo.failure);
+  CHECK(foo.failure->code() == Errc::refused);
+  CHECK_FALSE(foo.greeted);
+}
+
+TEST_CASE("handshake: a recorded dialler does not get in again, and a recorded listener convinces nobody") {
+  Side foo(config_of(true, "foo", 1));
+  Side bar(config_of(false, "bar", 2));
+  talk(foo, bar);
+  REQUIRE(bar.established);
+
+  Side bar_again(config_of(false, "bar", 2));
+  bar_again.receive(foo.sent);
+  REQUIRE(bar_again.failure);
+  CHECK(bar_again.failure->code() == Errc::wrong_cookie);
+
+  Side foo_again(config_of(true, "foo", 1));
+  foo_again.apply(foo_again.handshake.start());
+  foo_again.receive(bar.sent);
+  REQUIRE(foo_again.failure);
+  CHECK(foo_again.failure->code() == Errc::wrong_cookie);
+}
+
+TEST_CASE("handshake: every prefix of a HELLO body is refused, and fields behind its end are skipped") {
+  const Hello hello{.wall = wall_from_micros(5), .identity = identity("foo", 1)};
+  Bytes body = encode_hello(hello);
+  for (std::size_t size = 0; size < body.size(); ++size)
+    CHECK_FALSE(decode_hello(ByteView(body).first(size)));
+  CHECK(decode_hello(body).value() == hello);
+  body.push_back(42);
+  CHECK(decode_hello(body).value() == hello);
+}
+
+TEST_CASE("handshake: the greatest HELLO fits its record") {
+  auto config = config_of(true, "foo", 1);
+  config.self.id = NodeId(std::string(255, 'i'));
+  config.self.ring = std::string(255, 'r');
+  config.self.advertised.host = std::string(255, 'h');
+  Side foo(std::move(config));
+  Side bar(config_of(false, "bar", 2));
+  talk(foo, bar);
+  CHECK(bar.established);
+}
+
+TEST_CASE("keyring: one to four cookies, none empty") {
+  const auto cost = Keyring::cost_for_tests();
+  CHECK_FALSE(Keyring::from_cookies({}, cost));
+  CHECK_FALSE(Keyring::from_cookies({""}, cost));
+  CHECK_FALSE(Keyring::from_cookies({"1", "2", "3", "4", "5"}, cost));
+  CHECK(Keyring::from_cookies({"1", "2", "3", "4"}, cost).value().size() == 4);
+}

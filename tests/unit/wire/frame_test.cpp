@@ -1,0 +1,178 @@
+#include "cluster/wire/frame.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "cluster/base/rng.hpp"
+
+using namespace cluster;
+using namespace cluster::wire;
+
+namespace {
+
+Bytes frame_of(ByteView body, FrameHeader header = {}) {
+  header.length = static_cast<std::uint32_t>(body.size());
+  Bytes out(kFrameHeaderBytes);
+  write_header(out.data(), header);
+  out.insert(out.end(), body.begin(), body.end());
+  return out;
+}
+
+Bytes fragment(std::uint32_t stream, std::optional<std::uint32_t> whole, ByteView data) {
+  Bytes body(4);
+  store_be(body.data(), stream);
+  if (whole) {
+    body.resize(8);
+    store_be(body.data() + 4, *whole);
+  }
+  body.insert(body.end(), data.begin(), data.end());
+  return body;
+}
+
+const Bytes kKey(32, 9);
+
+}  // namespace
+
+TEST_CASE("frame: a header reads back as it was written, both sides of each limit") {
+  Bytes bytes(kFrameHeaderBytes);
+  for (const std::uint32_t length : {0u, 1u, 65'535u, 65'536u}) {
+    const FrameHeader header{length, FrameKind::goodbye, Lane::bulk, kFlagFragment | kFlagFragmentLast};
+    write_header(bytes.data(), header);
+    CHECK(read_header(bytes.data()).value() == header);
+  }
+  struct Row {
+    const char* what;
+    std::size_t at;
+    std::uint8_t value;
+  };
+  for (const auto& row :
+       {Row{"length over the limit", 1, 2}, Row{"huge length", 0, 0xff}, Row{"unknown kind", 4, 4},
+        Row{"unknown lane", 5, 3}, Row{"unknown flag", 7, 8}, Row{"unknown high flag", 6, 1}}) {
+    CAPTURE(row.what);
+    write_header(bytes.data(), FrameHeader{});
+    bytes[row.at] = row.value;
+    const auto header = read_header(bytes.data());
+    REQUIRE_FALSE(header);
+    CHECK(header.error().code() == Errc::corrupt);
+  }
+}
+
+TEST_CASE("frame: any flipped bit, a repetition, a swap or another key fails the tag") {
+  const Bytes frame = frame_of(Bytes{0, 0, 0, 2, 'h', 'i'});
+  FrameSeal seal(kKey);
+  const FrameTag first = seal.next_tag(frame);
+  const FrameTag second = seal.next_tag(frame);
+  CHECK(first != second);
+  {
+    FrameSeal open(kKey);
+    CHECK(open.accept(frame, first));
+    CHECK_FALSE(open.accept(frame, first));  // replayed
+  }
+  {
+    FrameSeal open(kKey);
+    CHECK_FALSE(open.accept(frame, second));  // reordered
+  }
+  {
+    FrameSeal open(Bytes(32, 8));
+    CHECK_FALSE(open.accept(frame, first));  // another connection
+  }
+  for (std::size_t bit = 0; bit < frame.size() * 8; ++bit) {
+    Bytes changed = frame;
+    changed[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+    FrameSeal open(kKey);
+    CHECK_FALSE(open.accept(changed, first));
+  }
+  for (std::size_t size = 0; size < first.size(); ++size) {
+    FrameSeal open(kKey);
+    CHECK_FALSE(open.accept(frame, ByteView(first).first(size)));
+  }
+}
+
+TEST_CASE("frame: messages come off the front in order, and a body that lies about lengths is corrupt") {
+  const Bytes body{0, 0, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 2, 'b', 'c'};
+  ByteView rest = body;
+  CHECK(as_text(*take_message(rest).value()) == "a");
+  CHECK(as_text(*take_message(rest).value()).empty());
+  CHECK(as_text(*take_message(rest).value()) == "bc");
+  CHECK_FALSE(take_message(rest).value().has_value());
+  for (std::size_t size = 1; size < body.size(); ++size) {
+    ByteView prefix = ByteView(body).first(size);
+    bool failed = false;
+    while (!prefix.empty() && !failed) failed = !take_message(prefix);
+    CHECK(failed == (size != 5 && size != 9));  // those two end between messages
+  }
+}
+
+TEST_CASE("reassembler: fragments of several messages, interleaved at will, give each message whole") {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    CAPTURE(seed);
+    Rng rng(seed);
+    struct Sender {
+      Bytes message;
+      std::size_t sent = 0;
+      bool begun = false;
+    };
+    std::vector<Sender> senders(1 + rng.below(Reassembler::kStreamsMax));
+    for (auto& sender : senders) {
+      sender.message.resize(rng.below(5000));
+      for (auto& byte : sender.message) byte = static_cast<std::uint8_t>(rng.next());
+    }
+    Reassembler reassembler(1 << 20);
+    for (std::size_t done = 0; done < senders.size();) {
+      const auto stream = static_cast<std::uint32_t>(rng.below(senders.size()));
+      Sender& sender = senders[stream];
+      if (sender.begun && sender.sent == sender.message.size()) continue;
+      const std::size_t count = std::min<std::size_t>(rng.below(2000), sender.message.size() - sender.sent);
+      const bool last = sender.sent + count == sender.message.size();
+      std::uint16_t flags = kFlagFragment;
+      std::optional<std::uint32_t> whole;
+      if (!sender.begun) {
+        flags |= kFlagFragmentFirst;
+        whole = static_cast<std::uint32_t>(sender.message.size());
+      }
+      if (last) flags |= kFlagFragmentLast;
+      const auto made = reassembler.add(
+          flags, fragment(stream, whole, ByteView(sender.message).subspan(sender.sent, count)));
+      REQUIRE(made);
+      sender.begun = true;
+      sender.sent += count;
+      CHECK(made.value().has_value() == last);
+      if (last) {
+        CHECK(*made.value() == sender.message);
+        ++done;
+        if (sender.message.empty()) sender.sent = 0;
+        if (sender.sent == 0) senders[stream].begun = true;
+      }
+    }
+  }
+}
+
+TEST_CASE("reassembler: what a peer announces is bounded, and takes no memory before it comes") {
+  Reassembler reassembler(1000);
+  CHECK(reassembler.add(kFlagFragment | kFlagFragmentFirst, fragment(1, 600, {})));
+  const auto over = reassembler.add(kFlagFragment | kFlagFragmentFirst, fragment(2, 401, {}));
+  REQUIRE_FALSE(over);
+  CHECK(over.error().code() == Errc::too_large);
+  CHECK(reassembler.add(kFlagFragment | kFlagFragmentFirst, fragment(2, 400, {})));
+  CHECK_FALSE(reassembler.add(kFlagFragment | kFlagFragmentFirst, fragment(3, 0xffffffff, {})));
+
+  Reassembler many(1000);
+  for (std::uint32_t stream = 0; stream < Reassembler::kStreamsMax; ++stream)
+    CHECK(many.add(kFlagFragment | kFlagFragmentFirst, fragment(stream, 1, {})));
+  CHECK_FALSE(many.add(kFlagFragment | kFlagFragmentFirst, fragment(99, 1, {})));
+}
+
+TEST_CASE("reassembler: fragments that do not add up are corrupt") {
+  const Bytes data(10, 'x');
+  const auto code = [](const auto& result) { return result ? Errc::internal : result.error().code(); };
+  Reassembler r(1000);
+  CHECK(code(r.add(kFlagFragment, fragment(1, {}, data))) == Errc::corrupt);
+  CHECK(code(r.add(kFlagFragment, Bytes(3))) == Errc::corrupt);
+  CHECK(code(r.add(kFlagFragment | kFlagFragmentFirst, Bytes(7))) == Errc::corrupt);
+  REQUIRE(r.add(kFlagFragment | kFlagFragmentFirst, fragment(1, 15, data)));
+  CHECK(code(r.add(kFlagFragment | kFlagFragmentFirst, fragment(1, 15, data))) == Errc::corrupt);
+  CHECK(code(r.add(kFlagFragment, fragment(1, {}, data))) == Errc::corrupt);
+  CHECK(code(r.add(kFlagFragment | kFlagFragmentLast, fragment(1, {}, Bytes(4)))) == Errc::corrupt);
+}
