@@ -1,0 +1,29 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cluster/base/result.hpp"
+#include "cluster/base/time.hpp"
+#include "cluster/proto/command.hpp"
+
+namespace cluster::cli {
+
+/// The node at the other end, as a session needs it; tests have a fake one.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+  /// The node's id.
+  [[nodiscard]] virtual std::string node() const = 0;
+  /// The server's reply {"ok": ...} to a checked request. An error is one of the way there and back.
+  [[nodiscard]] virtual Result<nlohmann::ordered_json> run(const proto::CommandRequest& request,
+                                                           Duration timeout) = 0;
+  /// A round trip to the node's network kernel.
+  [[nodiscard]] virtual Result<Duration> ping(Duration timeout) = 0;
+};
+
+/// Opens a connection, or says why it cannot.
+using Connector = std::function<Result<std::unique_ptr<Connection>>()>;
+
+}  // namespace cluster::cli

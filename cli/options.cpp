@@ -1,0 +1,188 @@
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <cmath>
+
+#include "cluster/base/utf8.hpp"
+#include "cluster/proto/command.hpp"
+#include "version.hpp"
+
+namespace cluster::cli {
+namespace {
+
+Error usage_error(std::string text) { return {Errc::invalid_argument, std::move(text)}; }
+
+/// The options of both programs as text, before they are checked.
+struct CommonTexts {
+  std::string instance;
+  std::string host = "localhost";
+  std::string port = "7022";
+  std::string key;
+  std::string cookie_file;
+  bool help = false;
+  bool version = false;
+
+  void add_to(CLI::App& app, const std::string& instance_help, const std::string& host_help) {
+    app.set_help_flag();
+    app.add_option("-I,--instance", instance, instance_help)->type_name("ID");
+    app.add_option("-H,--host,--hostname", host, host_help)->type_name("HOST")->capture_default_str();
+    app.add_option("-p,--port", port, "TCP port of the node")->type_name("PORT")->capture_default_str();
+    app.add_option("-a,--key,--cookie", key, "the cluster's cookie (others may see it in a process list)")
+        ->type_name("COOKIE");
+    app.add_option("--cookie-file", cookie_file,
+                   "file with the cookie; without this and -a: CLUSTER_COOKIE, then ~/.cluster.cookie")
+        ->type_name("FILE");
+    app.add_flag("-h,--help", help, "show this help");
+    app.add_flag("--version", version, "show the version");
+  }
+
+  Result<CommonOptions> checked(const CLI::App& app) const {
+    CommonOptions options;
+    if (app.count("--instance") > 0) {
+      auto id = NodeId::parse(instance);
+      if (!id) return usage_error("--instance: " + id.error().message());
+      options.instance = std::move(id).value();
+    }
+    auto checked_host = parse_host(host);
+    if (!checked_host) return usage_error("--host: " + checked_host.error().message());
+    const auto checked_port = parse_port(port);
+    if (!checked_port) return usage_error("--port: " + checked_port.error().message());
+    options.endpoint = {std::move(checked_host).value(), *checked_port};
+    if (app.count("--key") > 0) options.key = key;
+    if (app.count("--cookie-file") > 0) options.cookie_file = cookie_file;
+    return options;
+  }
+};
+
+Result<void> parse(CLI::App& app, const std::vector<std::string>& arguments) {
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants them
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::ParseError& error) {
+    return usage_error(error.what());
+  }
+  return {};
+}
+
+Result<std::uint32_t> parse_count(const std::string& text, const char* what, std::uint32_t min,
+                                  std::uint32_t max) {
+  std::uint32_t value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc{} || end != text.data() + text.size() || value < min || value > max)
+    return usage_error("'" + text + "' is not " + what + " (" + std::to_string(min) + ".." +
+                       std::to_string(max) + ")");
+  return value;
+}
+
+Result<Duration> parse_seconds(const std::string& text) {
+  double seconds = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (fault != std::errc{} || end != text.data() + text.size() || !(seconds >= 0.001 && seconds <= 86'400))
+    return usage_error("--timeout: '" + text + "' is not a time in seconds (0.001..86400)");
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace
+
+Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) {
+  CLI::App app(
+      "Steers the ring of a cluster through one of its nodes. Runs the COMMAND behind the options, or opens\n"
+      "a session if there is none.",
+      "cluster-cli");
+  app.allow_extras();
+  CommonTexts texts;
+  texts.add_to(app, "refuse to talk to another node than ID", "host of the node");
+  CliOptions options;
+  std::string timeout = "10";
+  app.add_flag("--json", options.json, "answer in JSON, one line each (as into a pipe)");
+  app.add_option("--timeout", timeout, "how long to wait for the connection and for each answer")
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  if (const auto parsed = parse(app, arguments); !parsed) return parsed.error();
+
+  options.words = app.remaining();
+  if (texts.help && !options.words.empty()) {
+    auto text = proto::help_for(options.words.front());
+    if (!text) return text.error();
+    options.notice = std::move(text).value();
+  } else if (texts.help) {
+    options.notice = app.help() + "\nCommands:\n" + proto::help_overview() +
+                     "\nExit codes: 0 done, 1 the node refused, 2 wrong usage, 3 no connection, "
+                     "4 outcome unknown.\n";
+  } else if (texts.version) {
+    options.notice = std::string("cluster-cli ") + kVersion + "\n";
+  }
+  auto common = texts.checked(app);
+  if (!common) return common.error();
+  options.common = std::move(common).value();
+  const auto seconds = parse_seconds(timeout);
+  if (!seconds) return seconds.error();
+  options.timeout = *seconds;
+  return options;
+}
+
+Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments) {
+  CLI::App app("Runs one node of a cluster until SIGTERM.", "cluster-node");
+  CommonTexts texts;
+  texts.add_to(app, "id of this node (default: the name of the machine)",
+               "host at which other nodes reach this one");
+  NodeOptions options;
+  std::string rfactor = "128";
+  std::string pfactor = "2";
+  std::string weight;
+  std::string log_level = "info";
+  std::vector<std::string> meets;
+  app.add_option("--ring", options.ring, "ring to be in from the start")->type_name("RING");
+  app.add_option("--weight", weight, "virtual nodes of this node (default: rfactor)")->type_name("N");
+  app.add_option("--rfactor", rfactor, "default weight of members")->type_name("N")->capture_default_str();
+  app.add_option("--pfactor", pfactor, "default number of neighbours")->type_name("N")->capture_default_str();
+  app.add_option("--bind", options.bind, "listen at this address (repeatable; default: those of --host)")
+      ->type_name("ADDRESS")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--meet", meets, "meet the ring of this node at the start (repeatable)")
+      ->type_name("HOST:PORT")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")
+      ->type_name("LEVEL")
+      ->capture_default_str();
+  app.add_flag("--leave-on-stop", options.leave_on_stop, "leave the ring before stopping");
+  app.add_flag("--demo-actors", options.demo_actors, "start the servers 'counter' and 'echo'");
+  if (const auto parsed = parse(app, arguments); !parsed) return parsed.error();
+
+  if (texts.help)
+    options.notice = app.help();
+  else if (texts.version)
+    options.notice = std::string("cluster-node ") + kVersion + "\n";
+  auto common = texts.checked(app);
+  if (!common) return common.error();
+  options.common = std::move(common).value();
+  if (options.ring.size() > 255 || !is_utf8(options.ring) || has_control_character(options.ring))
+    return usage_error("--ring: not a ring id");
+
+  const auto checked_rfactor = parse_count(rfactor, "an rfactor", proto::kWeightMin, proto::kWeightMax);
+  if (!checked_rfactor) return checked_rfactor.error();
+  options.rfactor = *checked_rfactor;
+  const auto checked_pfactor = parse_count(pfactor, "a pfactor", 0, proto::kWeightMax);
+  if (!checked_pfactor) return checked_pfactor.error();
+  options.pfactor = *checked_pfactor;
+  if (app.count("--weight") > 0) {
+    const auto checked_weight = proto::parse_weight(weight);
+    if (!checked_weight) return checked_weight.error();
+    options.weight = *checked_weight;
+  }
+  for (const auto& text : meets) {
+    auto endpoint = Endpoint::parse(text);
+    if (!endpoint) return usage_error("--meet: " + endpoint.error().message());
+    options.meet.push_back(std::move(endpoint).value());
+  }
+  const auto level = log::level_from_name(log_level);
+  if (!level) return usage_error("--log-level: '" + log_level + "' is not a level");
+  options.log_level = *level;
+  return options;
+}
+
+}  // namespace cluster::cli

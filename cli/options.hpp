@@ -1,0 +1,50 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/base/endpoint.hpp"
+#include "cluster/base/log.hpp"
+#include "cluster/base/node_id.hpp"
+#include "cluster/base/result.hpp"
+#include "cluster/base/time.hpp"
+
+namespace cluster::cli {
+
+/// What both programs take: -I, -H, -p, -a, --cookie-file.
+struct CommonOptions {
+  std::optional<NodeId> instance{};
+  Endpoint endpoint{"localhost", 7022};
+  std::optional<std::string> key{};
+  std::optional<std::string> cookie_file{};
+};
+
+struct CliOptions {
+  CommonOptions common{};
+  bool json = false;
+  Duration timeout = 10s;            ///< to connect, and then for each answer
+  std::vector<std::string> words{};  ///< the command; none: a session
+  std::string notice{};              ///< not empty: print this and exit 0 (--help, --version)
+};
+
+struct NodeOptions {
+  CommonOptions common{};
+  std::string ring{};                     ///< empty: in no ring
+  std::uint32_t rfactor = 128;            ///< the default weight
+  std::uint32_t pfactor = 2;              ///< the default number of neighbours
+  std::optional<std::uint32_t> weight{};  ///< this node's; default: rfactor
+  std::vector<std::string> bind{};
+  std::vector<Endpoint> meet{};
+  log::Level log_level = log::Level::info;
+  bool leave_on_stop = false;
+  bool demo_actors = false;
+  std::string notice{};  ///< not empty: print this and exit 0
+};
+
+/// `arguments` without the program's name. Connection options may stand before or behind the command's
+/// words. Errors are one line; they mean exit code 2.
+[[nodiscard]] Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments);
+[[nodiscard]] Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments);
+
+}  // namespace cluster::cli

@@ -1,0 +1,125 @@
+#include "session.hpp"
+
+#include "cluster/proto/command_line.hpp"
+#include "cookie.hpp"
+#include "json_line.hpp"
+#include "table.hpp"
+#include "text.hpp"
+
+namespace cluster::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The code for a failure on the way to the server or back.
+Exit exit_code(const Error& error) {
+  if (error.executed() == Executed::unknown) return Exit::unknown;
+  switch (error.code()) {
+    case Errc::unreachable:
+    case Errc::timeout:
+    case Errc::peer_lost:
+    case Errc::wrong_cookie:
+    case Errc::incompatible:
+    case Errc::duplicate_id:
+    case Errc::stopped:
+      return Exit::no_node;
+    default:
+      return Exit::refused;
+  }
+}
+
+Result<void> check_json_argument(const proto::CommandRequest& request) {
+  const bool has_one = (request.name == "call" || request.name == "cast") && request.args.size() == 3;
+  if (!has_one || Json::accept(request.args.back())) return {};
+  return Error(Errc::invalid_argument, request.name + ": '" + request.args.back() +
+                                           "' is not JSON (a text needs quotes: '\"text\"')");
+}
+
+std::string text_field(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+Session::Session(Config config, Connector connect, std::ostream& out, std::ostream& err)
+    : config_(config), connect_(std::move(connect)), out_(out), err_(err) {}
+
+Exit Session::run_line(std::string_view line) {
+  const auto words = proto::split_words(line);
+  if (!words) return fail(words.error(), Exit::usage);
+  if (words->empty()) return Exit::ok;
+  return run(*words);
+}
+
+Exit Session::run(std::span<const std::string> words) {
+  const auto request = proto::parse_command(words);
+  if (!request) return fail(request.error(), Exit::usage);
+  if (const auto json = check_json_argument(*request); !json) return fail(json.error(), Exit::usage);
+  const auto& command = *proto::find_command(request->name);
+  if (command.runs_at == proto::RunsAt::here) return run_here(*request);
+  if (const auto connected = connect(); connected != Exit::ok) return connected;
+
+  if (command.runs_at == proto::RunsAt::kernel) {
+    const auto answered = connection_->ping(config_.timeout);
+    if (answered) return show_reply(Json{{"ok", true}, {"data", "pong"}});
+    connection_.reset();
+    return fail(answered.error(), exit_code(answered.error()));
+  }
+  const auto reply = connection_->run(*request, config_.timeout);
+  if (reply) return show_reply(*reply);
+  if (reply.error().code() != Errc::timeout) connection_.reset();
+  return fail(reply.error(), exit_code(reply.error()));
+}
+
+Exit Session::connect() {
+  if (connection_) return Exit::ok;
+  auto opened = connect_();
+  if (!opened) {
+    const bool cannot_try = opened.error().code() == Errc::invalid_argument;  // such as: no cookie
+    return fail(opened.error(), cannot_try ? Exit::usage : Exit::no_node);
+  }
+  connection_ = std::move(opened).value();
+  return Exit::ok;
+}
+
+/// Plain text unless JSON was asked for by name: `keygen > file` must give a cookie.
+Exit Session::run_here(const proto::CommandRequest& request) {
+  if (request.name == "exit") {
+    ended_ = true;
+    return Exit::ok;
+  }
+  if (request.name == "keygen") {
+    out_ << make_cookie() << '\n';
+    return Exit::ok;
+  }
+  const auto text = request.args.empty() ? Result<std::string>(proto::help_overview())
+                                         : proto::help_for(request.args.front());
+  if (!text) return fail(text.error(), Exit::usage);
+  out_ << *text;
+  return Exit::ok;
+}
+
+Exit Session::show_reply(const Json& reply) {
+  const auto ok = reply.is_object() ? reply.find("ok") : reply.end();
+  if (!reply.is_object() || ok == reply.end() || !ok->is_boolean())
+    return fail({Errc::bad_message, "the node's answer is not a reply: " + to_line(reply)}, Exit::refused);
+  const bool succeeded = ok->get<bool>();
+  const auto error = reply.value("error", Json::object());
+  const auto data = reply.find("data");
+  if (config_.json)
+    out_ << to_line(reply) << '\n';
+  else if (succeeded)
+    out_ << (data == reply.end() ? "ok\n" : to_table(*data));
+  else
+    err_ << "error: " << printable(text_field(error, "message")) << '\n';
+  if (succeeded) return Exit::ok;
+  return text_field(error, "executed") == "unknown" ? Exit::unknown : Exit::refused;
+}
+
+Exit Session::fail(const Error& error, Exit code) {
+  err_ << "cluster-cli: " << printable(error.message()) << '\n';
+  return code;
+}
+
+}  // namespace cluster::cli

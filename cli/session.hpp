@@ -1,0 +1,54 @@
+#pragma once
+#include <memory>
+#include <ostream>
+#include <span>
+#include <string>
+
+#include "connection.hpp"
+
+namespace cluster::cli {
+
+/// What a program says with its exit code.
+enum class Exit : int {
+  ok = 0,
+  refused = 1,  ///< the node answered ok: false
+  usage = 2,    ///< the command line cannot be understood
+  no_node = 3,  ///< cannot connect, or refused by the node
+  unknown = 4,  ///< sent, and no answer: it may have happened
+};
+
+/// Runs commands over one connection, which it opens when it is first needed and again after a loss.
+/// Answers go to `out`; errors go to `err`, one line each. Not synchronised.
+class Session {
+ public:
+  struct Config {
+    bool json = false;  ///< answers as JSON lines, else for a person
+    Duration timeout = 10s;
+  };
+
+  Session(Config config, Connector connect, std::ostream& out, std::ostream& err);
+
+  /// Runs one command. After `exit`, `ended()` is true.
+  Exit run(std::span<const std::string> words);
+  Exit run_line(std::string_view line);
+  /// Connects now, to show at once whether it can.
+  Exit connect();
+
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
+  /// The node's id once connected, else empty.
+  [[nodiscard]] std::string node() const { return connection_ ? connection_->node() : std::string(); }
+
+ private:
+  Exit run_here(const proto::CommandRequest& request);
+  Exit show_reply(const nlohmann::ordered_json& reply);
+  Exit fail(const Error& error, Exit code);
+
+  Config config_;
+  Connector connect_;
+  std::ostream& out_;
+  std::ostream& err_;
+  std::unique_ptr<Connection> connection_;
+  bool ended_ = false;
+};
+
+}  // namespace cluster::cli

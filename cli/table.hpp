@@ -1,0 +1,11 @@
+#pragma once
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace cluster::cli {
+
+/// `data` for a person at a terminal: lists of objects as tables, objects as lines of name and value,
+/// anything else as text; ends with a newline. Control characters are escaped.
+[[nodiscard]] std::string to_table(const nlohmann::ordered_json& data);
+
+}  // namespace cluster::cli

@@ -1,0 +1,122 @@
+#include "options.hpp"
+
+#include <doctest/doctest.h>
+
+namespace cluster::cli {
+namespace {
+
+using Words = std::vector<std::string>;
+
+std::string refusal(const Words& arguments) {
+  const auto parsed = parse_cli_options(arguments);
+  return parsed ? "accepted" : parsed.error().message();
+}
+
+TEST_CASE("options: without any, the CLI talks to localhost:7022 in a session") {
+  const auto options = parse_cli_options({}).value();
+  CHECK(options.common.endpoint == Endpoint{"localhost", 7022});
+  CHECK(!options.common.instance);
+  CHECK(!options.common.key);
+  CHECK(options.words.empty());
+  CHECK(!options.json);
+  CHECK(options.timeout == 10s);
+}
+
+TEST_CASE("options: each spelling of the reference and ours is understood") {
+  for (const Words& arguments :
+       {Words{"-I", "foo", "-H", "example.org", "-p", "7023", "-a", "secret"},
+        Words{"--instance", "foo", "--host", "example.org", "--port", "7023", "--key", "secret"},
+        Words{"--instance=foo", "--hostname=example.org", "--port=7023", "--cookie=secret"}}) {
+    const auto options = parse_cli_options(arguments).value();
+    CHECK(options.common.instance == NodeId("foo"));
+    CHECK(options.common.endpoint == Endpoint{"example.org", 7023});
+    CHECK(options.common.key == "secret");
+  }
+}
+
+TEST_CASE("options: connection options may follow the command, and its own flags stay with it") {
+  const Words command{"insert", "-w", "7", "bar", "--wait", "localhost", "7024", "-f"};
+  auto before = Words{"-p", "7023", "--json", "--timeout", "2.5"};
+  before.insert(before.end(), command.begin(), command.end());
+  auto behind = command;
+  behind.insert(behind.end(), {"-p", "7023", "--json", "--timeout", "2.5"});
+  for (const auto& arguments : {before, behind}) {
+    const auto options = parse_cli_options(arguments).value();
+    CHECK(options.words == command);
+    CHECK(options.common.endpoint.port == 7023);
+    CHECK(options.json);
+    CHECK(options.timeout == 2500ms);
+  }
+}
+
+TEST_CASE("options: what is behind -- belongs to the command as it stands") {
+  CHECK(parse_cli_options({"get", "--", "-p"}).value().words == Words{"get", "--", "-p"});
+  CHECK(parse_cli_options({"call", "c", "add", R"({"n": -1})"}).value().words ==
+        Words{"call", "c", "add", R"({"n": -1})"});
+  CHECK(parse_cli_options({"call", "c", "add", "-5"}).value().words == Words{"call", "c", "add", "-5"});
+}
+
+TEST_CASE("options: what cannot be understood is said in one line") {
+  CHECK(refusal({"-p", "abc"}) == "--port: 'abc' is not a port (1..65535)");
+  CHECK(refusal({"-p", "65536"}) == "--port: '65536' is not a port (1..65535)");
+  CHECK(refusal({"-p", "-1", "nodes"}) == "--port: '-1' is not a port (1..65535)");
+  CHECK(refusal({"-H", "a b"}) == "--host: 'a b' is not a host name or address");
+  CHECK(refusal({"--timeout", "0"}) == "--timeout: '0' is not a time in seconds (0.001..86400)");
+  CHECK(refusal({"--timeout", "nan"}) == "--timeout: 'nan' is not a time in seconds (0.001..86400)");
+  CHECK(refusal({"-I", ""}).starts_with("--instance: "));
+  for (const auto& arguments : {Words{"-p"}, Words{"nodes", "-a"}, Words{"--json=maybe"}}) {
+    const auto text = refusal(arguments);
+    CAPTURE(text);
+    CHECK(text != "accepted");
+    CHECK(text.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("options: help and version end well, and help after a command explains it") {
+  CHECK(parse_cli_options({"--help"}).value().notice.find("minsert") != std::string::npos);
+  CHECK(parse_cli_options({"--version"}).value().notice.starts_with("cluster-cli "));
+  CHECK(parse_cli_options({"insert", "-h"}).value().notice.starts_with("insert ID HOST PORT"));
+  CHECK(refusal({"inser", "-h"}) == "unknown command 'inser'; did you mean 'insert'?");
+}
+
+TEST_CASE("options: cluster-node takes what it is told") {
+  const auto options =
+      parse_node_options({"-I",           "foo",        "-p",          "7022",      "-a",
+                          "secret",       "--ring",     "ring",        "--rfactor", "3",
+                          "--pfactor",    "1",          "--weight",    "7",         "--bind",
+                          "127.0.0.1",    "--bind",     "::1",         "--meet",    "localhost:7023",
+                          "--meet",       "[::1]:7024", "--log-level", "debug",     "--leave-on-stop",
+                          "--demo-actors"})
+          .value();
+  CHECK(options.common.instance == NodeId("foo"));
+  CHECK(options.ring == "ring");
+  CHECK(options.rfactor == 3);
+  CHECK(options.pfactor == 1);
+  CHECK(options.weight == 7);
+  CHECK(options.bind == Words{"127.0.0.1", "::1"});
+  CHECK(options.meet == std::vector<Endpoint>{{"localhost", 7023}, {"::1", 7024}});
+  CHECK(options.log_level == log::Level::debug);
+  CHECK(options.leave_on_stop);
+  CHECK(options.demo_actors);
+
+  const auto defaults = parse_node_options({}).value();
+  CHECK(defaults.rfactor == 128);
+  CHECK(defaults.pfactor == 2);
+  CHECK(!defaults.weight);
+  CHECK(defaults.ring.empty());
+  CHECK(!defaults.leave_on_stop);
+}
+
+TEST_CASE("options: cluster-node refuses what it cannot use") {
+  const auto refused = [](const Words& arguments) { return parse_node_options(arguments).error().message(); };
+  CHECK(refused({"--rfactor", "0"}) == "'0' is not an rfactor (1..65535)");
+  CHECK(refused({"--weight", "65536"}) == "'65536' is not a weight (1..65535)");
+  CHECK(refused({"--meet", "localhost"}) == "--meet: 'localhost' is not HOST:PORT");
+  CHECK(refused({"--log-level", "loud"}) == "--log-level: 'loud' is not a level");
+  CHECK(refused({"--port", "x"}) == "--port: 'x' is not a port (1..65535)");
+  CHECK(!refused({"stray"}).empty());
+  CHECK(!refused({"--bogus"}).empty());
+}
+
+}  // namespace
+}  // namespace cluster::cli

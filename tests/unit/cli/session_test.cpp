@@ -1,0 +1,205 @@
+#include "session.hpp"
+
+#include <doctest/doctest.h>
+
+#include <deque>
+#include <sstream>
+
+namespace cluster::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// What the fake node gets and gives.
+struct Script {
+  std::deque<Result<Json>> replies;
+  Result<Duration> pong = Duration(1ms);
+  std::vector<proto::CommandRequest> asked;
+  std::optional<Error> cannot_connect;
+  int connects = 0;
+};
+
+class FakeConnection final : public Connection {
+ public:
+  explicit FakeConnection(Script& script) : script_(script) {}
+  std::string node() const override { return "foo"; }
+  Result<Json> run(const proto::CommandRequest& request, Duration) override {
+    script_.asked.push_back(request);
+    auto reply = std::move(script_.replies.front());
+    script_.replies.pop_front();
+    return reply;
+  }
+  Result<Duration> ping(Duration) override { return script_.pong; }
+
+ private:
+  Script& script_;
+};
+
+struct Fixture {
+  explicit Fixture(bool json = true)
+      : session(
+            {.json = json, .timeout = 1s},
+            [this]() -> Result<std::unique_ptr<Connection>> {
+              ++script.connects;
+              if (script.cannot_connect) return *script.cannot_connect;
+              return std::unique_ptr<Connection>(std::make_unique<FakeConnection>(script));
+            },
+            out, err) {}
+
+  void will_answer(const char* json) { script.replies.emplace_back(Json::parse(json)); }
+
+  Script script;
+  std::ostringstream out;
+  std::ostringstream err;
+  Session session;
+};
+
+std::size_t lines(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST_CASE("session: a reply is one line of JSON with the shape the node gave") {
+  Fixture f;
+  f.will_answer(R"({"ok":true,"data":{"id":"foo","host":"localhost","port":7022}})");
+  CHECK(f.session.run_line("get foo") == Exit::ok);
+  CHECK(f.out.str() ==
+        "{\"ok\": true, \"data\": {\"id\": \"foo\", \"host\": \"localhost\", \"port\": 7022}}\n");
+  CHECK(f.err.str().empty());
+  REQUIRE(f.script.asked.size() == 1);
+  CHECK(f.script.asked[0] == proto::CommandRequest{.name = "get", .args = {"foo"}});
+}
+
+TEST_CASE("session: flags reach the node") {
+  Fixture f;
+  f.will_answer(R"({"ok":true})");
+  CHECK(f.session.run_line("insert -w 7 bar localhost 7023 --wait -f") == Exit::ok);
+  CHECK(f.out.str() == "{\"ok\": true}\n");
+  CHECK(f.script.asked[0].weight == 7);
+  CHECK(f.script.asked[0].wait);
+  CHECK(f.script.asked[0].force);
+}
+
+TEST_CASE("session: a refusal is exit code 1, as JSON on out or a line on err") {
+  const char* refusal = R"({"ok":false,"error":{"message":"'bar' is not defined in this ring.",)"
+                        R"("code":"not_found","executed":"no"}})";
+  Fixture json;
+  json.will_answer(refusal);
+  CHECK(json.session.run_line("get bar") == Exit::refused);
+  CHECK(json.out.str() ==
+        "{\"ok\": false, \"error\": {\"message\": \"'bar' is not defined in this ring.\", "
+        "\"code\": \"not_found\", \"executed\": \"no\"}}\n");
+  CHECK(json.err.str().empty());
+
+  Fixture person(false);
+  person.will_answer(refusal);
+  CHECK(person.session.run_line("get bar") == Exit::refused);
+  CHECK(person.out.str().empty());
+  CHECK(person.err.str() == "error: 'bar' is not defined in this ring.\n");
+}
+
+TEST_CASE("session: a refusal that may have happened is exit code 4") {
+  Fixture f;
+  f.will_answer(R"({"ok":false,"error":{"message":"no answer","code":"timeout","executed":"unknown"}})");
+  CHECK(f.session.run_line("call counter@bar get") == Exit::unknown);
+}
+
+TEST_CASE("session: wrong usage is exit code 2 and one line, and connects to nobody") {
+  Fixture f;
+  for (const char* line : {"bogus", "get", "get a b", "insert bar localhost x", "minsert a b 1 c", "get 'a",
+                           "nodes --force", "help bogus", "call counter add {n}"}) {
+    CAPTURE(line);
+    f.err.str("");
+    CHECK(f.session.run_line(line) == Exit::usage);
+    CHECK(lines(f.err.str()) == 1);
+    CHECK(f.err.str().starts_with("cluster-cli: "));
+  }
+  CHECK(f.out.str().empty());
+  CHECK(f.script.connects == 0);
+}
+
+TEST_CASE("session: JSON of call is checked before it is sent") {
+  Fixture f;
+  CHECK(f.session.run_line("call counter add abc") == Exit::usage);
+  CHECK(f.err.str() == "cluster-cli: call: 'abc' is not JSON (a text needs quotes: '\"text\"')\n");
+  f.will_answer(R"({"ok":true,"data":3})");
+  CHECK(f.session.run_line(R"(call counter add {"n": 3})") == Exit::ok);
+  CHECK(f.script.asked[0].args.back() == R"({"n": 3})");
+}
+
+TEST_CASE("session: no connection is exit code 3, no cookie 2") {
+  Fixture f;
+  f.script.cannot_connect = Error(Errc::wrong_cookie, "the cookie is not that of the node");
+  CHECK(f.session.run_line("nodes") == Exit::no_node);
+  CHECK(f.err.str() == "cluster-cli: the cookie is not that of the node\n");
+  f.script.cannot_connect = Error(Errc::timeout, "no answer");
+  CHECK(f.session.run_line("nodes") == Exit::no_node);
+  f.script.cannot_connect = Error(Errc::invalid_argument, "no cookie");
+  CHECK(f.session.run_line("nodes") == Exit::usage);
+}
+
+TEST_CASE("session: a lost connection is exit code 4, and the next command connects anew") {
+  Fixture f;
+  f.script.replies.emplace_back(Error(Errc::peer_lost, "the connection ended"));
+  CHECK(f.session.run_line("leave") == Exit::unknown);
+  f.will_answer(R"({"ok":true})");
+  CHECK(f.session.run_line("leave") == Exit::ok);
+  CHECK(f.script.connects == 2);
+}
+
+TEST_CASE("session: a timeout is exit code 4 and keeps the connection") {
+  Fixture f;
+  f.script.replies.emplace_back(Error(Errc::timeout, "no answer within 1 s"));
+  CHECK(f.session.run_line("nodes") == Exit::unknown);
+  f.will_answer(R"({"ok":true,"data":[]})");
+  CHECK(f.session.run_line("nodes") == Exit::ok);
+  CHECK(f.script.connects == 1);
+}
+
+TEST_CASE("session: ping asks the kernel, not the command server") {
+  Fixture f;
+  CHECK(f.session.run_line("ping") == Exit::ok);
+  CHECK(f.out.str() == "{\"ok\": true, \"data\": \"pong\"}\n");
+  CHECK(f.script.asked.empty());
+  f.script.pong = Error(Errc::timeout, "no pong");
+  CHECK(f.session.run_line("ping") == Exit::unknown);
+}
+
+TEST_CASE("session: an answer that is no reply is refused in one line") {
+  for (const char* odd : {"[]", "3", "{}", R"({"ok":1})", "null"}) {
+    CAPTURE(odd);
+    Fixture f;
+    f.will_answer(odd);
+    CHECK(f.session.run_line("nodes") == Exit::refused);
+    CHECK(lines(f.err.str()) == 1);
+  }
+  Fixture f;
+  f.will_answer(R"({"ok":false})");
+  CHECK(f.session.run_line("nodes") == Exit::refused);
+}
+
+TEST_CASE("session: a person gets a table, or a plain ok") {
+  Fixture f(false);
+  f.will_answer(R"({"ok":true,"data":[{"id":"foo","host":"localhost","port":7022}]})");
+  f.will_answer(R"({"ok":true})");
+  CHECK(f.session.run_line("nodes") == Exit::ok);
+  CHECK(f.session.run_line("leave") == Exit::ok);
+  CHECK(f.out.str() == "ID   HOST       PORT\nfoo  localhost  7022\nok\n");
+}
+
+TEST_CASE("session: help, keygen and exit need no node") {
+  Fixture f;
+  CHECK(f.session.run_line("help") == Exit::ok);
+  CHECK(f.session.run_line("help insert") == Exit::ok);
+  CHECK(f.out.str().find("insert ID HOST PORT [-f]") != std::string::npos);
+  f.out.str("");
+  CHECK(f.session.run_line("keygen") == Exit::ok);
+  CHECK(f.out.str().size() == 45);
+  CHECK(!f.session.ended());
+  CHECK(f.session.run_line("exit") == Exit::ok);
+  CHECK(f.session.ended());
+  CHECK(f.session.run_line("  ") == Exit::ok);
+  CHECK(f.script.connects == 0);
+}
+
+}  // namespace
+}  // namespace cluster::cli
