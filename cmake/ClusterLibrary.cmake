@@ -15,21 +15,25 @@ elseif(NOT CLUSTER_SANITIZE STREQUAL "")
   message(FATAL_ERROR "CLUSTER_SANITIZE must be address, thread or empty, not '${CLUSTER_SANITIZE}'")
 endif()
 
-# cluster_library(NAME [ROOT dir] HEADERS h... SOURCES s... DEPENDS target... [PRIVATE target...])
+# cluster_library(NAME [ROOT dir] [FOLDER name] HEADERS h... SOURCES s... DEPENDS target... [PRIVATE target...])
 #
 # Declares layer NAME as target cluster_NAME (exported as cluster::NAME). HEADERS are relative to
-# ROOT/NAME (default: libcluster/include/cluster), SOURCES to the calling folder. The target
-# offers its headers through a folder of its own that holds only this layer, so an include of a
+# ROOT/NAME (default: libcluster/include/cluster), SOURCES to the calling folder. A library whose
+# headers lie beside those of another layer (an adapter to a package that the layer itself must not need)
+# says so with FOLDER. The target offers its headers through a folder of its own that holds only this layer, so an include of a
 # layer that is not in DEPENDS finds no file: the arrows between layers are enforced by the compiler.
 function(cluster_library name)
-  cmake_parse_arguments(arg "" "ROOT" "HEADERS;SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "" "ROOT;FOLDER" "HEADERS;SOURCES;DEPENDS;PRIVATE" ${ARGN})
   if(NOT arg_ROOT)
     set(arg_ROOT ${PROJECT_SOURCE_DIR}/libcluster/include/cluster)
   endif()
+  if(NOT arg_FOLDER)
+    set(arg_FOLDER ${name})
+  endif()
   set(view ${PROJECT_BINARY_DIR}/layers/${name})
   file(MAKE_DIRECTORY ${view}/cluster)
-  file(CREATE_LINK ${arg_ROOT}/${name} ${view}/cluster/${name} SYMBOLIC)
-  list(TRANSFORM arg_HEADERS PREPEND ${view}/cluster/${name}/)
+  file(CREATE_LINK ${arg_ROOT}/${arg_FOLDER} ${view}/cluster/${arg_FOLDER} SYMBOLIC)
+  list(TRANSFORM arg_HEADERS PREPEND ${view}/cluster/${arg_FOLDER}/)
 
   set(target cluster_${name})
   if(arg_SOURCES)

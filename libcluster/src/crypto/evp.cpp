@@ -1,0 +1,19 @@
+#include "evp.hpp"
+
+#include "cluster/base/assert.hpp"
+
+namespace cluster::crypto {
+
+const EVP_MD* sha256_method() noexcept {
+  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // as long as the process
+  CLUSTER_ASSERT(method != nullptr);
+  return method;
+}
+
+MdContext make_md_context() noexcept {
+  MdContext context{EVP_MD_CTX_new()};
+  CLUSTER_ASSERT(context != nullptr);
+  return context;
+}
+
+}  // namespace cluster::crypto
