@@ -72,15 +72,16 @@ bool read_reply(Reader& from, ReplyView& reply) {
 bool read_error(Reader& from, ErrorView& view) {
   std::uint16_t code = 0;
   std::uint8_t executed = 0;
-  std::string_view text;
   if (!from.integer(view.id)) return from.in_field("id");
   if (!from.integer(code)) return from.in_field("code");
-  if (!from.text(text)) return from.in_field("text");
-  if (text.size() > kErrorTextBytesMax) return from.fail("longer than 4096 bytes") || from.in_field("text");
+  if (!from.text(view.text)) return from.in_field("text");
+  if (view.text.size() > kErrorTextBytesMax)
+    return from.fail("longer than 4096 bytes") || from.in_field("text");
   if (!from.integer(executed)) return from.in_field("executed");
   if (executed > static_cast<std::uint8_t>(Executed::yes))
     return from.fail("expected 0, 1 or 2") || from.in_field("executed");
-  view.error = Error(static_cast<Errc>(code), std::string(text), static_cast<Executed>(executed));
+  view.code = static_cast<Errc>(code);
+  view.executed = static_cast<Executed>(executed);
   return true;
 }
 
@@ -93,7 +94,7 @@ Result<MessageView> finish(Reader& from, std::size_t extra, bool (*read)(Reader&
   if (!good) return from.error();
   if (from.left() != 0)
     return Error(Errc::bad_message, std::to_string(from.left()) + " bytes after the message");
-  return MessageView(std::move(view));
+  return MessageView(view);
 }
 
 struct Shape {

@@ -12,42 +12,6 @@ constexpr std::size_t kFirstRoomBytes = 128;
 /// they are written.
 constexpr std::size_t kRoomStepBytes = 4096;
 
-constexpr Kind kind_of(std::uint8_t tag) noexcept {
-  if (tag < 0x80 || tag >= 0xe0) return Kind::integer;
-  if (tag < 0x90) return Kind::map;
-  if (tag < 0xa0) return Kind::array;
-  if (tag < 0xc0) return Kind::text;
-  switch (tag) {
-    case 0xc0:
-      return Kind::nil;
-    case 0xc1:
-      return Kind::invalid;
-    case 0xc2:
-    case 0xc3:
-      return Kind::boolean;
-    case 0xc4:
-    case 0xc5:
-    case 0xc6:
-      return Kind::bytes;
-    case 0xca:
-    case 0xcb:
-      return Kind::real;
-    case 0xd9:
-    case 0xda:
-    case 0xdb:
-      return Kind::text;
-    case 0xdc:
-    case 0xdd:
-      return Kind::array;
-    case 0xde:
-    case 0xdf:
-      return Kind::map;
-    default:
-      break;
-  }
-  return tag >= 0xcc && tag <= 0xd3 ? Kind::integer : Kind::extension;  // c7-c9 and d4-d8
-}
-
 }  // namespace
 
 std::string_view name(Kind kind) noexcept {
@@ -93,8 +57,6 @@ void Writer::sized(std::size_t size, std::uint8_t tag16, std::uint8_t tag32) {
   else
     tagged(tag32, static_cast<std::uint32_t>(size));
 }
-
-Kind Reader::peek() const noexcept { return cursor_ == end_ ? Kind::end : kind_of(*cursor_); }
 
 bool Reader::any_integer(Integer& value) {
   if (peek() != Kind::integer) return expected("an integer");

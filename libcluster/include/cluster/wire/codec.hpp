@@ -29,7 +29,7 @@ struct StructCodec;
 /// class of your own, specialise it with
 ///     static void encode(Writer& to, const T& value);
 ///     static bool decode(Reader& from, T& value);       // false after from.fail("why")
-///     static std::string type();                        // optional: the name that schema() shows
+///     static std::string type();                        // optional: what type_text() shows
 /// For a struct whose values need a check, derive the specialisation from StructCodec<T> and replace
 /// `decode`.
 template <class T>
@@ -69,6 +69,15 @@ template <class T>
   if (result && !bytes.empty())
     return Error(Errc::bad_message, std::to_string(bytes.size()) + " bytes after the value");
   return result;
+}
+
+/// T in words, for people: "int64", "[string]", "{string: point}", "bytes(32)", "point?".
+template <class T>
+[[nodiscard]] std::string type_text() {
+  if constexpr (requires { Codec<T>::type(); })
+    return Codec<T>::type();
+  else
+    return "any";
 }
 
 namespace detail {
@@ -125,6 +134,7 @@ struct StructCodec {
   static constexpr std::size_t kFields = field_count<T>();
   using Indices = std::make_index_sequence<kFields>;
 
+  static std::string type() { return std::string(event_name<T>()); }
   static void encode(Writer& to, const T& value) { encode_fields(to, value, Indices{}); }
 
   static bool decode(Reader& from, T& value) {

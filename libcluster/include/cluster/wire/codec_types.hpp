@@ -30,6 +30,7 @@ concept TextKey = std::same_as<T, std::string> || std::same_as<T, NodeId>;
 
 template <>
 struct Codec<bool> {
+  static std::string type() { return "bool"; }
   static void encode(Writer& to, bool value) { to.boolean(value); }
   static bool decode(Reader& from, bool& value) { return from.boolean(value); }
 };
@@ -42,6 +43,9 @@ struct Codec<T> {
 
 template <detail::Integer T>
 struct Codec<T> {
+  static std::string type() {
+    return (std::unsigned_integral<T> ? "uint" : "int") + std::to_string(8 * sizeof(T));
+  }
   static void encode(Writer& to, T value) {
     if constexpr (std::unsigned_integral<T>)
       to.unsigned_integer(value);
@@ -53,12 +57,14 @@ struct Codec<T> {
 
 template <>
 struct Codec<double> {
+  static std::string type() { return "float64"; }
   static void encode(Writer& to, double value) { to.float64(value); }
   static bool decode(Reader& from, double& value) { return from.real(value); }
 };
 
 template <>
 struct Codec<float> {
+  static std::string type() { return "float32"; }
   static void encode(Writer& to, float value) { to.float32(value); }
   /// A double is rounded to the nearest float; one beyond a float's range is refused.
   static bool decode(Reader& from, float& value) {
@@ -95,6 +101,7 @@ struct Codec<E> {
 /// Text. Not checked to be UTF-8: whoever prints it must not trust it.
 template <>
 struct Codec<std::string> {
+  static std::string type() { return "string"; }
   static void encode(Writer& to, const std::string& value) { to.text(value); }
   static bool decode(Reader& from, std::string& value) {
     std::string_view text;
@@ -106,6 +113,7 @@ struct Codec<std::string> {
 
 template <>
 struct Codec<Bytes> {
+  static std::string type() { return "bytes"; }
   static void encode(Writer& to, const Bytes& value) { to.bytes(value); }
   static bool decode(Reader& from, Bytes& value) {
     ByteView bytes;
@@ -118,6 +126,7 @@ struct Codec<Bytes> {
 /// Digests, keys, nonces: exactly N bytes.
 template <std::size_t N>
 struct Codec<std::array<std::uint8_t, N>> {
+  static std::string type() { return "bytes(" + std::to_string(N) + ")"; }
   static void encode(Writer& to, const std::array<std::uint8_t, N>& value) { to.bytes(value); }
   static bool decode(Reader& from, std::array<std::uint8_t, N>& value) {
     ByteView bytes;
@@ -152,6 +161,7 @@ inline bool exactly(Reader& from, std::size_t wanted) {
 
 template <class T>
 struct Codec<std::vector<T>> {
+  static std::string type() { return "[" + type_text<T>() + "]"; }
   static void encode(Writer& to, const std::vector<T>& value) {
     to.array(value.size());
     for (const auto& element : value) Codec<T>::encode(to, element);
@@ -174,6 +184,7 @@ struct Codec<std::vector<T>> {
 
 template <class T, std::size_t N>
 struct Codec<std::array<T, N>> {
+  static std::string type() { return "[" + type_text<T>() + "; " + std::to_string(N) + "]"; }
   static void encode(Writer& to, const std::array<T, N>& value) {
     to.array(N);
     for (const auto& element : value) Codec<T>::encode(to, element);
@@ -187,6 +198,7 @@ struct Codec<std::array<T, N>> {
 
 template <class T>
 struct Codec<std::optional<T>> {
+  static std::string type() { return type_text<T>() + "?"; }
   static_assert(
       !requires(T inner) { inner.has_value(); },
       "an optional in an optional cannot be told from an empty one");
@@ -207,6 +219,10 @@ struct Codec<std::optional<T>> {
 /// error.
 template <class K, class V>
 struct Codec<std::map<K, V>> {
+  static std::string type() {
+    const auto k = type_text<K>(), v = type_text<V>();
+    return detail::TextKey<K> ? "{" + k + ": " + v + "}" : "[(" + k + ", " + v + ")]";
+  }
   static constexpr std::size_t kNodeBytes = sizeof(std::pair<const K, V>) + 4 * sizeof(void*);
 
   static void encode(Writer& to, const std::map<K, V>& value) {
@@ -238,6 +254,7 @@ struct Codec<std::map<K, V>> {
 /// An array, in order. An element that appears twice is an error.
 template <class T>
 struct Codec<std::set<T>> {
+  static std::string type() { return "[" + type_text<T>() + "]"; }
   static void encode(Writer& to, const std::set<T>& value) {
     to.array(value.size());
     for (const auto& element : value) Codec<T>::encode(to, element);
@@ -257,6 +274,11 @@ struct Codec<std::set<T>> {
 /// An array of exactly its elements.
 template <class... T>
 struct Codec<std::tuple<T...>> {
+  static std::string type() {
+    std::string out;
+    ((out += (out.empty() ? "" : ", ") + type_text<T>()), ...);
+    return "(" + out + ")";
+  }
   static void encode(Writer& to, const std::tuple<T...>& value) {
     to.array(sizeof...(T));
     std::apply([&](const T&... element) { (Codec<T>::encode(to, element), ...); }, value);
@@ -275,6 +297,7 @@ struct Codec<std::tuple<T...>> {
 
 template <class A, class B>
 struct Codec<std::pair<A, B>> {
+  static std::string type() { return "(" + type_text<A>() + ", " + type_text<B>() + ")"; }
   static void encode(Writer& to, const std::pair<A, B>& value) {
     to.array(2);
     Codec<A>::encode(to, value.first);
@@ -292,6 +315,7 @@ struct Codec<std::pair<A, B>> {
 /// Nil.
 template <>
 struct Codec<std::monostate> {
+  static std::string type() { return "nil"; }
   static void encode(Writer& to, std::monostate) { to.nil(); }
   static bool decode(Reader& from, std::monostate&) { return from.take_nil() || from.expected("nil"); }
 };
@@ -299,6 +323,11 @@ struct Codec<std::monostate> {
 /// One of several messages: a map of one entry, {event name: value}; std::monostate is nil.
 template <class... T>
 struct Codec<std::variant<T...>> {
+  static std::string type() {
+    std::string out;
+    ((out += (out.empty() ? "" : " | ") + type_text<T>()), ...);
+    return out;
+  }
   static_assert(((std::same_as<T, std::monostate> || std::is_aggregate_v<T>)&&...),
                 "the alternatives of a variant are told apart by their event names: use structs");
 
@@ -347,6 +376,7 @@ struct Codec<std::variant<T...>> {
 template <class Rep, class Period>
 requires detail::Integer<Rep>
 struct Codec<std::chrono::duration<Rep, Period>> {
+  static std::string type() { return type_text<Rep>(); }
   static void encode(Writer& to, std::chrono::duration<Rep, Period> value) {
     Codec<Rep>::encode(to, value.count());
   }
@@ -362,6 +392,7 @@ struct Codec<std::chrono::duration<Rep, Period>> {
 /// another process and has no codec.
 template <class Clock, class D>
 struct Codec<std::chrono::time_point<Clock, D>> {
+  static std::string type() { return type_text<D>(); }
   static_assert(std::same_as<Clock, std::chrono::system_clock>,
                 "only wall-clock times travel; send how long is left instead of an Instant");
   static void encode(Writer& to, std::chrono::time_point<Clock, D> value) {

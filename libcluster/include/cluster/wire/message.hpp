@@ -1,10 +1,12 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
 
 #include "cluster/base/bytes.hpp"
+#include "cluster/base/error.hpp"
 #include "cluster/base/result.hpp"
 
 /// One message between nodes: a MessagePack array, all of it by position, so that it is compact and any
@@ -57,7 +59,10 @@ struct ReplyView {
 };
 struct ErrorView {
   std::uint64_t id = 0;
-  Error error{Errc::internal, {}};
+  Errc code = Errc::internal;  ///< may be a number that a later version has added
+  std::string_view text;
+  Executed executed = Executed::unknown;
+  [[nodiscard]] Error error() const { return Error(code, std::string(text), executed); }
 };
 using MessageView = std::variant<CastView, CallView, ReplyView, ErrorView>;
 

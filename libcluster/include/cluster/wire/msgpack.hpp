@@ -94,6 +94,32 @@ enum class Kind : std::uint8_t {
 };
 [[nodiscard]] std::string_view name(Kind kind) noexcept;
 
+namespace detail {
+inline constexpr auto kinds = [] {
+  std::array<Kind, 256> out{};
+  const auto fill = [&](std::size_t first, std::size_t last, Kind kind) {
+    for (auto tag = first; tag <= last; ++tag) out[tag] = kind;
+  };
+  fill(0x00, 0x7f, Kind::integer);
+  fill(0x80, 0x8f, Kind::map);
+  fill(0x90, 0x9f, Kind::array);
+  fill(0xa0, 0xbf, Kind::text);
+  fill(0xc0, 0xc0, Kind::nil);
+  fill(0xc1, 0xc1, Kind::invalid);
+  fill(0xc2, 0xc3, Kind::boolean);
+  fill(0xc4, 0xc6, Kind::bytes);
+  fill(0xc7, 0xc9, Kind::extension);
+  fill(0xca, 0xcb, Kind::real);
+  fill(0xcc, 0xd3, Kind::integer);
+  fill(0xd4, 0xd8, Kind::extension);
+  fill(0xd9, 0xdb, Kind::text);
+  fill(0xdc, 0xdd, Kind::array);
+  fill(0xde, 0xdf, Kind::map);
+  fill(0xe0, 0xff, Kind::integer);
+  return out;
+}();
+}  // namespace detail
+
 /// Reads MessagePack elements off the front of bytes from a stranger. Every call checks the bytes left first;
 /// after a failure all calls fail. Functions return false on failure; `error()` then says what was wrong and
 /// where. Views point into the input.
@@ -105,7 +131,7 @@ class Reader {
   [[nodiscard]] bool ok() const noexcept { return failure_ == nullptr; }
   [[nodiscard]] std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }
   [[nodiscard]] ByteView rest() const noexcept { return {cursor_, left()}; }
-  [[nodiscard]] Kind peek() const noexcept;
+  [[nodiscard]] Kind peek() const noexcept { return cursor_ == end_ ? Kind::end : detail::kinds[*cursor_]; }
 
   bool boolean(bool& value);
   /// Any integer that `value` can hold, in any of the integer formats.

@@ -44,6 +44,8 @@ class Value {
   Value(const char* value) : data_(std::string(value)) {}
   Value(Bytes value) noexcept : data_(std::move(value)) {}
   Value(Array value) noexcept : data_(std::move(value)) {}
+  /// The keys differ from each other: the caller's word, which whoever decodes it will check.
+  Value(Map value) noexcept : data_(std::move(value)) {}
 
   [[nodiscard]] static Value array(std::initializer_list<Value> elements) { return Array(elements); }
   /// `Value::map({{"ok", true}, {"data", 7}})`; of equal keys the last counts.
