@@ -11,6 +11,7 @@
 
 #include "cluster/base/endpoint.hpp"
 #include "cluster/base/node_id.hpp"
+#include "cluster/ds/vector_clock.hpp"
 #include "cluster/wire/codec.hpp"
 
 /// Codecs of the standard types and of base's own. Included by codec.hpp.
@@ -430,6 +431,40 @@ struct Codec<Endpoint> : StructCodec<Endpoint> {
     if (value.host.empty()) return true;
     const auto host = parse_host(value.host);
     return host || from.fail(host.error().message()) || from.in_field("host");
+  }
+};
+
+/// An array of its entries, each [id, count, insert, time], the times in microseconds since 1970-01-01 UTC.
+template <>
+struct Codec<VectorClock> {
+  struct Row {
+    static constexpr bool wire_positional = true;
+    NodeId id;
+    std::uint64_t count = 0;
+    WallTime insert{};
+    WallTime time{};
+  };
+  static std::string type() { return "vector_clock"; }
+  static void encode(Writer& to, const VectorClock& value) {
+    to.array(value.size());
+    for (const auto& [id, count, insert, time] : value.entries()) {
+      to.array(4);
+      to.text(id.str());
+      to.unsigned_integer(count);
+      to.integer(micros(insert));
+      to.integer(micros(time));
+    }
+  }
+  static bool decode(Reader& from, VectorClock& value) {
+    std::vector<Row> rows;
+    if (!Codec<std::vector<Row>>::decode(from, rows)) return false;
+    std::vector<VectorClock::Entry> entries;
+    entries.reserve(rows.size());
+    for (auto& row : rows) entries.push_back({std::move(row.id), row.count, row.insert, row.time});
+    auto clock = VectorClock::from_entries(std::move(entries));
+    if (!clock) return from.fail(clock.error().message());
+    value = std::move(*clock);
+    return true;
   }
 };
 
