@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "cluster/wire/json.hpp"
 #include "json_line.hpp"
-#include "json_value.hpp"
 
 namespace cluster::replies {
 namespace {
@@ -19,7 +19,7 @@ std::string line(const CHash& ring, std::string name, std::vector<std::string> a
   const auto request = proto::check({.name = std::move(name), .args = std::move(args)});
   REQUIRE(request);
   const auto reply = from_ring(*request, ring);
-  return reply ? cli::to_line(cli::to_json(*reply)) : "no reply";
+  return reply ? cli::to_line(wire::to_json(*reply)) : "no reply";
 }
 
 std::vector<NodeId> removed(const CHash& ring, std::string name, std::vector<std::string> args) {
@@ -74,9 +74,9 @@ TEST_CASE("replies: commands that do more than read the ring get none here") {
 
 TEST_CASE("replies: the texts of joining and of a change that failed") {
   CHECK(already_in_ring("ring").message() == "Node already belongs to ring 'ring'");
-  CHECK(cli::to_line(cli::to_json(done())) == R"({"ok": true})");
+  CHECK(cli::to_line(wire::to_json(done())) == R"({"ok": true})");
   CHECK(outcome({}) == done());
-  CHECK(cli::to_line(cli::to_json(outcome(Error(Errc::timeout, "no answer")))) ==
+  CHECK(cli::to_line(wire::to_json(outcome(Error(Errc::timeout, "no answer")))) ==
         R"({"ok": false, "error": {"message": "no answer", "code": "timeout", "executed": "unknown"}})");
 }
 
