@@ -1,0 +1,290 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cluster/base/rng.hpp"
+#include "cluster/proto/gossip_messages.hpp"
+#include "cluster/proto/ring_state.hpp"
+
+namespace cluster::proto {
+
+struct GossipConfig {
+  Self self{};
+  std::string ring{};               ///< the ring of a start; empty: in none
+  Duration period = 1s;             ///< anti-entropy, give or take `jitter`
+  double jitter = 0.1;              ///< share of the period
+  std::size_t fanout = 3;           ///< peers that an edit is pushed to at once
+  Duration attempt_period = 500ms;  ///< between the attempts of a meet or a leave
+  Duration meet_timeout = 4s;       ///< of a meet that states none
+  Duration leave_timeout = 5s;      ///< how long a leave waits for one acknowledgement
+};
+
+/// Both clocks, as a driver reads them. `now` never goes backwards; `wall` may.
+struct Moment {
+  Instant now{};
+  WallTime wall{};
+};
+
+/// A member as a command states it. Without a weight: that of this node's start.
+struct NewMember {
+  NodeId id{};
+  Endpoint endpoint{};
+  std::optional<std::uint32_t> weight{};
+};
+
+// What people ask of the ring. `force`: links to removed or moved members are cut at once, not drained.
+struct InsertCommand {
+  std::vector<NewMember> members{};  ///< all or none
+  bool force = false;
+};
+struct UpdateCommand {
+  NodeId id{};
+  std::optional<Endpoint> endpoint{};
+  std::optional<std::uint32_t> weight{};
+  bool force = false;
+};
+struct RemoveCommand {
+  std::vector<NodeId> ids{};  ///< all or none; who is no member is skipped
+  bool force = false;
+};
+struct MeetCommand {
+  Endpoint endpoint{};
+  std::optional<NodeId> expected{};   ///< refused if another node listens there
+  std::optional<Duration> timeout{};  ///< kept trying until then; Duration::max(): for ever
+  bool revive = true;  ///< of an automatic meet at start: false, so that no restart undoes a removal
+};
+struct JoinCommand {
+  std::string ring{};
+};
+struct LeaveCommand {
+  bool force = false;  ///< does not wait for an acknowledgement
+};
+using RingCommand =
+    std::variant<InsertCommand, UpdateCommand, RemoveCommand, MeetCommand, JoinCommand, LeaveCommand>;
+
+// Events, for listeners and logs.
+
+/// The members, a weight or an endpoint changed (the reference's `process`).
+struct RingChanged {
+  std::vector<NodeId> members{};
+};
+struct ConflictFound {
+  RingConflict conflict{};
+};
+struct RingJoined {
+  std::string ring{};
+};
+/// This node left; `acknowledged` if another member knows.
+struct RingLeft {
+  std::string ring{};
+  bool acknowledged = false;
+};
+/// Others removed this node, which is in no ring now.
+struct RingRemoved {
+  std::string ring{};
+  NodeId by{};
+};
+/// Two processes have this node id. If it is the own one, a newer process took it and this one is in no ring
+/// now.
+struct DuplicateId {
+  NodeId id{};
+};
+/// A message that was not taken, and why.
+struct MessageRefused {
+  NodeId from{};
+  Error why{Errc::bad_message, ""};
+};
+using GossipEvent =
+    std::variant<RingChanged, ConflictFound, RingJoined, RingLeft, RingRemoved, DuplicateId, MessageRefused>;
+
+// Actions: all that a driver must do, in order.
+
+/// Gossip is not queued for a peer that is down: the next round says it again.
+struct Send {
+  NodeId to{};
+  GossipMessage message{};
+};
+/// A member to be connected to, or one that moved.
+struct Connect {
+  NodeId peer{};
+  Endpoint endpoint{};
+  bool force = false;
+};
+struct Disconnect {
+  NodeId peer{};
+  bool force = false;
+};
+/// Find out who listens there, and answer with `on_dialed`.
+struct Dial {
+  std::uint64_t command = 0;
+  Endpoint endpoint{};
+};
+/// A command's outcome; exactly one for each.
+struct Done {
+  std::uint64_t command = 0;
+  Result<void> result{};
+};
+using Action = std::variant<Send, Connect, Disconnect, Dial, Done, GossipEvent>;
+using Actions = std::vector<Action>;
+
+struct GossipCounters {
+  std::uint64_t digests_equal = 0;
+  std::uint64_t digests_different = 0;
+  std::uint64_t updates_received = 0;
+  std::uint64_t updates_forwarded = 0;
+  std::uint64_t gaps = 0;          ///< updates that did not follow on what was known
+  std::uint64_t whole_states = 0;  ///< sent because clocks were equal and states were not: should stay 0
+  std::uint64_t refused = 0;
+  std::uint64_t conflicts = 0;
+};
+
+/// ceil(log2 members): how many times an edit is passed on until each of them has probably heard it.
+[[nodiscard]] std::uint8_t push_rounds(std::size_t members) noexcept;
+
+/// Spreads a ring's membership: each edit is pushed at once to a few random peers, which pass it on as long
+/// as it is news (Demers et al., PODC 1987: rumor mongering), and every second each node compares state
+/// hashes with one random peer, so that what the pushes missed is found (anti-entropy).
+///
+///   in no ring --join, accepted meet, insert elsewhere--> in a ring --leave--> leaving --ack or 5 s--> in no
+///   ring
+///                                                            '--removed by others, or
+///                                                            superseded------------^
+///
+/// Time, chance and messages come in, actions come out; `Moment::now` never goes backwards. One thread at a
+/// time.
+class Gossip {
+ public:
+  Gossip(GossipConfig config, Rng rng, Moment at);
+  /// A restart with the state of an earlier process: a hint whom to ask. No ring if `config.ring` is empty.
+  Gossip(GossipConfig config, Rng rng, Moment at, RingState saved);
+
+  /// What a driver must do first: the connections of a restart.
+  [[nodiscard]] Actions on_start(Moment at);
+  /// Handles one message from an authenticated peer; whatever it holds, the answer is an action or an event.
+  [[nodiscard]] Actions on_message(Moment at, const NodeId& from, const GossipMessage& message);
+  [[nodiscard]] Actions on_command(Moment at, std::uint64_t command, const RingCommand& what);
+  /// Who answered a Dial, or why nobody did.
+  [[nodiscard]] Actions on_dialed(Moment at, std::uint64_t command, const Result<NodeId>& peer);
+  [[nodiscard]] Actions on_peer_up(Moment at, const NodeId& peer);
+  [[nodiscard]] Actions on_peer_down(Moment at, const NodeId& peer);
+  /// Fires what is due. Early or repeated calls are harmless.
+  [[nodiscard]] Actions on_time(Moment at);
+  /// When `on_time` is next needed: the single timer a driver keeps.
+  [[nodiscard]] Instant next_deadline() const noexcept;
+
+  /// Empty: in no ring.
+  [[nodiscard]] const std::string& ring() const noexcept { return ring_; }
+  /// In no ring, this node is its only member.
+  [[nodiscard]] const RingState& state() const noexcept { return state_; }
+  [[nodiscard]] const GossipCounters& counters() const noexcept { return counters_; }
+  [[nodiscard]] const NodeId& self() const noexcept { return state_.self(); }
+
+ private:
+  struct Meet {
+    MeetCommand command;
+    Instant deadline;
+    Instant next_attempt;
+    bool dialing = false;
+    std::optional<NodeId> peer{};
+    Error last{Errc::timeout, "no answer"};
+  };
+  struct Leave {
+    std::uint64_t command;
+    Instant deadline;
+    Instant next_attempt;
+  };
+  /// A ring this node was in: what answers its members.
+  struct Departed {
+    std::string ring;
+    RingMember own;
+  };
+
+  // gossip_exchange.cpp: the messages of one ring
+  void on(const RingDigest& m);
+  void on(const RingClockPart& m);
+  void on(const RingUpdate& m);
+  void on(const RingPull& m);
+  void on(const RingForeign& m);
+  void on(const RingGone& m);
+  bool speaks_of_my_ring(const std::string& ring);
+  void answer_outsider(const std::string& ring, bool ask);
+  bool accept_invitation(const RingUpdate& m);
+  bool tell_if_removed(const NodeId& peer);
+  void merge(const RingDelta& delta, bool force);
+  void send_digest(const NodeId& to);
+  void send_clock(const NodeId& to, bool answer);
+  void send_clock_part(const NodeId& to, std::span<const ClockEntry> entries, const EditorInterval& interval,
+                       bool answer);
+  void send_deltas(const NodeId& to, std::vector<RingDelta> deltas);
+  void exchange_whole_state();
+  void report(const RingConflict& conflict);
+
+  // gossip_meet.cpp: entering and leaving rings
+  void on(const MeetAsk& m);
+  void on(const MeetAnswer& m);
+  void on(const LeaveNotice& m);
+  void on(const LeaveAck& m);
+  void run(std::uint64_t command, const MeetCommand& what);
+  void run(std::uint64_t command, const JoinCommand& what);
+  void run(std::uint64_t command, const LeaveCommand& what);
+  void ask_to_meet(std::uint64_t command, Meet& meet);
+  void end_meet(std::uint64_t command, Result<void> result);
+  void tell_of_leave();
+  void end_leave(bool acknowledged);
+  void enter_ring(const std::string& ring, bool new_life);
+  void fall_out();
+  [[nodiscard]] const Departed* departed(const std::string& ring) const;
+  void revive(const NodeId& peer, const RingMember& as_it_says);
+
+  // gossip.cpp
+  void run(std::uint64_t command, const InsertCommand& what);
+  void run(std::uint64_t command, const UpdateCommand& what);
+  void run(std::uint64_t command, const RemoveCommand& what);
+  [[nodiscard]] std::optional<Error> not_now() const;
+  void begin(Moment at);
+  [[nodiscard]] Actions finish();
+  void push_own_edits();
+  void push(const RingDelta& delta, std::uint8_t rounds);
+  void note_changed(const NodeId& member, bool force);
+  void settle_connections();
+  void schedule_round();
+  [[nodiscard]] std::vector<NodeId> random_peers(std::size_t count);
+  void send(const NodeId& to, GossipMessage message) {
+    out_.emplace_back(std::in_place_type<Send>, Send{to, std::move(message)});
+  }
+  void done(std::uint64_t command, Result<void> result) {
+    out_.emplace_back(std::in_place_type<Done>, Done{command, std::move(result)});
+  }
+  void event(GossipEvent what) { out_.emplace_back(std::in_place_type<GossipEvent>, std::move(what)); }
+  void refuse(Error why);
+
+  GossipConfig config_;
+  Rng rng_;
+  std::string ring_;
+  RingState state_;
+  Moment at_{};
+  NodeId from_{};  // whose message is being handled
+  Actions out_{};
+  Instant next_round_{};
+  Instant next_gap_digest_{};
+  std::uint64_t pushed_ = 0;                // own edits up to this count have been pushed
+  bool force_ = false;                      // of the command that is being run
+  std::map<NodeId, bool> changed_{};        // members changed by this input; true: with force
+  std::map<NodeId, Endpoint> connected_{};  // what the driver was told
+  std::set<NodeId> down_{};
+  std::map<NodeId, Instant> whole_sent_{};
+  std::map<std::uint64_t, Meet> meets_{};
+  std::optional<Leave> leave_{};
+  std::deque<Departed> departed_{};
+  std::deque<RingConflict> conflicts_seen_{};
+  GossipCounters counters_{};
+};
+
+}  // namespace cluster::proto

@@ -1,0 +1,243 @@
+#include "cluster/proto/gossip.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace cluster::proto {
+
+std::uint8_t push_rounds(std::size_t members) noexcept {
+  const auto rounds = std::bit_width(std::max<std::size_t>(members, 2) - 1);
+  return static_cast<std::uint8_t>(std::min<int>(static_cast<int>(rounds), RingUpdate::kRoundsMax));
+}
+
+Gossip::Gossip(GossipConfig config, Rng rng, Moment at)
+    : config_(std::move(config)), rng_(rng), ring_(config_.ring), state_(config_.self, at.wall), at_(at) {
+  schedule_round();
+}
+
+Gossip::Gossip(GossipConfig config, Rng rng, Moment at, RingState saved)
+    : config_(std::move(config)),
+      rng_(rng),
+      ring_(config_.ring),
+      state_(std::move(saved), config_.self, at.wall),
+      at_(at) {
+  schedule_round();
+}
+
+Actions Gossip::on_start(Moment at) {
+  begin(at);
+  for (const auto& member : state_.members()) note_changed(member.id, false);
+  return finish();
+}
+
+Actions Gossip::on_message(Moment at, const NodeId& from, const GossipMessage& message) {
+  begin(at);
+  from_ = from;
+  if (from.empty() || from == self())
+    refuse(Error(Errc::invalid_argument, "a message from this node to itself"));
+  else if (auto ok = check(message); !ok)
+    refuse(std::move(ok).error());
+  else
+    std::visit([this](const auto& m) { on(m); }, message);
+  return finish();
+}
+
+Actions Gossip::on_command(Moment at, std::uint64_t command, const RingCommand& what) {
+  begin(at);
+  std::visit([&](const auto& c) { run(command, c); }, what);
+  return finish();
+}
+
+Actions Gossip::on_peer_up(Moment at, const NodeId& peer) {
+  begin(at);
+  down_.erase(peer);
+  if (!ring_.empty() && state_.present(peer) && peer != self()) send_digest(peer);
+  return finish();
+}
+
+Actions Gossip::on_peer_down(Moment at, const NodeId& peer) {
+  begin(at);
+  if (state_.find(peer) != nullptr) down_.insert(peer);
+  return finish();
+}
+
+Actions Gossip::on_time(Moment at) {
+  begin(at);
+  if (at.now >= next_round_) {
+    if (!ring_.empty()) {
+      if (state_.record_count() > state_.present_count()) state_.collect(at.wall);
+      for (const auto& peer : random_peers(1)) send_digest(peer);
+    }
+    schedule_round();
+  }
+  std::vector<std::uint64_t> late;
+  for (auto& [command, meet] : meets_) {
+    if (at.now >= meet.deadline)
+      late.push_back(command);
+    else if (at.now >= meet.next_attempt)
+      ask_to_meet(command, meet);
+  }
+  for (const auto command : late) {
+    const auto& meet = meets_.at(command);
+    end_meet(command, Error(meet.last.code(), "Node at " + meet.command.endpoint.to_string() +
+                                                  " did not meet: " + meet.last.message()));
+  }
+  if (leave_) {
+    if (at.now >= leave_->deadline)
+      end_leave(false);
+    else if (at.now >= leave_->next_attempt)
+      tell_of_leave();
+  }
+  return finish();
+}
+
+Instant Gossip::next_deadline() const noexcept {
+  auto next = next_round_;
+  for (const auto& [command, meet] : meets_) next = std::min({next, meet.deadline, meet.next_attempt});
+  if (leave_) next = std::min({next, leave_->deadline, leave_->next_attempt});
+  return next;
+}
+
+// --- edits ---
+
+std::optional<Error> Gossip::not_now() const {
+  if (ring_.empty()) return Error(Errc::wrong_ring, "Node '" + self().str() + "' belongs to no ring");
+  if (leave_) return Error(Errc::stopped, "Node '" + self().str() + "' is leaving ring '" + ring_ + "'");
+  return {};
+}
+
+void Gossip::run(std::uint64_t command, const InsertCommand& what) {
+  if (auto error = not_now()) return done(command, *error);
+  for (const auto& member : what.members) {  // all or none: first look at each
+    if (member.id.empty()) return done(command, Error(Errc::invalid_argument, "a member without id"));
+    if (auto ok = check_endpoint(member.endpoint); !ok) return done(command, std::move(ok));
+    if (auto ok = check_weight(member.weight.value_or(config_.self.weight)); !ok)
+      return done(command, std::move(ok));
+  }
+  if (state_.present_count() + what.members.size() > RingState::kMembersMax)
+    return done(command, Error(Errc::too_large,
+                               "a ring has at most " + std::to_string(RingState::kMembersMax) + " members"));
+  for (const auto& member : what.members) {
+    const auto added =
+        state_.insert(member.id, member.endpoint, member.weight.value_or(config_.self.weight), at_.wall);
+    if (!added) return done(command, added.error());
+    if (*added > 0) note_changed(member.id, what.force);
+  }
+  force_ = what.force;
+  done(command, {});
+}
+
+void Gossip::run(std::uint64_t command, const UpdateCommand& what) {
+  if (auto error = not_now()) return done(command, *error);
+  const auto changed = state_.update(what.id, what.endpoint, what.weight, at_.wall);
+  if (!changed) return done(command, changed.error());
+  if (*changed > 0) note_changed(what.id, what.force);
+  force_ = what.force;
+  done(command, {});
+}
+
+void Gossip::run(std::uint64_t command, const RemoveCommand& what) {
+  if (auto error = not_now()) return done(command, *error);
+  if (std::ranges::find(what.ids, self()) != what.ids.end())
+    return done(command,
+                Error(Errc::invalid_argument, "Node '" + self().str() + "' cannot remove itself: use leave"));
+  for (const auto& id : what.ids) {
+    if (state_.remove(id, at_.wall) == 0) continue;
+    note_changed(id, what.force);
+    send(id, RingUpdate{ring_, state_.statement(id), 0, what.force});  // it shall know, too
+  }
+  force_ = what.force;
+  done(command, {});
+}
+
+// --- what every input ends with ---
+
+void Gossip::begin(Moment at) {
+  at.now = std::max(at.now, at_.now);
+  at_ = at;
+  from_ = {};
+  force_ = false;
+}
+
+Actions Gossip::finish() {
+  if (!ring_.empty() && !leave_) {
+    const auto* own = state_.find(self());
+    if (own != nullptr && own->presence.removed) {
+      event(RingRemoved{ring_, own->presence.editor});
+      fall_out();
+    }
+  }
+  push_own_edits();
+  settle_connections();
+  return std::exchange(out_, {});
+}
+
+void Gossip::push_own_edits() {
+  const auto issued = state_.issued();
+  if (issued <= pushed_) return;
+  if (!ring_.empty())
+    for (const auto& delta : state_.own_edits_since(pushed_))
+      push(delta, push_rounds(state_.present_count()));
+  pushed_ = issued;
+}
+
+/// `rounds` counts this one.
+void Gossip::push(const RingDelta& delta, std::uint8_t rounds) {
+  if (rounds == 0) return;
+  for (const auto& peer : random_peers(config_.fanout))
+    send(peer, RingUpdate{ring_, delta, static_cast<std::uint8_t>(rounds - 1), force_});
+}
+
+void Gossip::note_changed(const NodeId& member, bool force) {
+  auto& forced = changed_[member];
+  forced = forced || force;
+}
+
+void Gossip::settle_connections() {
+  if (changed_.empty()) return;
+  std::vector<NodeId> ids;
+  for (const auto& [id, force] : changed_) {
+    ids.push_back(id);
+    if (id == self()) continue;
+    const auto told = connected_.find(id);
+    if (ring_.empty() || !state_.present(id)) {
+      down_.erase(id);
+      if (told == connected_.end()) continue;
+      connected_.erase(told);
+      out_.emplace_back(std::in_place_type<Disconnect>, Disconnect{id, force});
+    } else if (const auto& endpoint = state_.find(id)->endpoint.value;
+               told == connected_.end() || told->second != endpoint) {
+      connected_.insert_or_assign(id, endpoint);
+      out_.emplace_back(std::in_place_type<Connect>, Connect{id, endpoint, force});
+    }
+  }
+  changed_.clear();
+  event(RingChanged{std::move(ids)});
+}
+
+void Gossip::schedule_round() {
+  const auto spread = static_cast<std::int64_t>(static_cast<double>(config_.period.count()) * config_.jitter);
+  next_round_ = at_.now + config_.period + Duration(rng_.between(-spread, spread));
+}
+
+/// Other present members: those thought up, or all if there are none. Never whom the message came from.
+std::vector<NodeId> Gossip::random_peers(std::size_t count) {
+  std::vector<NodeId> up, all;
+  for (const auto& member : state_.members()) {
+    if (member.id == self() || member.id == from_) continue;
+    if (!down_.contains(member.id)) up.push_back(member.id);
+    all.push_back(member.id);
+  }
+  auto& peers = up.empty() ? all : up;
+  for (std::size_t i = 0; i < std::min(count, peers.size()); ++i)
+    std::swap(peers[i], peers[i + static_cast<std::size_t>(rng_.below(peers.size() - i))]);
+  peers.resize(std::min(count, peers.size()));
+  return std::move(peers);
+}
+
+void Gossip::refuse(Error why) {
+  ++counters_.refused;
+  event(MessageRefused{from_, std::move(why)});
+}
+
+}  // namespace cluster::proto

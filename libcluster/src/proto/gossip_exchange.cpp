@@ -1,0 +1,207 @@
+// The messages of one ring: digests, clocks, updates.
+#include <algorithm>
+
+#include "cluster/proto/gossip.hpp"
+
+namespace cluster::proto {
+namespace {
+
+constexpr std::size_t kConflictsRemembered = 256;
+/// A clock part fits a frame: 80 entries of the greatest ids, 1,000 of usual ones.
+constexpr std::size_t kClockPartBytesMax = 24 * 1024;
+/// In a burst of edits one question finds all that was missed.
+constexpr Duration kGapDigestPeriod = 200ms;
+
+}  // namespace
+
+void Gossip::on(const RingDigest& m) {
+  if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
+  if (m.state == state_.hash(m.horizon)) {
+    ++counters_.digests_equal;
+    state_.hear_equal(from_);
+    return;
+  }
+  ++counters_.digests_different;
+  send_clock(from_, true);
+}
+
+void Gossip::on(const RingClockPart& m) {
+  if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
+  const EditorInterval interval{m.after, m.through};
+  state_.hear_clock(from_, m.entries, interval, at_.wall);
+  if (m.state == state_.hash(m.horizon)) {
+    state_.hear_equal(from_);
+  } else if (m.clock == state_.clock_hash()) {
+    exchange_whole_state();
+    return;
+  } else {
+    send_deltas(from_, state_.deltas_since(m.entries, interval));
+  }
+  if (m.answer) {
+    auto mine = state_.clock_entries();
+    std::erase_if(mine, [&](const ClockEntry& entry) { return !interval.contains(entry.editor); });
+    send_clock_part(from_, mine, interval, false);
+  }
+}
+
+void Gossip::on(const RingUpdate& m) {
+  ++counters_.updates_received;
+  const auto states_removal_of = [&](const NodeId& node) {
+    const auto record = std::ranges::find(m.delta.members, node, &RingMember::id);
+    return record != m.delta.members.end() && record->presence.removed;
+  };
+  if (m.ring != ring_ && !accept_invitation(m)) {
+    if (!states_removal_of(self())) answer_outsider(m.ring, false);
+    return;
+  }
+  const auto version = state_.version();
+  const auto gaps = counters_.gaps;
+  force_ = m.force;
+  merge(m.delta, m.force);
+  const bool news = state_.version() != version;
+  if (counters_.gaps != gaps && at_.now >= next_gap_digest_) {
+    next_gap_digest_ = at_.now + kGapDigestPeriod;
+    send_digest(from_);
+  }
+  if (news && m.rounds > 0) {
+    ++counters_.updates_forwarded;
+    push(m.delta, m.rounds);
+  }
+  if (m.delta.ranges.empty())  // a statement: whoever knows more says so
+    for (const auto& member : m.delta.members)
+      if (state_.is_ahead_of(member)) send(from_, RingUpdate{ring_, state_.statement(member.id)});
+  if (!states_removal_of(from_)) tell_if_removed(from_);
+}
+
+void Gossip::on(const RingPull& m) {
+  if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
+  send_deltas(from_, state_.deltas_since({}));
+}
+
+void Gossip::on(const RingForeign& m) {
+  if (m.asked != ring_) return;
+  refuse(Error(Errc::wrong_ring, "Node '" + from_.str() + "' belongs to ring '" + m.mine + "'"));
+}
+
+void Gossip::on(const RingGone& m) {
+  const auto* own = state_.find(self());
+  if (m.ring != ring_ || own == nullptr || m.presence != own->presence) return;
+  event(RingRemoved{ring_, from_});
+  fall_out();
+}
+
+bool Gossip::speaks_of_my_ring(const std::string& ring) {
+  if (ring == ring_) return true;
+  answer_outsider(ring, true);
+  return false;
+}
+
+/// The sender takes this node for a member of `ring`, which it is not.
+void Gossip::answer_outsider(const std::string& ring, bool ask) {
+  if (const auto* left = departed(ring)) {
+    send(from_, RingUpdate{ring, {.members = {left->own}}});
+  } else if (!ring_.empty()) {
+    send(from_, RingForeign{ring, ring_});
+  } else if (ask) {
+    // Inserted by others while in no ring: ask for what they know, which invites this node if it says so.
+    send(from_, RingClockPart{.ring = ring});
+  }
+}
+
+/// A node in no ring enters one in which it has a life that it did not leave.
+bool Gossip::accept_invitation(const RingUpdate& m) {
+  if (!ring_.empty()) return false;
+  const auto own = std::ranges::find(m.delta.members, self(), &RingMember::id);
+  if (own == m.delta.members.end() || own->presence.removed) return false;
+  if (const auto* left = departed(m.ring); left != nullptr && !(own->presence > left->own.presence))
+    return false;
+  enter_ring(m.ring, false);
+  return true;
+}
+
+/// Gossip of a node that was removed is answered with its tombstone, and not else.
+bool Gossip::tell_if_removed(const NodeId& peer) {
+  const auto* held = state_.find(peer);
+  if (ring_.empty() || held == nullptr || !held->presence.removed) return false;
+  send(peer, RingUpdate{ring_, state_.statement(peer)});
+  return true;
+}
+
+void Gossip::merge(const RingDelta& delta, bool force) {
+  const auto report = state_.merge(delta, at_.wall);
+  for (const auto& id : report.changed) note_changed(id, force);
+  for (const auto& conflict : report.conflicts) this->report(conflict);
+  for (const auto& editor : report.duplicate_editors) event(DuplicateId{editor});
+  for (const auto& member : report.forgotten)
+    if (member.id == from_) send(from_, RingGone{ring_, member.presence});
+  if (report.gap) ++counters_.gaps;
+  if (report.full) refuse(Error(Errc::overloaded, "no room for more members"));
+  if (report.superseded) {
+    event(DuplicateId{self()});
+    fall_out();
+  }
+}
+
+void Gossip::send_digest(const NodeId& to) {
+  const auto horizon = RingState::horizon(at_.wall);
+  send(to, RingDigest{ring_, state_.hash(horizon), horizon});
+}
+
+/// In as many parts as it takes.
+void Gossip::send_clock(const NodeId& to, bool answer) {
+  const auto entries = state_.clock_entries();
+  std::string_view after;
+  for (std::size_t begin = 0;;) {
+    auto end = begin;
+    for (std::size_t bytes = 0; end < entries.size() && end - begin < RingClockPart::kEntriesMax; ++end) {
+      bytes += entries[end].editor.str().size() + 16;
+      if (bytes > kClockPartBytesMax) break;
+    }
+    const bool last = end == entries.size();
+    const std::string_view through =
+        last ? std::string_view{} : std::string_view(entries[end - 1].editor.str());
+    send_clock_part(to, std::span(entries).subspan(begin, end - begin), {after, through}, answer);
+    if (last) return;
+    after = through;
+    begin = end;
+  }
+}
+
+void Gossip::send_clock_part(const NodeId& to, std::span<const ClockEntry> entries,
+                             const EditorInterval& interval, bool answer) {
+  const auto horizon = RingState::horizon(at_.wall);
+  send(to, RingClockPart{.ring = ring_,
+                         .state = state_.hash(horizon),
+                         .horizon = horizon,
+                         .clock = state_.clock_hash(),
+                         .after = std::string(interval.after),
+                         .through = std::string(interval.through),
+                         .entries = {entries.begin(), entries.end()},
+                         .answer = answer});
+}
+
+void Gossip::send_deltas(const NodeId& to, std::vector<RingDelta> deltas) {
+  for (auto& delta : deltas) send(to, RingUpdate{ring_, std::move(delta)});
+}
+
+/// Equal clocks say that both know the same edits, yet the states differ: a restart lost something. Rare; at
+/// most once a period with each peer.
+void Gossip::exchange_whole_state() {
+  if (whole_sent_.size() > RingState::kMembersMax) whole_sent_.clear();
+  auto& sent = whole_sent_[from_];
+  if (sent != Instant{} && at_.now < sent + config_.period) return;
+  sent = at_.now;
+  ++counters_.whole_states;
+  send_deltas(from_, state_.deltas_since({}));
+  send(from_, RingPull{ring_});
+}
+
+void Gossip::report(const RingConflict& conflict) {
+  if (std::ranges::find(conflicts_seen_, conflict) != conflicts_seen_.end()) return;
+  conflicts_seen_.push_back(conflict);
+  if (conflicts_seen_.size() > kConflictsRemembered) conflicts_seen_.pop_front();
+  ++counters_.conflicts;
+  event(ConflictFound{conflict});
+}
+
+}  // namespace cluster::proto

@@ -1,0 +1,209 @@
+// Entering and leaving rings: meet, join, leave, and being removed.
+#include <algorithm>
+
+#include "cluster/proto/gossip.hpp"
+
+namespace cluster::proto {
+namespace {
+
+constexpr std::size_t kDepartedMax = 8;
+constexpr std::size_t kLeaveTellsMax = 3;
+
+/// Whether another attempt may end otherwise.
+bool is_passing(Errc code) {
+  return code != Errc::wrong_cookie && code != Errc::incompatible && code != Errc::duplicate_id &&
+         code != Errc::invalid_argument && code != Errc::wrong_ring && code != Errc::refused &&
+         code != Errc::not_found;
+}
+
+}  // namespace
+
+// --- meet ---
+
+void Gossip::run(std::uint64_t command, const MeetCommand& what) {
+  if (leave_) return done(command, *not_now());
+  if (auto ok = check_endpoint(what.endpoint); !ok) return done(command, std::move(ok));
+  Meet meet{.command = what,
+            .deadline = saturated_add(at_.now, what.timeout.value_or(config_.meet_timeout)),
+            .next_attempt = at_.now};
+  auto& pending = meets_.insert_or_assign(command, std::move(meet)).first->second;
+  ask_to_meet(command, pending);
+}
+
+void Gossip::ask_to_meet(std::uint64_t command, Meet& meet) {
+  meet.next_attempt = at_.now + config_.attempt_period;
+  if (meet.peer) {
+    send(*meet.peer, MeetAsk{command, ring_, meet.command.revive, *state_.find(self())});
+  } else if (!meet.dialing) {
+    meet.dialing = true;
+    out_.emplace_back(std::in_place_type<Dial>, Dial{command, meet.command.endpoint});
+  }
+}
+
+Actions Gossip::on_dialed(Moment at, std::uint64_t command, const Result<NodeId>& peer) {
+  begin(at);
+  const auto found = meets_.find(command);
+  if (found == meets_.end()) return finish();
+  auto& meet = found->second;
+  meet.dialing = false;
+  if (!peer) {
+    meet.last = peer.error();
+    if (!is_passing(peer.error().code())) end_meet(command, peer.error());
+  } else if (*peer == self()) {
+    end_meet(command, Error(Errc::invalid_argument, "Node '" + self().str() + "' cannot meet itself"));
+  } else if (meet.command.expected && *meet.command.expected != *peer) {
+    end_meet(command, Error(Errc::invalid_argument, "Node at " + meet.command.endpoint.to_string() + " is '" +
+                                                        peer->str() + "', not '" +
+                                                        meet.command.expected->str() + "'"));
+  } else {
+    meet.peer = *peer;
+    ask_to_meet(command, meet);
+  }
+  return finish();
+}
+
+void Gossip::on(const MeetAsk& m) {
+  const auto refuse_it = [&](Errc code, std::string text) {
+    send(from_,
+         MeetAnswer{
+             .attempt = m.attempt, .refusal = static_cast<std::uint16_t>(code), .text = std::move(text)});
+  };
+  const auto& me = self().str();
+  if (m.self.id != from_)
+    return refuse(Error(Errc::bad_message, "an invitation in the name of another node"));
+  if (leave_) return refuse_it(Errc::stopped, "Node '" + me + "' is leaving ring '" + ring_ + "'");
+  if (!ring_.empty() && !m.ring.empty() && m.ring != ring_)
+    return refuse_it(Errc::wrong_ring, "Node '" + me + "' belongs to ring '" + ring_ + "'");
+  if (ring_.empty() && m.ring.empty())
+    return refuse_it(Errc::wrong_ring,
+                     "Node '" + me + "' belongs to no ring, and neither does '" + from_.str() + "'");
+  const auto* held = state_.find(from_);
+  const bool removed = held != nullptr && held->presence.removed && !(m.self.presence > held->presence);
+  if (removed && !m.revive)
+    return refuse_it(Errc::refused, "Node '" + from_.str() + "' was removed from ring '" + ring_ + "'");
+
+  if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
+  merge({.members = {m.self}}, false);
+  revive(from_, m.self);
+  MeetAnswer answer{.attempt = m.attempt, .ring = ring_, .state = {.members = {*state_.find(self())}}};
+  answer.state.members.push_back(*state_.find(from_));
+  auto all = state_.deltas_since({});
+  if (all.size() == 1) answer.state = std::move(all.front());
+  send(from_, std::move(answer));
+  if (all.size() > 1) send_deltas(from_, std::move(all));
+  send_clock(from_, true);
+}
+
+void Gossip::on(const MeetAnswer& m) {
+  const auto found = meets_.find(m.attempt);
+  if (found == meets_.end() || found->second.peer != from_) return;
+  if (m.refusal != 0) return end_meet(m.attempt, Error(static_cast<Errc>(m.refusal), m.text));
+  if (!ring_.empty() && m.ring != ring_)
+    return end_meet(m.attempt,
+                    Error(Errc::wrong_ring, "Node '" + from_.str() + "' belongs to ring '" + m.ring + "'"));
+  const auto peer = std::ranges::find(m.state.members, from_, &RingMember::id);
+  if (peer == m.state.members.end())
+    return refuse(Error(Errc::bad_message, "an answer without the answering node"));
+  if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
+  merge(m.state, false);
+  if (ring_.empty()) return;
+  revive(from_, *peer);
+  end_meet(m.attempt, {});
+}
+
+/// A meet is a person's decision: who was removed begins a new life.
+void Gossip::revive(const NodeId& peer, const RingMember& as_it_says) {
+  if (state_.present(peer)) return;
+  const auto added = state_.insert(peer, as_it_says.endpoint.value, as_it_says.weight.value, at_.wall);
+  if (!added) return refuse(added.error());
+  note_changed(peer, false);
+}
+
+void Gossip::end_meet(std::uint64_t command, Result<void> result) {
+  meets_.erase(command);
+  done(command, std::move(result));
+}
+
+// --- join ---
+
+void Gossip::run(std::uint64_t command, const JoinCommand& what) {
+  if (auto ok = check_ring_id(what.ring); !ok) return done(command, std::move(ok));
+  if (leave_) return done(command, *not_now());
+  if (!ring_.empty() && ring_ != what.ring)
+    return done(command, Error(Errc::already_exists, "Node already belongs to ring '" + ring_ + "'"));
+  if (ring_.empty()) enter_ring(what.ring, true);
+  done(command, {});
+}
+
+void Gossip::enter_ring(const std::string& ring, bool new_life) {
+  ring_ = ring;
+  state_ = RingState(state_, new_life, at_.wall);
+  std::erase_if(departed_, [&](const Departed& left) { return left.ring == ring; });
+  pushed_ = 0;
+  note_changed(self(), false);
+  event(RingJoined{ring});
+}
+
+// --- leave ---
+
+void Gossip::run(std::uint64_t command, const LeaveCommand& what) {
+  if (auto error = not_now()) return done(command, *error);
+  const bool alone = state_.present_count() == 1;
+  state_.remove(self(), at_.wall);
+  note_changed(self(), what.force);
+  leave_ = Leave{.command = command, .deadline = at_.now + config_.leave_timeout, .next_attempt = at_.now};
+  tell_of_leave();
+  pushed_ = state_.issued();  // the notices are its push
+  if (alone || what.force) end_leave(alone);
+}
+
+void Gossip::tell_of_leave() {
+  leave_->next_attempt = at_.now + config_.attempt_period;
+  const auto own = state_.find(self())->presence.count;
+  for (const auto& delta : state_.own_edits_since(own - 1))
+    for (const auto& peer : random_peers(kLeaveTellsMax))
+      send(peer, LeaveNotice{leave_->command, ring_, delta});
+}
+
+void Gossip::on(const LeaveNotice& m) {
+  if (!speaks_of_my_ring(m.ring)) return;
+  const auto version = state_.version();
+  merge(m.tombstone, false);
+  send(from_, LeaveAck{m.attempt});
+  if (state_.version() != version) push(m.tombstone, push_rounds(state_.present_count()));
+}
+
+void Gossip::on(const LeaveAck& m) {
+  if (leave_ && leave_->command == m.attempt) end_leave(true);
+}
+
+void Gossip::end_leave(bool acknowledged) {
+  const auto command = leave_->command;
+  event(RingLeft{ring_, acknowledged});
+  fall_out();
+  done(command, {});
+}
+
+/// Into no ring. What this node was is kept, to answer members that have not heard.
+void Gossip::fall_out() {
+  departed_.push_back({ring_, *state_.find(self())});
+  if (departed_.size() > kDepartedMax) departed_.pop_front();
+  leave_.reset();
+  for (const auto& [command, meet] : meets_)
+    done(command, Error(Errc::cancelled, "Node '" + self().str() + "' fell out of ring '" + ring_ + "'"));
+  meets_.clear();
+  for (const auto& member : state_.members()) note_changed(member.id, false);
+  note_changed(self(), false);
+  ring_.clear();
+  state_ = RingState(state_, false, at_.wall);
+  pushed_ = state_.issued();
+  down_.clear();
+  whole_sent_.clear();
+}
+
+const Gossip::Departed* Gossip::departed(const std::string& ring) const {
+  const auto found = std::ranges::find(departed_, ring, &Departed::ring);
+  return found == departed_.end() ? nullptr : &*found;
+}
+
+}  // namespace cluster::proto

@@ -1,0 +1,196 @@
+// Deltas and hashes: the half of RingState that sends.
+#include <algorithm>
+
+#include "cluster/proto/ring_state.hpp"
+
+namespace cluster::proto {
+namespace {
+
+/// Appends in the form that is hashed: integers of 8 bytes in network order, texts with their length before
+/// them.
+class Canonical {
+ public:
+  void number(std::uint64_t value) {
+    const auto at = bytes_.size();
+    bytes_.resize(at + 8);
+    store_be(bytes_.data() + at, value);
+  }
+  void time(WallTime value) { number(static_cast<std::uint64_t>(micros(value))); }
+  void text(std::string_view value) {
+    number(value.size());
+    bytes_.insert(bytes_.end(), value.begin(), value.end());
+  }
+  void member(const RingMember& member) {
+    text(member.id.str());
+    const auto& p = member.presence;
+    time(p.born), number(p.removed ? 1 : 0), edit(p);
+    const auto& w = member.weight;
+    time(w.born), edit(w), number(w.value);
+    const auto& e = member.endpoint;
+    time(e.born), number(e.boot.number), number(e.boot.nonce), edit(e), text(e.value.host),
+        number(e.value.port);
+  }
+  [[nodiscard]] crypto::Digest digest() const { return crypto::sha256(bytes_); }
+
+ private:
+  template <class Register>
+  void edit(const Register& edit) {
+    time(edit.changed_at), text(edit.editor.str()), number(edit.count), time(edit.replaced_at);
+  }
+  Bytes bytes_;
+};
+
+/// At most what the member takes when encoded.
+std::size_t encoded_bytes_max(const RingMember& member) {
+  return 192 + member.id.str().size() + member.presence.editor.str().size() +
+         member.weight.editor.str().size() + member.endpoint.editor.str().size() +
+         member.endpoint.value.host.size();
+}
+
+std::size_t encoded_bytes_max(const CountRange& range) { return 24 + range.editor.str().size(); }
+
+/// Fills deltas one after the other, each within the bounds.
+class Packer {
+ public:
+  void add(const RingMember& member) {
+    if (!ids_.insert(&member).second) return;
+    open_.members.push_back(member);
+    bytes_ += encoded_bytes_max(member);
+  }
+  void add(CountRange range) {
+    bytes_ += encoded_bytes_max(range);
+    open_.ranges.push_back(std::move(range));
+  }
+  [[nodiscard]] bool has_room_for(std::size_t bytes) const {
+    return empty() ||
+           (bytes_ + bytes <= RingState::kDeltaBytesMax && open_.ranges.size() < RingDelta::kRangesMax);
+  }
+  [[nodiscard]] bool empty() const { return open_.members.empty() && open_.ranges.empty(); }
+  void close() {
+    if (!empty()) done_.push_back(std::exchange(open_, {}));
+    ids_.clear();
+    bytes_ = 0;
+  }
+  [[nodiscard]] std::vector<RingDelta> finish() {
+    close();
+    return std::move(done_);
+  }
+
+ private:
+  std::vector<RingDelta> done_;
+  RingDelta open_;
+  std::set<const RingMember*> ids_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace
+
+std::vector<RingDelta> RingState::deltas_since(std::span<const ClockEntry> theirs,
+                                               const EditorInterval& interval) const {
+  const auto known = [&](const NodeId& editor) -> std::uint64_t {
+    const auto at = std::ranges::lower_bound(theirs, editor, {}, &ClockEntry::editor);
+    return at != theirs.end() && at->editor == editor ? at->count : 0;
+  };
+  Lacking lacking;
+  for (const auto& [id, member] : records_) {
+    const auto consider = [&](const auto& edit) {
+      if (interval.contains(edit.editor) && edit.count > known(edit.editor))
+        lacking[edit.editor].members.emplace_back(edit.count, &member);
+    };
+    consider(member.presence);
+    consider(member.weight);
+    consider(member.endpoint);
+  }
+  const auto offer = [&](const NodeId& editor, std::uint64_t from, std::uint64_t to) {
+    if (interval.contains(editor) && to > from) lacking[editor].range = {editor, from, to};
+  };
+  for (const auto& entry : clock_.entries()) offer(entry.id, known(entry.id), entry.count);
+  // What an earlier process edited is not known yet: only this one's edits can be vouched for.
+  if (!recovered_ && !fresh_.empty()) offer(self_.id, std::max(known(self_.id), floor_), issued_);
+  return pack(lacking);
+}
+
+std::vector<RingDelta> RingState::own_edits_since(std::uint64_t count) const {
+  Lacking lacking;
+  auto& own = lacking[self_.id];
+  for (const auto& [id, member] : records_) {
+    const auto consider = [&](const auto& edit) {
+      if (edit.editor == self_.id && edit.count > count) own.members.emplace_back(edit.count, &member);
+    };
+    consider(member.presence);
+    consider(member.weight);
+    consider(member.endpoint);
+  }
+  own.range = {self_.id, recovered_ ? count : std::max(count, floor_), issued_};
+  return pack(lacking);
+}
+
+std::vector<RingDelta> RingState::pack(Lacking& lacking) {
+  Packer packer;
+  for (auto& [editor, part] : lacking) {
+    auto& members = part.members;
+    std::ranges::sort(members, [](const auto& a, const auto& b) {
+      return a.first != b.first ? a.first < b.first : a.second->id < b.second->id;
+    });
+    auto range = part.range;
+    const auto range_bytes = encoded_bytes_max(CountRange{editor});
+    for (std::size_t i = 0; i < members.size();) {
+      // The registers of one count stay together, or the range before them could not end.
+      std::size_t end = i, bytes = range_bytes;
+      for (; end < members.size() && members[end].first == members[i].first; ++end)
+        bytes += encoded_bytes_max(*members[end].second);
+      if (!packer.has_room_for(bytes)) {
+        const auto cut = std::min(members[i].first - 1, range.to);
+        if (cut > range.from) {
+          packer.add(CountRange{editor, range.from, cut});
+          range.from = cut;
+        }
+        packer.close();
+      }
+      for (; i < end; ++i) packer.add(*members[i].second);
+    }
+    if (range.to > range.from) {
+      if (members.empty() && !packer.has_room_for(range_bytes)) packer.close();
+      packer.add(range);
+    }
+  }
+  return packer.finish();
+}
+
+RingDelta RingState::statement(const NodeId& id) const {
+  RingDelta delta;
+  if (const auto* member = find(id)) delta.members.push_back(*member);
+  return delta;
+}
+
+WallTime RingState::horizon(WallTime wall) noexcept {
+  return WallTime{std::chrono::floor<std::chrono::minutes>(wall - kTombstoneAge).time_since_epoch()};
+}
+
+const crypto::Digest& RingState::hash(WallTime horizon) const {
+  if (hash_cache_.valid && hash_cache_.version == version_ && hash_cache_.horizon == horizon)
+    return hash_cache_.digest;
+  Canonical canonical;
+  for (const auto& [id, member] : records_)
+    if (!member.presence.removed || member.presence.changed_at > horizon) canonical.member(member);
+  hash_cache_ = {version_, horizon, canonical.digest(), true};
+  return hash_cache_.digest;
+}
+
+std::uint64_t RingState::clock_hash() const {
+  Canonical canonical;
+  for (const auto& entry : clock_.entries()) {
+    canonical.text(entry.id.str());
+    canonical.number(entry.count);
+  }
+  return load_be<std::uint64_t>(canonical.digest().data());
+}
+
+std::vector<ClockEntry> RingState::clock_entries() const {
+  std::vector<ClockEntry> entries;
+  entries.reserve(clock_.size());
+  for (const auto& entry : clock_.entries()) entries.push_back({entry.id, entry.count});
+  return entries;
+}
+
+}  // namespace cluster::proto

@@ -1,0 +1,197 @@
+// Merging: the half of RingState that receives.
+#include <algorithm>
+
+#include "cluster/proto/ring_state.hpp"
+
+namespace cluster::proto {
+namespace {
+
+template <class Register>
+bool same_dot(const Register& a, const Register& b) {
+  return a.count == b.count && a.editor == b.editor;
+}
+
+/// Whether the two edits were made without knowledge of each other. Only the later can know the earlier, and
+/// then it replaced that one or a later one.
+template <class Register>
+bool concurrent(const Register& a, const Register& b) {
+  if (same_dot(a, b)) return false;
+  const auto& [earlier, later] = a.changed_at <= b.changed_at ? std::tie(a, b) : std::tie(b, a);
+  return later.replaced_at < earlier.changed_at;
+}
+
+/// Keeps the greater in `ours`. True if that was theirs.
+template <class Register>
+bool take_greater(Register& ours, const Register& theirs, MergeReport& report) {
+  if (same_dot(ours, theirs) && ours != theirs) report.duplicate_editors.push_back(ours.editor);
+  if (!(theirs > ours)) return false;
+  ours = theirs;
+  return true;
+}
+
+class ConflictFinder {
+ public:
+  ConflictFinder(const RingMember& ours, const RingMember& theirs, MergeReport& report)
+      : ours_(ours), theirs_(theirs), report_(report) {}
+
+  void find() const {
+    if (ours_.presence.born != theirs_.presence.born)
+      lives();
+    else
+      edits_of_one_life();
+  }
+
+ private:
+  template <class Register>
+  void add(std::string_view field, const Register& a, const Register& b) const {
+    const auto& [kept, lost] = a > b ? std::tie(a, b) : std::tie(b, a);
+    report_.conflicts.push_back({ours_.id, field, kept.editor, lost.editor, kept.count, lost.count});
+  }
+
+  /// A new life begun without knowledge of a removal, or of another new life with other values.
+  void lives() const {
+    if (!concurrent(ours_.presence, theirs_.presence)) return;
+    const auto& earlier = ours_.presence.born < theirs_.presence.born ? ours_ : theirs_;
+    if (earlier.presence.removed || ours_.endpoint.value != theirs_.endpoint.value ||
+        ours_.weight.value != theirs_.weight.value)
+      add("presence", ours_.presence, theirs_.presence);
+  }
+
+  void edits_of_one_life() const {
+    const auto &a = ours_, &b = theirs_;
+    if (a.weight.born == b.weight.born && a.weight.value != b.weight.value && concurrent(a.weight, b.weight))
+      add("weight", a.weight, b.weight);
+    if (a.endpoint.born == b.endpoint.born && a.endpoint.boot == b.endpoint.boot &&
+        a.endpoint.value != b.endpoint.value && concurrent(a.endpoint, b.endpoint))
+      add("endpoint", a.endpoint, b.endpoint);
+    if (a.presence.removed != b.presence.removed)
+      a.presence.removed ? removal_against_update(a.presence, b) : removal_against_update(b.presence, a);
+  }
+
+  void removal_against_update(const Presence& removal, const RingMember& live) const {
+    const auto unknown = [&](const auto& edit) {
+      return edit.born == removal.born && edit.changed_at > removal.replaced_at;
+    };
+    const auto lost = [&](const auto& edit) {
+      report_.conflicts.push_back(
+          {live.id, "presence", removal.editor, edit.editor, removal.count, edit.count});
+    };
+    if (unknown(live.weight))
+      lost(live.weight);
+    else if (unknown(live.endpoint) &&
+             live.endpoint.editor != live.id)  // its own boot is no decision of people
+      lost(live.endpoint);
+  }
+
+  const RingMember& ours_;
+  const RingMember& theirs_;
+  MergeReport& report_;
+};
+
+std::uint64_t millis(std::chrono::microseconds span) {
+  return static_cast<std::uint64_t>(span.count() / 1000);
+}
+
+}  // namespace
+
+MergeReport RingState::merge(const RingDelta& delta, WallTime wall) {
+  MergeReport report;
+  std::uint64_t heard = 0;
+  const auto hear = [&](const auto& edit) {
+    if (edit.editor == self_.id) heard = std::max(heard, edit.count);
+  };
+  for (const auto& range : delta.ranges)
+    if (range.editor == self_.id) heard = std::max(heard, range.to);
+  for (const auto& member : delta.members) {
+    hear(member.presence);
+    hear(member.weight);
+    hear(member.endpoint);
+  }
+  hear_own_count(heard, wall);
+
+  for (const auto& member : delta.members)
+    if (merge_member(member, report, wall)) report.changed.push_back(member.id);
+  if (!report.full)
+    for (const auto& range : delta.ranges) advance(range, report, wall);
+  assert_self(report, wall);
+  return report;
+}
+
+bool RingState::merge_member(const RingMember& theirs, MergeReport& report, WallTime wall) {
+  const auto* held = find(theirs.id);
+  if (held == nullptr) {
+    if (was_collected(theirs, wall)) {
+      if (!theirs.presence.removed) report.forgotten.push_back(theirs);
+      return false;
+    }
+    if (records_.size() >= kRecordsMax) {
+      report.full = true;
+      return false;
+    }
+    observe(std::max(last_change(theirs), theirs.presence.born));
+    put(theirs);
+    return true;
+  }
+  observe(std::max(last_change(theirs), theirs.presence.born));
+  RingMember merged = *held;
+  const bool presence = take_greater(merged.presence, theirs.presence, report);
+  const bool weight = take_greater(merged.weight, theirs.weight, report);
+  const bool endpoint = take_greater(merged.endpoint, theirs.endpoint, report);
+  const bool changed = presence || weight || endpoint;
+  if (theirs != *held) ConflictFinder(*held, theirs, report).find();
+  if (!changed) return false;
+  if (presence) covered_by_.erase(theirs.id);
+  put(merged);
+  return true;
+}
+
+/// Known by the clock, yet not held: the member was removed and its tombstone collected. Not so if its editor
+/// has restarted since, for then the clock may count edits as known that its earlier process took with it.
+bool RingState::was_collected(const RingMember& theirs, WallTime wall) const {
+  const auto& edit = theirs.presence;
+  if (theirs.id == self_.id || edit.count > clock_.count(edit.editor)) return false;
+  const auto skew = millis(kClockSkewMax);
+  if (edit.count + millis(kTombstoneAge) > millis(wall.time_since_epoch())) return false;
+  const auto* editor = find(edit.editor);
+  return editor == nullptr || editor->endpoint.boot.number + skew < edit.count;
+}
+
+void RingState::advance(const CountRange& range, MergeReport& report, WallTime wall) {
+  const auto known = clock_.count(range.editor);
+  if (range.to <= known) return;
+  if (range.from > known || (known == 0 && clock_.size() >= kEditorsMax)) {
+    report.gap = true;
+    return;
+  }
+  clock_.update(range.editor, range.to, wall);
+  if (range.editor == self_.id) mark_recovered(wall);
+}
+
+void RingState::hear_clock(const NodeId& from, std::span<const ClockEntry> entries,
+                           const EditorInterval& interval, WallTime wall) {
+  const auto shown = [&](const NodeId& editor) {
+    const auto at = std::ranges::lower_bound(entries, editor, {}, &ClockEntry::editor);
+    return at != entries.end() && at->editor == editor ? at->count : 0;
+  };
+  if (interval.contains(self_.id)) {
+    hear_own_count(shown(self_.id), wall);
+    mark_recovered(wall);
+  }
+  for (const auto& [id, member] : records_)
+    if (member.presence.removed && interval.contains(member.presence.editor) &&
+        shown(member.presence.editor) >= member.presence.count)
+      covered_by_[id].insert(from);
+}
+
+void RingState::hear_equal(const NodeId& from) {
+  for (const auto& [id, member] : records_)
+    if (member.presence.removed) covered_by_[id].insert(from);
+}
+
+bool RingState::is_ahead_of(const RingMember& other) const {
+  const auto* held = find(other.id);
+  return held != nullptr &&
+         (held->presence > other.presence || held->weight > other.weight || held->endpoint > other.endpoint);
+}
+
+}  // namespace cluster::proto

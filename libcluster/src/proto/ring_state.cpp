@@ -1,0 +1,251 @@
+#include "cluster/proto/ring_state.hpp"
+
+#include <algorithm>
+
+namespace cluster::proto {
+namespace {
+
+constexpr int kBootsRaisedMax = 3;
+
+std::uint64_t millis(WallTime wall) noexcept {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(micros(wall), 0) / 1000);
+}
+
+}  // namespace
+
+RingState::RingState(Self self, WallTime wall) : self_(std::move(self)) {
+  issued_ = floor_ = std::max<std::uint64_t>(millis(wall), 1) - 1;
+  RingMember own{.id = self_.id};
+  // Times of 0: what a start states never beats an edit that somebody made.
+  begin_life(own, WallTime{}, self_.boot, self_.endpoint, self_.weight, {WallTime{}, next_count(wall)});
+  put(own);
+}
+
+RingState::RingState(const RingState& left, bool new_life, WallTime wall) : RingState(left.self_, wall) {
+  observe(left.latest_);
+  issued_ = std::max(issued_, left.issued_);
+  floor_ = std::max(floor_, left.issued_);
+  boots_raised_ = left.boots_raised_;
+  version_ = left.version_ + 1;
+  fresh_.clear();
+  RingMember own{.id = self_.id};
+  auto stamp = next_stamp(wall);
+  if (!new_life) stamp.at = WallTime{};
+  begin_life(own, stamp.at, self_.boot, self_.endpoint, self_.weight, stamp);
+  put(own);
+}
+
+RingState::RingState(RingState saved, Self self, WallTime wall) : RingState(std::move(saved)) {
+  CLUSTER_ASSERT(self_.id == self.id);
+  self_ = std::move(self);
+  covered_by_.clear();
+  fresh_.clear();
+  recovered_ = false;
+  heard_ = 0;
+  boots_raised_ = 0;
+  issued_ = floor_ = std::max(issued_, std::max<std::uint64_t>(millis(wall), 1) - 1);
+  MergeReport ignored;
+  assert_self(ignored, wall);
+}
+
+// --- stamps ---
+
+std::uint64_t RingState::next_count(WallTime wall) {
+  issued_ = std::min(std::max(issued_ + 1, millis(wall)), kCountMax);
+  fresh_.insert(issued_);
+  if (fresh_.size() > 64 + 6 * records_.size()) forget_old_counts();
+  if (recovered_) clock_.update(self_.id, issued_, wall);
+  return issued_;
+}
+
+RingState::Stamp RingState::next_stamp(WallTime wall) {
+  latest_ = std::min(std::max(wall, latest_ + std::chrono::microseconds(1)), kTimeMax);
+  return {latest_, next_count(wall)};
+}
+
+void RingState::observe(WallTime time) noexcept { latest_ = std::max(latest_, time); }
+
+/// Only counts that still stand in a register can need a reissue.
+void RingState::forget_old_counts() {
+  std::set<std::uint64_t> current{issued_};
+  for (const auto& [id, member] : records_) {
+    if (member.presence.editor == self_.id) current.insert(member.presence.count);
+    if (member.weight.editor == self_.id) current.insert(member.weight.count);
+    if (member.endpoint.editor == self_.id) current.insert(member.endpoint.count);
+  }
+  std::erase_if(fresh_, [&](std::uint64_t count) { return !current.contains(count); });
+}
+
+// --- edits ---
+
+void RingState::begin_life(RingMember& member, WallTime born, const Boot& boot, const Endpoint& endpoint,
+                           std::uint32_t weight, const Stamp& stamp) {
+  const auto replaced_at = last_change(member);
+  member.presence = {born, false, stamp.at, self_.id, stamp.count, replaced_at};
+  member.weight = {born, stamp.at, self_.id, stamp.count, weight, replaced_at};
+  member.endpoint = {born, boot, stamp.at, self_.id, stamp.count, endpoint, replaced_at};
+}
+
+void RingState::put(const RingMember& member) {
+  const bool was = present(member.id);
+  records_.insert_or_assign(member.id, member);
+  const bool is = !member.presence.removed;
+  if (is != was) present_count_ = is ? present_count_ + 1 : present_count_ - 1;
+  if (is) covered_by_.erase(member.id);
+  ++version_;
+}
+
+Result<std::size_t> RingState::insert(const NodeId& id, const Endpoint& endpoint, std::uint32_t weight,
+                                      WallTime wall) {
+  if (id.empty()) return Error(Errc::invalid_argument, "a member without id");
+  if (auto ok = check_endpoint(endpoint); !ok) return std::move(ok).error();
+  if (auto ok = check_weight(weight); !ok) return std::move(ok).error();
+  if (present(id)) return std::size_t{0};
+  if (present_count_ >= kMembersMax)
+    return Error(Errc::too_large,
+                 "the ring has " + std::to_string(kMembersMax) + " members, and no more fit");
+  const auto* held = find(id);
+  if (held == nullptr && records_.size() >= kRecordsMax)
+    return Error(Errc::overloaded, "too many removed members are still remembered");
+  RingMember member = held != nullptr ? *held : RingMember{.id = id};
+  const auto stamp = next_stamp(wall);
+  begin_life(member, stamp.at, id == self_.id ? self_.boot : member.endpoint.boot, endpoint, weight, stamp);
+  put(member);
+  return std::size_t{1};
+}
+
+Result<std::size_t> RingState::update(const NodeId& id, const std::optional<Endpoint>& endpoint,
+                                      std::optional<std::uint32_t> weight, WallTime wall) {
+  if (endpoint)
+    if (auto ok = check_endpoint(*endpoint); !ok) return std::move(ok).error();
+  if (weight)
+    if (auto ok = check_weight(*weight); !ok) return std::move(ok).error();
+  if (!present(id)) return Error(Errc::not_found, "'" + id.str() + "' is not defined in this ring.");
+  RingMember member = *find(id);
+  const bool moves = endpoint && *endpoint != member.endpoint.value;
+  const bool weighs = weight && *weight != member.weight.value;
+  if (!moves && !weighs) return std::size_t{0};
+  const auto stamp = next_stamp(wall);
+  const auto born = member.presence.born;
+  if (moves)
+    member.endpoint = {born,      member.endpoint.boot,      stamp.at, self_.id, stamp.count,
+                       *endpoint, member.endpoint.changed_at};
+  if (weighs) member.weight = {born, stamp.at, self_.id, stamp.count, *weight, member.weight.changed_at};
+  put(member);
+  return std::size_t{1};
+}
+
+std::size_t RingState::remove(const NodeId& id, WallTime wall) {
+  if (!present(id)) return 0;
+  RingMember member = *find(id);
+  const auto stamp = next_stamp(wall);
+  member.presence = {member.presence.born, true, stamp.at, self_.id, stamp.count, last_change(member)};
+  put(member);
+  return 1;
+}
+
+/// The own endpoint stands under the own boot. A greater boot is an earlier process of this node whose clock
+/// ran ahead, and is overruled; one that comes back again and again is alive, and newer.
+void RingState::assert_self(MergeReport& report, WallTime wall) {
+  const auto* held = find(self_.id);
+  if (held == nullptr || held->presence.removed || held->endpoint.boot == self_.boot) return;
+  if (held->endpoint.boot > self_.boot) {
+    if (++boots_raised_ > kBootsRaisedMax) {
+      report.superseded = true;
+      return;
+    }
+    self_.boot.number = std::min(held->endpoint.boot.number + 1, kCountMax);
+  }
+  RingMember own = *held;
+  const auto stamp = next_stamp(wall);
+  own.endpoint = {own.presence.born,      self_.boot, stamp.at, self_.id, stamp.count, self_.endpoint,
+                  own.endpoint.changed_at};
+  put(own);
+}
+
+// --- the life before this process ---
+
+/// An earlier process of this node (its disk lost, its clock ahead) used counts up to `heard`. Own edits with
+/// counts not above would pass for known everywhere: they get new ones.
+void RingState::hear_own_count(std::uint64_t heard, WallTime wall) {
+  if (!recovered_) heard_ = std::max(heard_, heard);
+  if (heard <= issued_) return;
+  recovered_ = false;
+  issued_ = floor_ = heard_ = heard;
+  std::map<std::uint64_t, std::uint64_t> reissued;
+  const auto old = std::exchange(fresh_, {});
+  for (const auto count : old) reissued.emplace(count, 0);
+  const auto renew = [&](auto& edit) {
+    if (edit.editor != self_.id) return;
+    const auto found = reissued.find(edit.count);
+    if (found == reissued.end()) return;
+    if (found->second == 0) found->second = next_count(wall);
+    edit.count = found->second;
+  };
+  for (auto& [id, member] : records_) {
+    renew(member.presence);
+    renew(member.weight);
+    renew(member.endpoint);
+  }
+  ++version_;
+}
+
+void RingState::mark_recovered(WallTime wall) {
+  if (recovered_ || clock_.count(self_.id) < heard_) return;
+  recovered_ = true;
+  if (!fresh_.empty() && issued_ > clock_.count(self_.id)) clock_.update(self_.id, issued_, wall);
+}
+
+// --- views ---
+
+const RingMember* RingState::find(const NodeId& id) const noexcept {
+  const auto found = records_.find(id);
+  return found == records_.end() ? nullptr : &found->second;
+}
+
+bool RingState::present(const NodeId& id) const noexcept {
+  const auto* member = find(id);
+  return member != nullptr && !member->presence.removed;
+}
+
+std::vector<MemberView> RingState::members() const {
+  std::vector<MemberView> views;
+  views.reserve(present_count_);
+  for (const auto& [id, member] : records_)
+    if (!member.presence.removed) views.push_back({id, member.endpoint.value, member.weight.value});
+  return views;
+}
+
+CHash RingState::chash(CHashConfig config) const {
+  std::vector<CHash::Insertion> insertions;
+  insertions.reserve(present_count_);
+  for (auto& view : members()) insertions.push_back({{view.id, view.endpoint}, view.weight});
+  CHash ring(config);
+  // Ids, hosts and weights were checked on arrival; only too many points in all can fail, and leave the ring
+  // empty.
+  if (!ring.insert_all(insertions))
+    for (const auto& insertion : insertions)
+      if (!ring.insert(insertion.node, insertion.weight)) break;
+  return ring;
+}
+
+std::size_t RingState::collect(WallTime wall) {
+  const auto covered_by_all = [&](const NodeId& id) {
+    const auto known = covered_by_.find(id);
+    return std::all_of(records_.begin(), records_.end(), [&](const auto& record) {
+      return record.second.presence.removed || record.first == self_.id ||
+             (known != covered_by_.end() && known->second.contains(record.first));
+    });
+  };
+  const auto due = wall - kTombstoneAge - kClockSkewMax;
+  const auto erased = std::erase_if(records_, [&](const auto& record) {
+    const auto& [id, member] = record;
+    return member.presence.removed && id != self_.id && member.presence.changed_at <= due &&
+           covered_by_all(id);
+  });
+  std::erase_if(covered_by_, [&](const auto& entry) { return !records_.contains(entry.first); });
+  if (erased > 0) ++version_;
+  return erased;
+}
+
+}  // namespace cluster::proto
