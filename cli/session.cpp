@@ -3,6 +3,7 @@
 #include "cluster/proto/command_line.hpp"
 #include "cookie.hpp"
 #include "json_line.hpp"
+#include "json_value.hpp"
 #include "table.hpp"
 #include "text.hpp"
 
@@ -30,9 +31,10 @@ Exit exit_code(const Error& error) {
 
 Result<void> check_json_argument(const proto::CommandRequest& request) {
   const bool has_one = (request.name == "call" || request.name == "cast") && request.args.size() == 3;
-  if (!has_one || Json::accept(request.args.back())) return {};
-  return Error(Errc::invalid_argument, request.name + ": '" + request.args.back() +
-                                           "' is not JSON (a text needs quotes: '\"text\"')");
+  if (!has_one) return {};
+  const auto value = value_from_json(request.args.back());
+  if (!value) return Error(Errc::invalid_argument, request.name + ": " + value.error().message());
+  return {};
 }
 
 std::string text_field(const Json& object, const char* key) {

@@ -4,7 +4,9 @@
 
 #include "cluster/base/rng.hpp"
 #include "cluster/base/utf8.hpp"
+#include "cluster/wire/json.hpp"
 #include "json_line.hpp"
+#include "json_value.hpp"
 #include "table.hpp"
 #include "text.hpp"
 
@@ -39,6 +41,28 @@ TEST_CASE("output: JSON is valid and free of control characters whatever a node 
     CHECK(Json::accept(line));
     if (is_utf8(text)) CHECK(Json::parse(line) == Json{{text, text}});
   }
+}
+
+TEST_CASE("output: JSON becomes a document and the same JSON again, numbers included") {
+  for (const char* text : {"null", "true", "-1", "9223372036854775807", "18446744073709551615", "1.5",
+                           "\"a\\u0000b\"", "[]", "{}", R"({"z": [1, {"y": null}], "a": "x"})"}) {
+    CAPTURE(text);
+    CHECK(to_line(wire::to_json(value_from_json(text).value())) == to_line(Json::parse(text)));
+  }
+  CHECK(*value_from_json("7").value().integer() == 7);
+  CHECK(*value_from_json("7.0").value().real() == 7.0);
+}
+
+TEST_CASE("output: text that is not JSON, or nests deeper than a message may, is refused") {
+  for (const char* text : {"", "abc", "{", "[1,]", "{\"a\" 1}", "1 2"}) {
+    CAPTURE(text);
+    CHECK(!value_from_json(text));
+  }
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  CHECK(value_from_json(nested(wire::kDepthMax)));
+  CHECK(!value_from_json(nested(wire::kDepthMax + 1)));
+  CHECK(!value_from_json(nested(100'000)));
+  CHECK(value_from_json(R"("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"[")"));
 }
 
 TEST_CASE("output: printable text steers no terminal, and clean text stays as it is") {

@@ -9,6 +9,7 @@
 #include "cluster/base/endpoint.hpp"
 #include "cluster/base/node_id.hpp"
 #include "cluster/base/result.hpp"
+#include "cluster/wire/value.hpp"
 
 namespace cluster::proto {
 
@@ -16,10 +17,14 @@ namespace cluster::proto {
 /// checks it again with `check`: clients are not only ours.
 struct CommandRequest {
   std::string name;
-  std::vector<std::string> args{};        ///< in the order of the command's usage, as text
+  std::vector<std::string> args{};        ///< in the order of the command's usage, as text, without the JSON
   bool force = false;                     ///< -f
   std::optional<std::uint32_t> weight{};  ///< -w, 1..65535
   bool wait = false;                      ///< answer only when the whole ring has the change
+  wire::Value payload{};                  ///< the message of `call` and `cast`; nil: one without fields
+
+  static constexpr std::string_view event = "run";
+  using reply = wire::Value;  ///< {"ok": true, "data": ...} or {"ok": false, "error": {...}}
 
   friend bool operator==(const CommandRequest&, const CommandRequest&) = default;
 };

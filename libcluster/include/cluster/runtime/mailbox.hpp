@@ -91,7 +91,7 @@ class Mailbox {
   }
 
   [[nodiscard]] bool closed() const noexcept {
-    return user_.load(std::memory_order_acquire) == mark(kClosed);
+    return user_.load(std::memory_order_seq_cst) == mark(kClosed);
   }
 
   /// Deletes a chain of messages.

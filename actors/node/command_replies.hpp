@@ -1,0 +1,37 @@
+#pragma once
+#include <optional>
+#include <string_view>
+
+#include "cluster/base/result.hpp"
+#include "cluster/ds/chash.hpp"
+#include "cluster/proto/command.hpp"
+#include "cluster/wire/value.hpp"
+
+/// What the command server answers; pure, so that the texts are tested without a node.
+namespace cluster::replies {
+
+/// {"ok": true}
+[[nodiscard]] wire::Value done();
+/// {"ok": true, "data": data}
+[[nodiscard]] wire::Value answer(wire::Value data);
+/// {"ok": false, "error": {"message", "code", "executed"}}
+[[nodiscard]] wire::Value failure(const Error& error);
+/// `done()` or `failure(...)`.
+[[nodiscard]] wire::Value outcome(const Result<void>& result);
+
+/// {"id", "host", "port"}
+[[nodiscard]] wire::Value node(const NodeId& id, const Endpoint& endpoint);
+/// "'bar' is not defined in this ring."
+[[nodiscard]] Error not_in_ring(std::string_view id);
+/// "Node already belongs to ring 'ring'"
+[[nodiscard]] Error already_in_ring(std::string_view ring);
+
+/// The reply to a checked command that only reads the hash ring: inspect, nodes, get, has, weight, weights,
+/// owner. Nothing for all others.
+[[nodiscard]] std::optional<wire::Value> from_ring(const proto::CommandRequest& request, const CHash& ring);
+
+/// Which of the arguments of `remove` and `mremove` name members to remove: the arguments of the form ID HOST
+/// PORT give their ids, unless a HOST or PORT is itself the id of a member of `ring`.
+[[nodiscard]] std::vector<NodeId> ids_to_remove(const proto::CommandRequest& request, const CHash& ring);
+
+}  // namespace cluster::replies

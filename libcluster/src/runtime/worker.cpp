@@ -1,0 +1,123 @@
+#include "worker.hpp"
+
+#include "futex.hpp"
+#include "spare.hpp"
+
+namespace cluster::runtime {
+
+void Worker::run() {
+  enter("cluster-worker");
+  while (Job* job = wait_for_job()) {
+    become_busy();
+    do run_job(job);
+    while ((job = find_job()) != nullptr);
+    busy_.store(false, std::memory_order_relaxed);
+  }
+}
+
+void Worker::add(Job* job) noexcept {
+  stop_waiting();
+  if (slot_.load(std::memory_order_relaxed) == nullptr) {
+    slot_.store(job, std::memory_order_release);
+  } else if (job->system()) {
+    scheduler_.enqueue_shared(job);
+  } else {
+    queue_.push(job);
+    scheduler_.parking_.work_added();
+  }
+}
+
+Job* Worker::find_job() noexcept {
+  if (++searches_ % kSearchesPerShared == 0)
+    if (Job* job = find_shared()) return job;
+  if (slot_.load(std::memory_order_relaxed) != nullptr && slot_runs_ < kSlotRunsMax)
+    if (Job* job = steal_slot()) return ++slot_runs_, job;
+  slot_runs_ = 0;
+  if (Job* job = scheduler_.system_.pop()) return job;
+  if (Job* job = queue_.pop()) return job;
+  if (Job* job = scheduler_.injected_.pop()) return job;
+  if (slot_.load(std::memory_order_relaxed) != nullptr)
+    if (Job* job = steal_slot()) return job;
+  return find_elsewhere();
+}
+
+Job* Worker::find_shared() noexcept {
+  Job* job = scheduler_.system_.pop();
+  return job != nullptr ? job : scheduler_.injected_.pop();
+}
+
+Job* Worker::find_elsewhere() noexcept {
+  const auto& workers = scheduler_.workers_;
+  for (std::size_t i = 1; i < workers.size(); ++i)
+    if (Job* job = workers[(index_ + i) % workers.size()]->steal()) return job;
+  return nullptr;
+}
+
+Job* Worker::wait_for_job() {
+  Job* job = nullptr;
+  do job = scheduler_.parking_.try_drive() ? drive() : park();
+  while (job == nullptr && !scheduler_.quitting());
+  end_search();
+  return job;
+}
+
+Job* Worker::drive() {
+  if (!searching_) scheduler_.parking_.begin_search();
+  searching_ = true;
+  Job* job = nullptr;
+  Instant spin_end = MonotonicClock::now() + scheduler_.config_.spin;
+  while ((job = find_job()) == nullptr && !scheduler_.quitting()) {
+    const bool spins = MonotonicClock::now() < spin_end;
+    const std::size_t events = spins ? scheduler_.poll(Duration::zero()) : wait_for_events(kNever);
+    if (events != 0) spin_end = MonotonicClock::now() + scheduler_.config_.spin;
+    for (int i = 0; spins && i < 8 && !scheduler_.work_visible(); ++i) relax();
+  }
+  scheduler_.parking_.stop_driving();
+  return job;
+}
+
+Job* Worker::park() {
+  Parking& parking = scheduler_.parking_;
+  parking.enlist(sleeper_);
+  end_search();
+  if (scheduler_.work_visible() || !parking.driven() || scheduler_.quitting()) {
+    searching_ = !parking.delist(sleeper_);
+  } else {
+    parking.park(sleeper_);
+    searching_ = true;
+  }
+  return find_job();
+}
+
+void Worker::end_search() noexcept {
+  if (!searching_) return;
+  searching_ = false;
+  if (scheduler_.parking_.end_search() && scheduler_.work_visible()) scheduler_.parking_.work_added();
+}
+
+void Worker::become_busy() noexcept {
+  busy_.store(true);
+  scheduler_.spare_->worker_became_busy();
+}
+
+void Worker::run_job(Job* job) noexcept {
+  const std::uint64_t slice = slices_.load(std::memory_order_relaxed) + 1;
+  slices_.store(slice, std::memory_order_relaxed);
+  const Job::Turn turn = job->run_slice(scheduler_.config_.slice_messages_max);
+  scheduler_.io_.flush();
+  if (turn == Job::Turn::again) {
+    (job->system() ? scheduler_.system_ : queue_).push(job);
+    scheduler_.parking_.work_added();
+  }
+  if (slice % kSlicesPerLook == 0) look_at_io();
+}
+
+void Worker::look_at_io() {
+  Parking& parking = scheduler_.parking_;
+  if (parking.driven() || scheduler_.poll_age(MonotonicClock::now()) < kPollAgeMax || !parking.try_drive())
+    return;
+  scheduler_.poll(Duration::zero());
+  parking.stop_driving();
+}
+
+}  // namespace cluster::runtime
