@@ -1,0 +1,205 @@
+#pragma once
+#include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cluster/base/time.hpp"
+#include "cluster/runtime/gen_server.hpp"
+#include "cluster/runtime/server_host.hpp"
+#include "cluster/runtime/services.hpp"
+
+namespace cluster {
+
+/// Runs one server in the calling thread, on a clock that the test moves, and records what it asks of the
+/// world: a test of a server's logic without an engine, threads or a network.
+///
+///   ServerHarness<Counter> counter;
+///   counter.cast(Add{2});
+///   CHECK(counter.call(Get{}).value() == 2);
+template <class S>
+class ServerHarness {
+ public:
+  /// A call or cast that the server sent; the test answers it if it is a call.
+  struct Sent {
+    runtime::Target to;
+    runtime::MessagePtr message;
+
+    [[nodiscard]] bool is_call() const noexcept { return static_cast<bool>(message->reply_to); }
+    /// The message, if it is an M; else null.
+    template <class M>
+    [[nodiscard]] const M* as() const noexcept {
+      const auto* typed = dynamic_cast<const runtime::TypedMessage<M>*>(message.get());
+      return typed == nullptr ? nullptr : &typed->value;
+    }
+  };
+
+  template <class... Args>
+  requires(!(std::same_as<Args, runtime::HostConfig> || ...)) explicit ServerHarness(const Args&... args)
+      : ServerHarness(runtime::HostConfig{.name = "server"}, args...) {}
+  template <class... Args>
+  explicit ServerHarness(runtime::HostConfig config, const Args&... args)
+      : replies_(std::make_shared<Replies>()),
+        host_(configured(std::move(config)), services_, factory(args...), std::make_unique<S>(args...),
+              [this](const runtime::ExitReason& reason) { exited_ = reason; }) {
+    host_.start({}, replies_);
+    settle();
+  }
+  ~ServerHarness() { stop(); }
+
+  /// Ends the server as its node would.
+  void stop() {
+    if (!std::exchange(stopped_, true)) host_.on_stop(exited_.value_or(runtime::ExitReason{}));
+  }
+  void set_paused(bool paused) { host_.set_paused(paused); }
+
+  template <class M>
+  void cast(M message) {
+    post(runtime::ReplyTo{}, std::move(message));
+  }
+  /// The answer, if it came at once; else an error `timeout`, and `answers()` has it when it comes.
+  template <class M>
+  Result<reply_of<M>> call(M message) {
+    const auto id = start_call(std::move(message));
+    auto answer = take_answer<M>(id);
+    if (!answer) return Error(Errc::timeout, "the server has not answered yet");
+    return *std::move(answer);
+  }
+  /// Calls without expecting the answer at once; `take_answer` gets it.
+  template <class M>
+  std::uint64_t start_call(M message) {
+    const auto id = ++call_last_;
+    post(runtime::ReplyTo(callers_, id), std::move(message));
+    return id;
+  }
+  template <class M>
+  std::optional<Result<reply_of<M>>> take_answer(std::uint64_t id) {
+    const auto found = callers_->arrived.find(id);
+    if (found == callers_->arrived.end()) return std::nullopt;
+    const auto reply = std::move(found->second);
+    callers_->arrived.erase(found);
+    return runtime::take<reply_of<M>>(*reply);
+  }
+
+  /// What the server sent to others since the last time, oldest first.
+  [[nodiscard]] std::vector<Sent> take_sent() { return std::exchange(services_.sent, {}); }
+  /// Answers a call of the server with an R (or an Error).
+  template <class R>
+  void answer(Sent& call, Result<R> result) {
+    runtime::deliver<R>(call.message->reply_to, std::move(result));
+    settle();
+  }
+  /// Moves the clock and fires the timers that are due, in their order.
+  void advance(Duration by) {
+    const Instant end = services_.time + by;
+    for (;;) {
+      const auto next = std::ranges::min_element(services_.timers, {}, &Services::Timer::due);
+      if (next == services_.timers.end() || next->due > end) break;
+      services_.time = std::max(services_.time, next->due);
+      auto item = std::move(next->item);
+      services_.timers.erase(next);
+      host_.on_item(std::unique_ptr<runtime::Item>(static_cast<runtime::Item*>(item.release())));
+      settle();
+    }
+    services_.time = end;
+  }
+
+  [[nodiscard]] S& server() { return static_cast<S&>(host_.server()); }
+  [[nodiscard]] bool suspended() const noexcept { return host_.suspended(); }
+  [[nodiscard]] std::size_t stashed() const noexcept { return host_.stashed(); }
+  [[nodiscard]] const std::optional<runtime::ExitReason>& exited() const noexcept { return exited_; }
+  [[nodiscard]] Instant now() const noexcept { return services_.time; }
+
+ private:
+  struct Replies final : runtime::ReplySink {  // to calls that the server made
+    std::deque<runtime::ReplyPtr> waiting;
+    void deliver(std::uint64_t id, runtime::ReplyPtr reply) noexcept override {
+      reply->id = id;
+      waiting.push_back(std::move(reply));
+    }
+  };
+  struct Callers final : runtime::ReplySink {  // to calls that the test made
+    std::map<std::uint64_t, runtime::ReplyPtr> arrived;
+    void deliver(std::uint64_t id, runtime::ReplyPtr reply) noexcept override {
+      arrived[id] = std::move(reply);
+    }
+  };
+  struct Services final : runtime::Services {
+    struct Timer {
+      std::uint64_t id;
+      Instant due;
+      runtime::EnvelopePtr item;
+    };
+    Instant time{};
+    std::uint64_t timer_last = 0;
+    std::vector<Timer> timers;
+    std::vector<Sent> sent;
+
+    Result<void> post(const runtime::Target& to, const runtime::ServerType&,
+                      runtime::MessagePtr& message) override {
+      sent.push_back({to, std::move(message)});
+      return {};
+    }
+    // References that this harness resolves are all "here": typed messages are recorded, nothing is encoded.
+    std::uint64_t open_call(const NodeId&, runtime::ReplyTo to) override { return to.forget(), 0; }
+    Result<void> send_call(std::uint64_t, const NodeId& node, Bytes) override { return unreachable(node); }
+    Executed abandon_call(std::uint64_t) override { return Executed::unknown; }
+    Result<void> send_cast(const NodeId& node, Bytes) override { return unreachable(node); }
+    static Error unreachable(const NodeId& node) {
+      return Error(Errc::unreachable, "no network in a harness, to reach '" + node.str() + "'");
+    }
+    [[nodiscard]] Instant now() const override { return time; }
+    std::uint64_t set_timer(Instant due, const runtime::ActorRef&, runtime::EnvelopePtr item) override {
+      timers.push_back({++timer_last, due, std::move(item)});
+      return timer_last;
+    }
+    void cancel_timer(std::uint64_t timer) override {
+      std::erase_if(timers, [&](const Timer& set) { return set.id == timer; });
+    }
+    [[nodiscard]] Result<runtime::Target> resolve(std::string_view address) const override {
+      runtime::Target target;
+      target.name = address;
+      return target;
+    }
+  };
+
+  static runtime::HostConfig configured(runtime::HostConfig config) {
+    if constexpr (requires { S::reentrant; }) config.reentrant = S::reentrant;
+    return config;
+  }
+  template <class... Args>
+  static runtime::ServerFactory factory(const Args&... args) {
+    return [args...]() -> std::unique_ptr<ServerBase> { return std::make_unique<S>(args...); };
+  }
+  template <class M>
+  void post(runtime::ReplyTo reply_to, M message) {
+    static_assert(S::template handles<M>, "the server's class does not list this message");
+    host_.on_item(
+        std::make_unique<runtime::TypedMessage<M>>(&runtime::detail::invoke<S, M>, std::move(reply_to),
+                                                   runtime::Item::Kind::message, std::move(message)));
+    settle();
+  }
+  void settle() {
+    while (!replies_->waiting.empty()) {
+      auto reply = std::move(replies_->waiting.front());
+      replies_->waiting.pop_front();
+      host_.on_item(std::move(reply));
+    }
+  }
+
+  Services services_;
+  std::shared_ptr<Replies> replies_;
+  std::shared_ptr<Callers> callers_ = std::make_shared<Callers>();
+  std::uint64_t call_last_ = 0;
+  bool stopped_ = false;
+  std::optional<runtime::ExitReason> exited_;
+  runtime::ServerHost host_;
+};
+
+}  // namespace cluster

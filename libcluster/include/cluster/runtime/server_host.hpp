@@ -1,0 +1,141 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/base/result.hpp"
+#include "cluster/base/time.hpp"
+#include "cluster/runtime/behaviour.hpp"
+#include "cluster/runtime/call_table.hpp"
+#include "cluster/runtime/message.hpp"
+#include "cluster/runtime/services.hpp"
+
+namespace cluster {
+
+class ServerBase;
+
+/// What happens to a server whose handler threw: it ends, or starts again with fresh state from its kept
+/// constructor arguments, under the same name and with the same mailbox.
+enum class Restart : std::uint8_t { never, on_failure };
+
+/// Restarts more frequent than this end the server.
+struct RestartLimit {
+  std::size_t restarts_max = 3;
+  Duration within = 5s;
+};
+
+namespace runtime {
+
+/// Makes the server anew from its kept constructor arguments; may throw what the constructor throws.
+using ServerFactory = std::function<std::unique_ptr<ServerBase>()>;
+
+struct HostConfig {
+  std::string name = {};
+  Restart restart = Restart::never;
+  RestartLimit restart_limit = {};
+  bool reentrant = false;  ///< take other messages while a handler is suspended
+};
+
+/// The semantics of a GenServer, once for the engine and the harness: dispatch, stash, timers, coroutines,
+/// failure. Knows neither threads nor the network. One thread at a time.
+class ServerHost {
+ public:
+  using Timer = std::uint64_t;
+
+  /// `exit` is called at most once, when the server wants to end.
+  ServerHost(HostConfig config, Services& services, ServerFactory factory, std::unique_ptr<ServerBase> server,
+             std::function<void(const ExitReason&)> exit);
+  ~ServerHost();
+  ServerHost(const ServerHost&) = delete;
+  ServerHost& operator=(const ServerHost&) = delete;
+
+  // The driver's side.
+  /// `self` is empty in a harness, which takes replies through `sink` instead.
+  void start(ActorRef self, std::shared_ptr<ReplySink> sink = nullptr);
+  void on_item(std::unique_ptr<Item> item);
+  /// While paused, messages and timers wait.
+  void set_paused(bool paused);
+  /// Ends the server: suspended handlers are destroyed, their callers and those of stashed messages told.
+  void on_stop(const ExitReason& reason) noexcept;
+  [[nodiscard]] ServerBase& server() noexcept { return *server_; }
+  [[nodiscard]] bool suspended() const noexcept { return !active_.empty(); }
+  [[nodiscard]] std::size_t stashed() const noexcept { return stash_.size(); }
+  [[nodiscard]] std::uint64_t restarts() const noexcept { return restarts_; }
+
+  // The server's side.
+  [[nodiscard]] Services& services() noexcept { return services_; }
+  [[nodiscard]] const ActorRef& self() const noexcept { return self_; }
+  [[nodiscard]] const std::string& name() const noexcept { return config_.name; }
+  [[nodiscard]] std::uint64_t serial() const noexcept;
+  void exit(const ExitReason& reason);
+
+  Timer set_timer(Duration wait, Duration period, std::function<MessagePtr()> make);
+  bool cancel_timer(Timer timer);
+  /// Puts `message` before all others that wait.
+  void prepend(MessagePtr message);
+
+  /// Books a call; `return_address` is where its reply is to go. A call of `target` that is this server
+  /// itself would never be answered: `would_deadlock`.
+  std::uint64_t open_call(Duration timeout);
+  [[nodiscard]] ReplyTo return_address(std::uint64_t call);
+  void call_sent(std::uint64_t call, const Result<SentCall>& sent);
+  [[nodiscard]] bool call_answered(std::uint64_t call) noexcept;
+  void await_call(std::uint64_t call, std::coroutine_handle<> waiter) noexcept;
+  [[nodiscard]] ReplyPtr take_reply(std::uint64_t call);
+  void forget_call(std::uint64_t call) noexcept;
+  [[nodiscard]] bool is_self(const Target& target) const noexcept;
+
+ private:
+  struct TimerEntry {
+    std::uint64_t engine_timer = 0;
+    Instant due;
+    Duration period{};
+    std::function<MessagePtr()> make;
+  };
+  struct Suspended {
+    std::unique_ptr<ActiveHandler> handler;
+    MessagePtr message;  // the handler may refer to it until it ends
+    ServerHost* host = nullptr;
+    bool done = false;
+  };
+
+  void dispatch(MessagePtr message);
+  void on_reply(ReplyPtr reply);
+  void on_timer(Timer timer);
+  void on_deadline(Instant at);
+  void arm_deadline(Instant deadline);
+  void finish_handlers();
+  void drain_stash();
+  void on_failure(const std::string& what);
+  void drop_handlers() noexcept;
+  void start_server();
+  void end_server(const ExitReason& reason) noexcept;
+  [[nodiscard]] bool takes_messages() const noexcept;
+
+  HostConfig config_;
+  Services& services_;
+  ServerFactory factory_;
+  std::function<void(const ExitReason&)> exit_;
+  ActorRef self_;
+  std::shared_ptr<ReplySink> sink_;
+  CallTable calls_;
+  Instant deadline_armed_ = kNever;
+  std::map<Timer, TimerEntry> timers_;
+  Timer timer_last_ = 0;
+  std::deque<MessagePtr> stash_;
+  bool paused_ = false;
+  bool exiting_ = false;
+  std::uint64_t restarts_ = 0;
+  std::deque<Instant> restart_times_;
+  std::unique_ptr<ServerBase> server_;
+  std::vector<std::unique_ptr<Suspended>> active_;  // destroyed before the server that its frames refer to
+  bool handler_ended_ = false;
+};
+
+}  // namespace runtime
+}  // namespace cluster

@@ -1,0 +1,98 @@
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "cluster/base/bytes.hpp"
+#include "cluster/base/node_id.hpp"
+#include "cluster/base/result.hpp"
+#include "cluster/base/time.hpp"
+#include "cluster/runtime/message.hpp"
+#include "cluster/runtime/ref.hpp"
+#include "cluster/runtime/server_type.hpp"
+#include "cluster/wire/message.hpp"
+
+namespace cluster::runtime {
+
+/// What servers and callers ask of the node around them. The ActorSystem implements it with the engine
+/// and the network, the ServerHarness with records of what was asked. Thread-safe.
+class Services {
+ public:
+  virtual ~Services() = default;
+
+  /// Posts to a server of this node. On failure (`no_server`, `overloaded`, `bad_message` if the server is
+  /// no `expected`) the message stays with the caller.
+  virtual Result<void> post(const Target& to, const ServerType& expected, MessagePtr& message) = 0;
+
+  /// Books a call to another node; its reply goes to `to`. Each booked call ends in a reply, in
+  /// `send_call` failing, or in `abandon_call`.
+  virtual std::uint64_t open_call(const NodeId& node, ReplyTo to) = 0;
+  virtual Result<void> send_call(std::uint64_t call, const NodeId& node, Bytes message) = 0;
+  /// Ends a booked call without a reply. `no`: it was still queued, was taken out and will never run.
+  virtual Executed abandon_call(std::uint64_t call) = 0;
+  virtual Result<void> send_cast(const NodeId& node, Bytes message) = 0;
+
+  [[nodiscard]] virtual Instant now() const = 0;
+  virtual std::uint64_t set_timer(Instant due, const ActorRef& to, EnvelopePtr message) = 0;
+  virtual void cancel_timer(std::uint64_t timer) = 0;
+
+  virtual Result<Target> resolve(std::string_view address) const = 0;
+};
+
+/// A call that was sent: `call` names it at the Services if it went to another node, else 0.
+struct SentCall {
+  std::uint64_t call = 0;
+};
+
+/// `timeout` as it goes on the wire: rounded up, at least 1 ms.
+[[nodiscard]] inline std::chrono::milliseconds ttl_of(Duration timeout) noexcept {
+  return std::max(std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(timeout));
+}
+
+/// Sends a call of message M, built from `fields`, to a server of class S.
+template <class S, class M, class... Fields>
+Result<SentCall> send_call(Services& services, const Target& to, ReplyTo reply_to, std::uint64_t sender,
+                           Duration timeout, Fields&&... fields) {
+  static_assert(S::template handles<M>, "the server's class does not list this message");
+  if (to.node.empty()) {
+    MessagePtr message = std::make_unique<TypedMessage<M>>(
+        &detail::invoke<S, M>, std::move(reply_to), Item::Kind::message, std::forward<Fields>(fields)...);
+    auto posted = services.post(to, S::type(), message);
+    if (posted) return SentCall{};
+    message->reply_to.forget();
+    return std::move(posted).error();
+  }
+  const M value{std::forward<Fields>(fields)...};
+  const auto call = services.open_call(to.node, std::move(reply_to));
+  Bytes bytes;
+  wire::begin_call(bytes, {.id = call,
+                           .to = std::string_view(to.name),
+                           .from = sender,
+                           .event = wire::event_name<M>(),
+                           .ttl = ttl_of(timeout)});
+  wire::encode_to(bytes, value);
+  auto sent = services.send_call(call, to.node, std::move(bytes));
+  if (!sent) return std::move(sent).error();
+  return SentCall{call};
+}
+
+/// Sends a cast of message M, built from `fields`, to a server of class S. An error means that it was
+/// refused here; success that it is on its way.
+template <class S, class M, class... Fields>
+Result<void> send_cast(Services& services, const Target& to, std::uint64_t sender, Fields&&... fields) {
+  static_assert(S::template handles<M>, "the server's class does not list this message");
+  if (to.node.empty()) {
+    MessagePtr message = std::make_unique<TypedMessage<M>>(
+        &detail::invoke<S, M>, ReplyTo{}, Item::Kind::message, std::forward<Fields>(fields)...);
+    return services.post(to, S::type(), message);
+  }
+  const M value{std::forward<Fields>(fields)...};
+  Bytes bytes;
+  wire::begin_cast(bytes, {.to = std::string_view(to.name), .from = sender, .event = wire::event_name<M>()});
+  wire::encode_to(bytes, value);
+  return services.send_cast(to.node, std::move(bytes));
+}
+
+}  // namespace cluster::runtime

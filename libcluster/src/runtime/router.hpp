@@ -1,0 +1,75 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "cluster/net/net_kernel.hpp"
+#include "cluster/runtime/actor_system.hpp"
+#include "cluster/runtime/engine.hpp"
+#include "cluster/runtime/services.hpp"
+#include "cluster/wire/message.hpp"
+#include "registry.hpp"
+#include "remote_calls.hpp"
+
+namespace cluster::runtime {
+
+/// Brings messages to servers: of this node by name, of other nodes through the kernel; and replies back to
+/// who waits for them. Thread-safe; the NetEvents side runs on the thread that polls the kernel.
+class Router final : public Services, public net::NetEvents {
+ public:
+  explicit Router(NodeId self) : self_(std::move(self)) {}
+  /// Both once, the kernel before anybody polls it, the engine before the first server. They outlive all use.
+  void attach(net::NetKernel& kernel) noexcept { kernel_ = &kernel; }
+  void attach(Engine& engine) noexcept { engine_ = &engine; }
+
+  [[nodiscard]] Registry& registry() noexcept { return registry_; }
+  void listen_to_peers(std::function<void(const PeerEvent&)> listener);
+
+  /// Posts an encoded message to a server of this node; failures go to `reply_to` and are returned.
+  Result<void> post_encoded(const wire::Target& to, std::string_view event, ByteView payload,
+                            ReplyTo reply_to, Instant expires);
+
+  // Services.
+  Result<void> post(const Target& to, const ServerType& expected, MessagePtr& message) override;
+  std::uint64_t open_call(const NodeId& node, ReplyTo to) override;
+  Result<void> send_call(std::uint64_t call, const NodeId& node, Bytes message) override;
+  Executed abandon_call(std::uint64_t call) override;
+  Result<void> send_cast(const NodeId& node, Bytes message) override;
+  [[nodiscard]] Instant now() const override { return MonotonicClock::now(); }
+  std::uint64_t set_timer(Instant due, const ActorRef& to, EnvelopePtr message) override;
+  void cancel_timer(std::uint64_t timer) override;
+  [[nodiscard]] Result<Target> resolve(std::string_view address) const override;
+
+  // NetEvents.
+  void on_message(const net::PeerInfo& from, net::Lane lane, ByteView message) override;
+  void on_peer_up(const net::PeerInfo& peer) override;
+  void on_peer_down(const net::PeerInfo& peer, net::PeerDownReason reason, std::string_view text) override;
+  void on_peer_lost(const NodeId& node, const Error& why) override;
+  void on_dropped(const NodeId& node, std::span<const net::Ticket> tickets) override;
+
+ private:
+  class Connection;
+  void on_view(const net::PeerInfo& from, const wire::CastView& cast);
+  void on_view(const net::PeerInfo& from, const wire::CallView& call);
+  void on_view(const net::PeerInfo& from, const wire::ReplyView& reply);
+  void on_view(const net::PeerInfo& from, const wire::ErrorView& error);
+  [[nodiscard]] std::shared_ptr<ReplySink> connection(const net::PeerInfo& peer);
+  void tell_listeners(const PeerEvent& event);
+
+  NodeId self_;
+  Engine* engine_ = nullptr;
+  net::NetKernel* kernel_ = nullptr;
+  Registry registry_;
+  RemoteCalls calls_;
+  // The reply addresses of the sessions; only the polling thread touches it.
+  std::unordered_map<std::uint64_t, std::shared_ptr<ReplySink>> connections_;
+  std::mutex listeners_mutex_;
+  std::vector<std::function<void(const PeerEvent&)>> listeners_;
+};
+
+}  // namespace cluster::runtime

@@ -1,0 +1,60 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "cluster/runtime/actor_system.hpp"
+
+namespace cluster::testing {
+
+/// Whether `holds()` becomes true within 10 s; asked again and again, yielding in between.
+template <class Condition>
+bool eventually(Condition&& holds, Duration within = 10s) {
+  const Instant deadline = MonotonicClock::now() + within;
+  while (!holds()) {
+    if (MonotonicClock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+/// One keyring for all tests of the process: making one costs a scrypt.
+inline const net::Keyring& test_keyring() {
+  static const net::Keyring keyring =
+      net::Keyring::from_cookies({"a cookie for tests"}, net::Keyring::cost_for_tests()).value();
+  return keyring;
+}
+
+inline std::unique_ptr<ActorSystem> start_system(const std::string& id, std::uint16_t port = 0,
+                                                 std::uint64_t boot = 1) {
+  ActorSystemConfig config;
+  config.net.id = NodeId(id);
+  config.net.boot = Boot{boot, boot * 1000 + id.size()};
+  config.net.ring = "ring";
+  config.net.advertised = {"127.0.0.1", port};
+  config.net.keyring = test_keyring();
+  config.net.seed = boot;
+  config.engine.workers = 2;
+  return ActorSystem::start(std::move(config)).value();
+}
+
+/// Nodes a and b of one process, connected over loopback.
+struct SystemPair {
+  std::unique_ptr<ActorSystem> a = start_system("a");
+  std::unique_ptr<ActorSystem> b = start_system("b");
+
+  SystemPair() {
+    a->kernel().add_peer(NodeId("b"), b->kernel().listening());
+    eventually([&] { return connected(); });
+  }
+  [[nodiscard]] bool connected() const {
+    for (const auto& peer : a->kernel().peers())
+      if (peer.id == NodeId("b")) return peer.connected;
+    return false;
+  }
+};
+
+}  // namespace cluster::testing
