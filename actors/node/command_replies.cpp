@@ -1,6 +1,6 @@
 #include "cluster/node/command_replies.hpp"
 
-#include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -47,6 +47,31 @@ Value owner(const CHash& ring, const std::string& key) {
   return found ? answer(node_of(*found)) : failure(Error(Errc::not_found, "the ring has no member"));
 }
 
+proto::RingCommand insert(const proto::CommandRequest& request) {
+  proto::InsertCommand command{.members = {}, .force = request.force};
+  for (auto& member : proto::triples(request.args))
+    command.members.push_back({std::move(member.id), std::move(member.endpoint), request.weight});
+  return command;
+}
+
+proto::RingCommand meet(std::span<const std::string> args) {
+  proto::MeetCommand command;
+  if (args.size() == 3) command.expected = NodeId::parse(args.front()).value();
+  const auto address = args.last(2);
+  command.endpoint = {address[0], parse_port(address[1]).value()};
+  return command;
+}
+
+std::vector<NodeId> ids_to_remove(std::span<const std::string> args, const CHash& ring) {
+  bool as_triples = proto::are_triples(args);
+  for (std::size_t i = 0; i < args.size() && as_triples; ++i)
+    if (i % 3 != 0 && ring.contains(args[i])) as_triples = false;
+  std::vector<NodeId> ids;
+  for (std::size_t i = 0; i < args.size(); i += as_triples ? 3 : 1)
+    ids.push_back(NodeId::parse(args[i]).value());
+  return ids;
+}
+
 }  // namespace
 
 Value done() { return Value::map({{"ok", true}}); }
@@ -85,20 +110,20 @@ std::optional<Value> from_ring(const proto::CommandRequest& request, const CHash
   return std::nullopt;
 }
 
-std::vector<NodeId> ids_to_remove(const proto::CommandRequest& request, const CHash& ring) {
+std::optional<proto::RingCommand> ring_command(const proto::CommandRequest& request, const CHash& ring) {
   const auto& args = request.args;
-  const auto is_member = [&](const std::string& id) { return ring.contains(id); };
-  std::vector<NodeId> ids;
-  if (proto::are_triples(args)) {
-    bool others_are_members = false;
-    for (std::size_t i = 0; i < args.size(); ++i) others_are_members |= i % 3 != 0 && is_member(args[i]);
-    if (request.name == "remove" || !others_are_members) {
-      for (const auto& member : proto::triples(args)) ids.push_back(member.id);
-      return ids;
-    }
+  if (request.name == "insert" || request.name == "minsert") return insert(request);
+  if (request.name == "update") {
+    const auto member = proto::triples(args).front();
+    return proto::UpdateCommand{member.id, member.endpoint, request.weight, request.force};
   }
-  for (const auto& id : args) ids.push_back(NodeId::parse(id).value());
-  return ids;
+  if (request.name == "remove")
+    return proto::RemoveCommand{{NodeId::parse(args.front()).value()}, request.force};
+  if (request.name == "mremove") return proto::RemoveCommand{ids_to_remove(args, ring), request.force};
+  if (request.name == "meet") return meet(args);
+  if (request.name == "join") return proto::JoinCommand{args.front()};
+  if (request.name == "leave") return proto::LeaveCommand{request.force};
+  return std::nullopt;
 }
 
 }  // namespace cluster::replies

@@ -5,6 +5,7 @@
 #include "cluster/base/result.hpp"
 #include "cluster/ds/chash.hpp"
 #include "cluster/proto/command.hpp"
+#include "cluster/proto/gossip.hpp"
 #include "cluster/wire/value.hpp"
 
 /// What the command server answers; pure, so that the texts are tested without a node.
@@ -30,8 +31,10 @@ namespace cluster::replies {
 /// owner. Nothing for all others.
 [[nodiscard]] std::optional<wire::Value> from_ring(const proto::CommandRequest& request, const CHash& ring);
 
-/// Which of the arguments of `remove` and `mremove` name members to remove: the arguments of the form ID HOST
-/// PORT give their ids, unless a HOST or PORT is itself the id of a member of `ring`.
-[[nodiscard]] std::vector<NodeId> ids_to_remove(const proto::CommandRequest& request, const CHash& ring);
+/// What a checked command asks of the ring; nothing if it does not change the ring. The arguments of
+/// `mremove` may be ids or ID HOST PORT triples; they are triples if they look like it and no HOST or PORT is
+/// itself the id of a member of `ring`.
+[[nodiscard]] std::optional<proto::RingCommand> ring_command(const proto::CommandRequest& request,
+                                                             const CHash& ring);
 
 }  // namespace cluster::replies

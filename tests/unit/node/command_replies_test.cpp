@@ -22,8 +22,16 @@ std::string line(const CHash& ring, std::string name, std::vector<std::string> a
   return reply ? cli::to_line(wire::to_json(*reply)) : "no reply";
 }
 
+template <class Command>
+Command asked(proto::CommandRequest request, const CHash& ring = CHash()) {
+  const auto command = ring_command(proto::check(std::move(request)).value(), ring);
+  REQUIRE(command);
+  REQUIRE(std::holds_alternative<Command>(*command));
+  return std::get<Command>(*command);
+}
+
 std::vector<NodeId> removed(const CHash& ring, std::string name, std::vector<std::string> args) {
-  return ids_to_remove(proto::check({.name = std::move(name), .args = std::move(args)}).value(), ring);
+  return asked<proto::RemoveCommand>({.name = std::move(name), .args = std::move(args)}, ring).ids;
 }
 
 TEST_CASE("replies: a lone node of rfactor 3 is shown exactly as the reference shows it") {
@@ -78,6 +86,50 @@ TEST_CASE("replies: the texts of joining and of a change that failed") {
   CHECK(outcome({}) == done());
   CHECK(cli::to_line(wire::to_json(outcome(Error(Errc::timeout, "no answer")))) ==
         R"({"ok": false, "error": {"message": "no answer", "code": "timeout", "executed": "unknown"}})");
+}
+
+TEST_CASE("replies: each command that changes the ring becomes a ring command, and no other does") {
+  for (const auto& command : proto::commands()) {
+    CAPTURE(command.name);
+    const std::vector<std::string> args{"x", "h", "1"};
+    CHECK(ring_command({.name = std::string(command.name), .args = args}, CHash()).has_value() ==
+          command.changes_ring);
+  }
+}
+
+TEST_CASE("replies: insert and minsert carry weight and force to each member") {
+  const auto command =
+      asked<proto::InsertCommand>({.name = "minsert",
+                                   .args = {"bar", "localhost", "7023", "baz", "::1", "7024"},
+                                   .force = true,
+                                   .weight = 7});
+  REQUIRE(command.members.size() == 2);
+  CHECK(command.force);
+  CHECK(command.members[1].id == NodeId("baz"));
+  CHECK(command.members[1].endpoint == Endpoint{"::1", 7024});
+  CHECK(command.members[0].weight == 7);
+  CHECK(command.members[1].weight == 7);
+  CHECK(!asked<proto::InsertCommand>({.name = "insert", .args = {"bar", "h", "1"}}).members[0].weight);
+}
+
+TEST_CASE("replies: update carries the endpoint, and the weight only if one was given") {
+  const auto plain = asked<proto::UpdateCommand>({.name = "update", .args = {"bar", "h", "7023"}});
+  CHECK(plain.id == NodeId("bar"));
+  CHECK(plain.endpoint == Endpoint{"h", 7023});
+  CHECK(!plain.weight);
+  CHECK(asked<proto::UpdateCommand>({.name = "update", .args = {"bar", "h", "7023", "9"}}).weight == 9);
+}
+
+TEST_CASE("replies: meet states whom to expect only if an id was given") {
+  const auto named = asked<proto::MeetCommand>({.name = "meet", .args = {"bar", "h", "7023"}});
+  CHECK(named.expected == NodeId("bar"));
+  CHECK(named.endpoint == Endpoint{"h", 7023});
+  CHECK(named.revive);
+  for (const auto& args : {std::vector<std::string>{"h", "7023"}, {"h:7023"}}) {
+    const auto open = asked<proto::MeetCommand>({.name = "meet", .args = args});
+    CHECK(!open.expected);
+    CHECK(open.endpoint == Endpoint{"h", 7023});
+  }
 }
 
 TEST_CASE("replies: remove takes an id, alone or with host and port") {
