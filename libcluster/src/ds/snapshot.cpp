@@ -1,6 +1,7 @@
 #include "snapshot.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <numeric>
 #include <string>
@@ -8,20 +9,6 @@
 
 namespace cluster {
 namespace {
-
-/// The first of `sorted` that is not below `value`. No branch depends on the data, so the processor
-/// never guesses wrong: half of all guesses would be.
-std::size_t lower_bound_of(const std::vector<std::uint64_t>& sorted, std::uint64_t value) noexcept {
-  const std::uint64_t* base = sorted.data();
-  std::size_t length = sorted.size();
-  if (length == 0) return 0;
-  while (length > 1) {
-    const std::size_t half = length / 2;
-    base += static_cast<std::size_t>(base[half - 1] < value) * half;
-    length -= half;
-  }
-  return static_cast<std::size_t>(base - sorted.data()) + static_cast<std::size_t>(*base < value);
-}
 
 /// Among the points with the prefix of `key`, beginning at `first`: the first one for which `passed`
 /// does not hold.
@@ -43,15 +30,36 @@ std::size_t among_ties(const std::vector<std::uint64_t>& prefixes, std::size_t f
 
 }  // namespace
 
+std::size_t CHash::Snapshot::first_of(std::uint64_t prefix) const noexcept {
+  if (prefixes.empty()) return 0;
+  const auto top = static_cast<std::size_t>(prefix >> shift);
+  const std::uint64_t* base = prefixes.data() + starts[top];
+  std::size_t length = starts[top + 1] - starts[top];
+  while (length > 0) {  // no branch on the data: half of all guesses would be wrong
+    const std::size_t half = (length + 1) / 2;
+    base += static_cast<std::size_t>(base[half - 1] < prefix) * half;
+    length -= half;
+  }
+  return static_cast<std::size_t>(base - prefixes.data());
+}
+
+void CHash::Snapshot::index_prefixes() {
+  const int bits = std::max(1, static_cast<int>(std::bit_width(prefixes.size())));  // 1 to 2 buckets a point
+  shift = 64 - bits;
+  starts.assign((std::size_t{1} << bits) + 1, 0);
+  for (const auto prefix : prefixes) ++starts[static_cast<std::size_t>(prefix >> shift) + 1];
+  std::partial_sum(starts.begin(), starts.end(), starts.begin());
+}
+
 std::size_t CHash::Snapshot::lower_bound(const crypto::Digest& key) const noexcept {
   const auto prefix = detail::base64_prefix(key);
-  return among_ties(prefixes, lower_bound_of(prefixes, prefix), prefix,
+  return among_ties(prefixes, first_of(prefix), prefix,
                     [&](std::size_t i) { return detail::base64_compare(keys[i], key) < 0; });
 }
 
 std::size_t CHash::Snapshot::upper_bound(const crypto::Digest& key) const noexcept {
   const auto prefix = detail::base64_prefix(key);
-  return among_ties(prefixes, lower_bound_of(prefixes, prefix), prefix,
+  return among_ties(prefixes, first_of(prefix), prefix,
                     [&](std::size_t i) { return detail::base64_compare(keys[i], key) <= 0; });
 }
 
@@ -138,6 +146,7 @@ Result<std::shared_ptr<const CHash::Snapshot>> CHash::Draft::seal() && {
     next->holders.push_back(place[point.holder]);
     ++next->weights[next->members[place[point.holder]]].weight;
   }
+  next->index_prefixes();
   for (const auto& [id, weight] : next->weights)
     if (weight > kWeightMax)
       return Error(Errc::invalid_argument,

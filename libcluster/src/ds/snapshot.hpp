@@ -9,20 +9,28 @@
 
 namespace cluster {
 
-/// One state of a ring, never changed once it is shared. Points are flat arrays side by side: a search
-/// touches only `prefixes`.
+/// One state of a ring, never changed once it is shared. Points are flat arrays side by side. A search
+/// touches `starts`, which leads to about one point, and `prefixes`; whatever the keys, it ends as a
+/// binary search does.
 struct CHash::Snapshot {
   std::vector<std::uint64_t> prefixes;  ///< sorted; base64_prefix of the key
   std::vector<crypto::Digest> keys;     ///< sorted by base64_compare
   std::vector<std::uint32_t> holders;   ///< index into `nodes`
-  std::vector<Node> nodes;              ///< each distinct (id, endpoint) that a point holds, sorted
-  std::vector<std::uint32_t> members;   ///< of each of `nodes`: the index of its id in `weights`
-  std::vector<Weight> weights;          ///< one for each id, sorted by id
+  std::vector<std::uint32_t>
+      starts;               ///< for each value of the prefix's top bits: its first point; and size()
+  int shift = 63;           ///< by how much to shift a prefix to have its top bits
+  std::vector<Node> nodes;  ///< each distinct (id, endpoint) that a point holds, sorted
+  std::vector<std::uint32_t> members;  ///< of each of `nodes`: the index of its id in `weights`
+  std::vector<Weight> weights;         ///< one for each id, sorted by id
 
   [[nodiscard]] std::size_t size() const noexcept { return prefixes.size(); }
   /// The first point not before `key`, the first one after it; size() if there is none.
   [[nodiscard]] std::size_t lower_bound(const crypto::Digest& key) const noexcept;
   [[nodiscard]] std::size_t upper_bound(const crypto::Digest& key) const noexcept;
+  /// The first point whose prefix is not below `prefix`.
+  [[nodiscard]] std::size_t first_of(std::uint64_t prefix) const noexcept;
+  /// To be called when `prefixes` are complete.
+  void index_prefixes();
   /// Null if the id is not in the ring.
   [[nodiscard]] const Weight* find_weight(std::string_view id) const noexcept;
   [[nodiscard]] const Node& node_at(std::size_t point) const noexcept { return nodes[holders[point]]; }
