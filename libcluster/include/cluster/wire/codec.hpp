@@ -19,6 +19,9 @@
 /// instead. Both forms are read. Unknown fields are skipped, missing ones keep their defaults, a field that
 /// appears twice is an error. Decoding never takes memory on the word of the input: counts are checked
 /// against the bytes that are left, nesting against kDepthMax, unpacked containers against kDecodedBytesMax.
+///
+/// GCC 12 stops with an internal error at a struct that holds a std::array of a type with a destructor, such
+/// as std::array<std::string, 2>: use a std::vector or named fields there.
 namespace cluster::wire {
 
 /// Codes a plain struct by its fields.

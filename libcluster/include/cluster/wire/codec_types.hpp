@@ -84,6 +84,7 @@ template <class E>
 requires std::is_enum_v<E>
 struct Codec<E> {
   using Number = std::underlying_type_t<E>;
+  static std::string type() { return type_text<Number>(); }
   static_assert(
       requires { E{Number{}}; }, "give this enum a fixed underlying type, such as std::uint8_t");
 

@@ -1,0 +1,16 @@
+# cmake -DCOMPILER=... -DALL_ERRORS=... -DINCLUDE=... -P check.cmake: compiles cases.cpp, which must fail with all of its sentences.
+set(cases ${CMAKE_CURRENT_LIST_DIR}/cases.cpp)
+execute_process(COMMAND ${COMPILER} -std=c++20 -fsyntax-only ${ALL_ERRORS} -I${INCLUDE} ${cases}
+                RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(result EQUAL 0)
+  message(FATAL_ERROR "cases.cpp compiled")
+endif()
+file(STRINGS ${cases} lines REGEX "^auto ")
+foreach(line IN LISTS lines)
+  string(REGEX REPLACE ".*// " "" sentence "${line}")
+  string(FIND "${output}" "error: static assertion failed: ${sentence}" gcc)
+  string(FIND "${output}" "\"${sentence}" clang)
+  if(gcc EQUAL -1 AND clang EQUAL -1)
+    message(SEND_ERROR "no error says: ${sentence}")
+  endif()
+endforeach()
