@@ -129,7 +129,7 @@ class ActorSystem {
   struct Spawn {
     SpawnOptions options;
     const runtime::ServerType* type = nullptr;
-    runtime::ServerFactory factory;
+    runtime::ServerFactory factory = {};
     bool reentrant = false;
     bool system = false;
     bool can_restart = false;

@@ -1,0 +1,170 @@
+#include "cluster/node/gossip_ring.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "cluster/base/log.hpp"
+#include "cluster/crypto/random.hpp"
+#include "cluster/wire/message.hpp"
+
+namespace cluster {
+namespace {
+
+constexpr Duration kDialTimeout = 2s;
+
+template <class... Each>
+struct Overloaded : Each... {
+  using Each::operator()...;
+};
+template <class... Each>
+Overloaded(Each...) -> Overloaded<Each...>;
+
+void log_event(const proto::GossipEvent& event) {
+  std::visit(
+      Overloaded{[](const proto::RingChanged& changed) {
+                   for (const auto& member : changed.members)
+                     log::debug("ring", "'", member.str(), "' changed");
+                 },
+                 [](const proto::ConflictFound& found) {
+                   const auto& conflict = found.conflict;
+                   log::warn("ring", "concurrent edits of the ", conflict.field, " of '",
+                             conflict.member.str(), "': that of '", conflict.kept.str(), "' holds, that of '",
+                             conflict.lost.str(), "' does not");
+                 },
+                 [](const proto::RingJoined& joined) { log::info("ring", "in ring '", joined.ring, "'"); },
+                 [](const proto::RingLeft& left) {
+                   log::info("ring", "left ring '", left.ring, "'",
+                             left.acknowledged ? "" : ", no member acknowledged");
+                 },
+                 [](const proto::RingRemoved& removed) {
+                   log::warn("ring", "removed from ring '", removed.ring, "' by '", removed.by.str(), "'");
+                 },
+                 [](const proto::DuplicateId& duplicate) {
+                   log::error("ring", "two processes have the id '", duplicate.id.str(), "'");
+                 },
+                 [](const proto::MessageRefused& refused) {
+                   log::warn("ring", "a message of '", refused.from.str(),
+                             "' was refused: ", refused.why.message());
+                 }},
+      event);
+}
+
+}  // namespace
+
+GossipRing::GossipRing(Options options, ActorSystem* system, std::shared_ptr<RingBoard> board)
+    : options_(std::move(options)),
+      system_(system),
+      board_(std::move(board)),
+      gossip_(options_.gossip, Rng(crypto::random_u64()), moment()) {
+  publish();
+}
+
+proto::Moment GossipRing::moment() noexcept { return {MonotonicClock::now(), wall_now()}; }
+
+Result<void> GossipRing::init() {
+  perform(gossip_.on_start(moment()));
+  return {};
+}
+
+void GossipRing::handle_cast(const RingGossip& gossip) {
+  perform(gossip_.on_message(moment(), gossip.from, gossip.message));
+}
+
+void GossipRing::handle_call(const ChangeRing& change, From<> from) {
+  const auto command = ++command_last_;
+  waiting_.emplace(command, std::move(from));
+  perform(gossip_.on_command(moment(), command, change.command));
+}
+
+RingInfo::Answer GossipRing::handle_call(const RingInfo&) {
+  const auto& state = gossip_.state();
+  return {gossip_.ring(), hex(state.hash(proto::RingState::horizon(wall_now()))), state.present_count(),
+          gossip_.counters()};
+}
+
+void GossipRing::handle_cast(const PeerChanged& change) {
+  perform(change.up ? gossip_.on_peer_up(moment(), change.peer)
+                    : gossip_.on_peer_down(moment(), change.peer));
+}
+
+void GossipRing::handle_cast(const DialEnded& ended) {
+  const Result<NodeId> peer =
+      ended.code == 0 ? Result<NodeId>(ended.peer) : Error(static_cast<Errc>(ended.code), ended.text);
+  perform(gossip_.on_dialed(moment(), ended.command, peer));
+}
+
+void GossipRing::handle_info(const Tick&) {
+  tick_at_ = kNever;
+  perform(gossip_.on_time(moment()));
+}
+
+void GossipRing::perform(const proto::Actions& actions) {
+  for (const auto& action : actions) std::visit([this](const auto& what) { perform(what); }, action);
+  publish();
+  set_tick();
+}
+
+void GossipRing::perform(const proto::Send& send) {
+  Bytes bytes;
+  wire::begin_cast(bytes, {.to = kName, .from = 0, .event = wire::event_name<RingGossip>()});
+  wire::encode_to(bytes, RingGossip{gossip_.self(), send.message});
+  // Lost with the link: the next round says it again.
+  static_cast<void>(system_->kernel().send(
+      send.to, std::move(bytes), {.lane = net::Lane::control, .flush_now = false, .queue_if_down = false}));
+}
+
+void GossipRing::perform(const proto::Connect& connect) {
+  system_->kernel().add_peer(connect.peer, connect.endpoint);
+}
+
+void GossipRing::perform(const proto::Disconnect& disconnect) {
+  system_->kernel().remove_peer(disconnect.peer, disconnect.force);
+}
+
+void GossipRing::perform(const proto::Dial& dial) {
+  system_->kernel().dial(
+      dial.endpoint, kDialTimeout,
+      [system = system_, ref = self(), command = dial.command](Result<net::PeerInfo> peer) {
+        DialEnded ended{.command = command};
+        if (peer) {
+          ended.peer = peer->id;
+        } else {
+          ended.code = static_cast<std::uint16_t>(peer.error().code());
+          ended.text = peer.error().message();
+        }
+        static_cast<void>(system->cast(ref, std::move(ended)));
+      });
+}
+
+void GossipRing::perform(const proto::Done& done) {
+  const auto found = waiting_.find(done.command);
+  if (found == waiting_.end()) return;
+  found->second.reply(done.result);
+  waiting_.erase(found);
+}
+
+void GossipRing::perform(const proto::GossipEvent& event) {
+  log_event(event);
+  if (options_.on_event) options_.on_event(event);
+}
+
+void GossipRing::publish() {
+  const auto& state = gossip_.state();
+  if (state.version() == version_posted_ && gossip_.ring() == ring_posted_) return;
+  if (gossip_.ring() != ring_posted_) system_->kernel().set_ring(gossip_.ring());
+  version_posted_ = state.version();
+  ring_posted_ = gossip_.ring();
+  board_->post({gossip_.ring(), state.chash(options_.hash), state.members(),
+                state.hash(proto::RingState::horizon(wall_now()))});
+}
+
+void GossipRing::set_tick() {
+  const Instant due = gossip_.next_deadline();
+  if (due == tick_at_) return;
+  if (tick_at_ != kNever) cancel(tick_);
+  tick_at_ = due;
+  if (due != kNever) tick_ = send_after(std::max(Duration::zero(), due - now()), Tick{});
+}
+
+}  // namespace cluster

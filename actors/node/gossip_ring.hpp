@@ -1,0 +1,106 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/net/net_kernel.hpp"
+#include "cluster/node/ring_board.hpp"
+#include "cluster/proto/gossip.hpp"
+#include "cluster/runtime/actor_system.hpp"
+
+namespace cluster {
+
+/// One gossip message of another node. `from` is what the sender says it is: all peers have proven the
+/// cookie, which is full authority.
+struct RingGossip {
+  static constexpr bool wire_positional = true;
+
+  NodeId from{};
+  proto::GossipMessage message{};
+};
+
+/// An edit of the ring, or a meet, join or leave. Answered when it took effect at this node.
+struct ChangeRing {
+  proto::RingCommand command{};
+};
+
+/// What the ring server knows, for `status` and for waiting until all nodes know the same.
+struct RingInfo {
+  struct Answer {
+    std::string ring{};
+    std::string state{};  ///< hex of the state hash
+    std::uint64_t members = 0;
+    proto::GossipCounters gossip{};
+  };
+  using reply = Answer;
+};
+
+/// A link to a peer came up or went down.
+struct PeerChanged {
+  NodeId peer{};
+  bool up = false;
+};
+
+/// A dial that the ring asked for has ended. `code` 0: `peer` answered.
+struct DialEnded {
+  std::uint64_t command = 0;
+  NodeId peer{};
+  std::uint16_t code = 0;
+  std::string text{};
+};
+
+/// The server named `ring`: drives the gossip state machine with this node's clocks, timers and network,
+/// tells the kernel whom to be connected to, and leaves each new view of the ring on the board. Runs even
+/// while user code blocks all workers.
+class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo, PeerChanged, DialEnded> {
+ public:
+  static constexpr bool system = true;
+  static constexpr std::string_view kName = "ring";
+
+  struct Options {
+    proto::GossipConfig gossip{};
+    CHashConfig hash{};
+    std::function<void(const proto::GossipEvent&)> on_event{};  ///< called in this server's turn
+  };
+
+  GossipRing(Options options, ActorSystem* system, std::shared_ptr<RingBoard> board);
+
+  Result<void> init() override;
+  void handle_cast(const RingGossip& gossip);
+  void handle_call(const ChangeRing& change, From<> from);
+  RingInfo::Answer handle_call(const RingInfo&);
+  void handle_cast(const PeerChanged& change);
+  void handle_cast(const DialEnded& ended);
+
+  struct Tick {};
+  void handle_info(const Tick&);
+
+ private:
+  [[nodiscard]] static proto::Moment moment() noexcept;
+  /// Carries out what the state machine asks, publishes what changed and sets the timer anew.
+  void perform(const proto::Actions& actions);
+  void perform(const proto::Send& send);
+  void perform(const proto::Connect& connect);
+  void perform(const proto::Disconnect& disconnect);
+  void perform(const proto::Dial& dial);
+  void perform(const proto::Done& done);
+  void perform(const proto::GossipEvent& event);
+  void publish();
+  void set_tick();
+
+  Options options_;
+  ActorSystem* system_;
+  std::shared_ptr<RingBoard> board_;
+  proto::Gossip gossip_;
+  std::map<std::uint64_t, From<>> waiting_;
+  std::uint64_t command_last_ = 0;
+  std::uint64_t version_posted_ = 0;
+  std::string ring_posted_;
+  TimerId tick_ = 0;
+  Instant tick_at_ = kNever;
+};
+
+}  // namespace cluster

@@ -1,0 +1,112 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cluster/base/endpoint.hpp"
+#include "cluster/base/result.hpp"
+#include "cluster/node/ring_board.hpp"
+#include "cluster/proto/gossip.hpp"
+#include "cluster/runtime/actor_system.hpp"
+
+namespace cluster {
+
+struct NodeConfig {
+  std::string id;                  ///< unique in the cluster; 1..255 bytes of UTF-8
+  std::string host = "localhost";  ///< what others dial: an address or a name
+  std::uint16_t port = 7022;       ///< 0: any free one (tests)
+  std::string cookie = {};         ///< the cluster's secret; dialling uses it
+  std::vector<std::string> cookies_too =
+      {};                              ///< accepted besides, at most 3: to change the cookie while running
+  std::string ring = {};               ///< the ring it is in from the start; empty: none
+  std::uint32_t rfactor = 128;         ///< default weight of members; 1..65535
+  std::uint32_t pfactor = 2;           ///< default number of neighbours
+  std::uint32_t weight = 0;            ///< of this node; 0: rfactor
+  std::vector<std::string> bind = {};  ///< local addresses; empty: all that `host` resolves to
+  std::vector<Endpoint> meet = {};     ///< dialled until they answer, to find the ring at start
+  net::NetLimits limits = {};
+  runtime::EngineConfig engine = {};
+  crypto::ScryptCost scrypt = {};  ///< of the cookie; the same on all nodes
+  /// Called in the ring server's turn: do not block in it.
+  std::function<void(const proto::GossipEvent&)> on_ring_event = {};
+};
+
+/// A node: actors, their names, their ring and the way to other nodes, in one value. Moving it is cheap; it
+/// stops when it is destroyed. All members are thread-safe. The calls that block are refused inside handlers.
+///
+///   auto node = cluster::Node::start({.id = "foo", .port = 7022, .cookie = cookie, .ring = "ring"}).value();
+///   auto bank = node.spawn<Bank>({.name = "bank"}).value();
+///   auto sum = node.call(node.ref<Bank>("bank@bar").value(), Deposit{"ada", 500}, 2s);
+class Node {
+ public:
+  /// Listens, and runs the servers `ring` and `command`. Errors: `invalid_argument` with the field, `io` if
+  /// the port is taken.
+  [[nodiscard]] static Result<Node> start(NodeConfig config);
+  Node(Node&&) noexcept;
+  Node& operator=(Node&&) noexcept;
+  ~Node();
+
+  /// A goodbye to the peers, who keep this node as a member. Idempotent.
+  void stop();
+
+  template <class S, class... Args>
+  [[nodiscard]] Result<Ref<S>> spawn(SpawnOptions options, Args&&... args) {
+    return actors().spawn<S>(std::move(options), std::forward<Args>(args)...);
+  }
+  template <class S>
+  [[nodiscard]] Result<Ref<S>> ref(std::string_view address) const {
+    return actors().ref<S>(address);
+  }
+  template <class S, class M>
+  [[nodiscard]] Result<reply_of<M>> call(const Ref<S>& to, M message, Duration timeout = kCallTimeout) {
+    return actors().call(to, std::move(message), timeout);
+  }
+  [[nodiscard]] Result<wire::Value> call(std::string_view address, std::string_view event,
+                                         const wire::Value& message, Duration timeout = kCallTimeout) {
+    return actors().call(address, event, message, timeout);
+  }
+  template <class S, class M>
+  Result<void> cast(const Ref<S>& to, M message) {
+    return actors().cast(to, std::move(message));
+  }
+  Result<void> cast(std::string_view address, std::string_view event, const wire::Value& message) {
+    return actors().cast(address, event, message);
+  }
+  template <class S, class M>
+  [[nodiscard]] auto multicall(std::span<const NodeId> nodes, std::string_view name, const M& message,
+                               Duration timeout = kCallTimeout) {
+    return actors().multicall<S>(nodes, name, message, timeout);
+  }
+  template <class S, class M>
+  auto abcast(std::span<const NodeId> nodes, std::string_view name, const M& message) {
+    return actors().abcast<S>(nodes, name, message);
+  }
+  [[nodiscard]] Result<Duration> ping(const NodeId& node, Duration timeout = kCallTimeout) {
+    return actors().ping(node, timeout);
+  }
+
+  /// The ring as this node sees it now.
+  [[nodiscard]] std::shared_ptr<const RingView> ring() const;
+  /// Insert, update, remove, meet, join or leave; answered when it took effect at this node.
+  Result<void> change(proto::RingCommand command, Duration timeout = 15s);
+  /// Becomes one ring with the node that listens there.
+  Result<void> meet(const Endpoint& endpoint) { return change(proto::MeetCommand{.endpoint = endpoint}); }
+  Result<void> leave() { return change(proto::LeaveCommand{}); }
+
+  [[nodiscard]] const NodeId& id() const noexcept { return actors().id(); }
+  /// The advertised host and the bound port.
+  [[nodiscard]] Endpoint endpoint() const;
+  [[nodiscard]] ActorSystem& actors() const noexcept;
+
+ private:
+  struct Impl;
+  explicit Node(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cluster
