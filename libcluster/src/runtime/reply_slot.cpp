@@ -27,7 +27,9 @@ bool one_processor() noexcept {
 
 }  // namespace
 
-ReplySlot::~ReplySlot() { delete reply_.load(std::memory_order_acquire); }
+ReplySlot::~ReplySlot() {
+  if (!taken_) delete reply_.load(std::memory_order_acquire);
+}
 
 void ReplySlot::fulfil(EnvelopePtr reply) noexcept {
   Envelope* none = nullptr;
@@ -54,7 +56,8 @@ EnvelopePtr ReplySlot::wait(Instant deadline) noexcept {
       state = state_.load(std::memory_order_acquire);
     }
   }
-  return EnvelopePtr(reply_.exchange(nullptr, std::memory_order_acquire));
+  taken_ = true;  // and reply_ stays set: no other is accepted
+  return EnvelopePtr(reply_.load(std::memory_order_acquire));
 }
 
 bool ReplySlot::spin() const noexcept {

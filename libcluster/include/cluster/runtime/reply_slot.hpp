@@ -28,6 +28,7 @@ class ReplySlot {
 
   std::atomic<std::uint32_t> state_{0};    // State in reply_slot.cpp; a futex word
   std::atomic<Envelope*> reply_{nullptr};  // set once, before state_ says fulfilled
+  bool taken_ = false;                     // by wait(): reply_ is not ours any more
 };
 
 }  // namespace cluster::runtime
