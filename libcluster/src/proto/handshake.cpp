@@ -225,7 +225,7 @@ void Handshake::on_verdict(ByteView record, HandshakeActions& out) {
   if (!crypto::equal_in_constant_time(hmac.sign(signed_part), record.last(kProofBytes)))
     return fail(Error(Errc::wrong_cookie, "the listener does not have the cookie"), out);
   const ByteView body = signed_part.subspan(kRecordHeaderBytes);
-  if (load_be<std::uint16_t>(body.data()) != kCodeYes) return fail(read_reason(body), out, true);
+  if (load_be<std::uint16_t>(body.data()) != kCodeYes) return fail(read_reason(body), out, true, true);
   establish(out);
 }
 
@@ -301,9 +301,9 @@ void Handshake::establish(HandshakeActions& out) {
   out.emplace_back(Established{std::move(keys), version_, protection_, clock_warning_});
 }
 
-void Handshake::fail(Error error, HandshakeActions& out, bool said_by_peer) {
+void Handshake::fail(Error error, HandshakeActions& out, bool said_by_peer, bool keyed) {
   state_ = State::done;
-  out.emplace_back(HandshakeFailed{std::move(error), said_by_peer});
+  out.emplace_back(HandshakeFailed{std::move(error), said_by_peer, keyed});
 }
 
 void Handshake::refuse_with(Error error, HandshakeActions& out) {

@@ -139,7 +139,8 @@ struct Counters {
   std::uint64_t accept_failures = 0;   ///< out of descriptors or memory
 };
 
-class Peer;  // one peer's queue and connection; opaque
+class Kernel;  // what is behind NetKernel
+class Peer;    // one peer's queue and connection; opaque
 /// Spares the search by name on each send. Holds no connection open. Must not outlive its kernel. After
 /// `remove_peer` (and for a peer that was never added, after its connection ended) it only answers
 /// `unreachable`; ask for a new one then.
@@ -220,9 +221,8 @@ class NetKernel {
   void stop(Duration max_wait = 1s);
 
  private:
-  struct Impl;
-  explicit NetKernel(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit NetKernel(std::unique_ptr<Kernel> kernel);
+  std::unique_ptr<Kernel> kernel_;
 };
 
 }  // namespace cluster::net

@@ -125,7 +125,8 @@ struct Established {
 /// protocol), refused (this node itself).
 struct HandshakeFailed {
   Error error;
-  bool said_by_peer = false;  ///< the peer's reason; it is keyed only in a verdict
+  bool said_by_peer = false;
+  bool keyed = false;  ///< said by a peer that has the cookie, in its verdict; anybody can forge the rest
 };
 using HandshakeActions = std::vector<std::variant<SendRecord, Greeted, Proven, Established, HandshakeFailed>>;
 
@@ -182,7 +183,7 @@ class Handshake {
   [[nodiscard]] std::optional<Error> judge(const Hello& peer);
   [[nodiscard]] crypto::SecretBytes derive(ByteView cookie_key, std::string_view label) const;
   void establish(HandshakeActions& out);
-  void fail(Error error, HandshakeActions& out, bool said_by_peer = false);
+  void fail(Error error, HandshakeActions& out, bool said_by_peer = false, bool keyed = false);
   void refuse_with(Error error, HandshakeActions& out);
 
   HandshakeConfig config_;

@@ -1,0 +1,294 @@
+#include "connection.hpp"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "cluster/base/utf8.hpp"
+#include "sockets.hpp"
+
+namespace cluster::net {
+namespace {
+
+// One connection must not keep the others waiting: so many reads of the whole buffer, then theirs.
+constexpr int kReadsPerTurn = 4;
+// A frame timer that fires this late tells of a pause of this process, in which nobody could read.
+constexpr Duration kPauseNoticed = 1s;
+
+}  // namespace
+
+Connection::Connection(Shared& shared, ConnectionEvents& events, Socket socket, std::uint64_t begun_at,
+                       proto::HandshakeConfig config)
+    : begun(begun_at),
+      remote_address(remote_address_of(socket)),
+      from_loopback(is_loopback(socket)),
+      shared_(shared),
+      events_(events),
+      socket_(std::move(socket)),
+      descriptor_(socket_.native_handle()),
+      dialler_(config.dialler) {
+  configure_stream(descriptor_);
+  handshake_ = std::make_unique<proto::Handshake>(MonotonicClock::now(), std::move(config),
+                                                  proto::HandshakeSecrets::fresh());
+}
+
+void Connection::start() {
+  timer_ = shared_.timers.add(handshake_->next_deadline(), [self = shared_from_this()] {
+    self->timer_ = {};
+    self->apply(self->handshake_->on_time(MonotonicClock::now()));
+  });
+  apply(handshake_->start());
+  if (!closed_) await_readable();
+}
+
+void Connection::proceed() {
+  if (closed_) return;
+  deciding_ = false;
+  apply(handshake_->proceed());
+  feed_handshake();
+  await_readable();
+}
+
+void Connection::refuse(const Error& why) {
+  if (closed_) return;
+  deciding_ = false;
+  apply(handshake_->refuse(why));
+}
+
+void Connection::close() {
+  if (closed_) return;
+  closed_ = true;
+  shared_.timers.cancel(timer_);
+  ::shutdown(descriptor_, SHUT_RDWR);  // waits under way end; the destructor closes
+}
+
+void Connection::await_readable() {
+  if (closed_ || reading_ || deciding_) return;
+  reading_ = true;
+  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const boost::system::error_code& fault) {
+    self->reading_ = false;
+    if (!fault && !self->closed_) self->on_readable();
+  });
+}
+
+void Connection::await_writable() {
+  if (closed_) return;
+  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const boost::system::error_code& fault) {
+    if (!fault && !self->closed_) self->events_.on_writable(self);
+  });
+}
+
+void Connection::on_readable() {
+  read_ready();
+  await_readable();
+}
+
+void Connection::read_ready() {
+  if (closed_) return;
+  if (open_)
+    read_frames();
+  else
+    read_handshake();
+}
+
+// ---- handshake
+
+void Connection::read_handshake() {
+  if (deciding_) return;
+  const std::size_t have = pending_.size();
+  pending_.resize(2 * proto::kRecordBytesMax);
+  const ssize_t got = ::recv(descriptor_, pending_.data() + have, pending_.size() - have, MSG_DONTWAIT);
+  const int fault = errno;
+  pending_.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  if (got > 0) return feed_handshake();
+  if (got < 0 && (fault == EAGAIN || fault == EINTR)) return;
+  fail_handshake(
+      {Error(Errc::unreachable, got == 0 ? "the peer closed the connection" : std::strerror(fault))});
+}
+
+void Connection::feed_handshake() {
+  const auto self = shared_from_this();
+  while (!closed_ && !deciding_ && !open_) {
+    ByteView bytes = pending_;
+    auto actions = handshake_->on_bytes(bytes);
+    pending_.erase(pending_.begin(), pending_.end() - static_cast<std::ptrdiff_t>(bytes.size()));
+    if (actions.empty()) return;
+    apply(std::move(actions));
+  }
+}
+
+void Connection::apply(proto::HandshakeActions actions) {
+  const auto self = shared_from_this();
+  for (auto& action : actions) {
+    if (closed_) return;
+    if (const auto* record = std::get_if<proto::SendRecord>(&action)) {
+      write_record(record->bytes);
+    } else if (std::holds_alternative<proto::Greeted>(action)) {
+      deciding_ = true;
+      events_.on_greeted(self);
+    } else if (std::holds_alternative<proto::Proven>(action)) {
+      deciding_ = true;
+      events_.on_proven(self);
+    } else if (const auto* failed = std::get_if<proto::HandshakeFailed>(&action)) {
+      fail_handshake(*failed);
+    } else {
+      const auto& established = std::get<proto::Established>(action);  // always the last action
+      shared_.timers.cancel(timer_);
+      open_.emplace(established.keys.receive);
+      reassembler_.emplace(shared_.limits.message_bytes_max);
+      writer.emplace(established.keys.send, shared_.pool);
+      events_.on_established(self, established);
+      handshake_.reset();
+      if (closed_) return;
+      const Bytes early = std::move(pending_);
+      pending_ = {};
+      keep(ByteView(early).subspan(parse(early)), true);
+    }
+  }
+}
+
+/// Records are small and few: a socket that does not take them has no reader.
+void Connection::write_record(ByteView bytes) {
+  const ssize_t wrote = ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (wrote == static_cast<ssize_t>(bytes.size())) return;
+  fail_handshake({Error(Errc::unreachable, wrote < 0 ? std::strerror(errno) : "the peer reads nothing")});
+}
+
+void Connection::fail_handshake(const proto::HandshakeFailed& failed) {
+  const auto self = shared_from_this();
+  close();
+  events_.on_handshake_failed(self, failed);
+}
+
+// ---- frames
+
+void Connection::read_frames() {
+  const auto self = shared_from_this();
+  Bytes& buffer = shared_.read_buffer;
+  for (int turn = 0; turn < kReadsPerTurn && !closed_; ++turn) {
+    const std::size_t have = pending_.size();
+    const std::size_t room = buffer.size() - have;
+    const ssize_t got = ::recv(descriptor_, buffer.data() + have, room, MSG_DONTWAIT);
+    if (got == 0) return broken(PeerDownReason::lost, "the peer closed the connection");
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) broken(PeerDownReason::lost, std::strerror(errno));
+      return;
+    }
+    add(shared_.counters.bytes_in, static_cast<std::uint64_t>(got));
+    std::copy(pending_.begin(), pending_.end(), buffer.begin());
+    const ByteView bytes = ByteView(buffer).first(have + static_cast<std::size_t>(got));
+    const std::size_t used = parse(bytes);
+    if (closed_) return;
+    keep(bytes.subspan(used), used > 0 || have == 0);
+    if (static_cast<std::size_t>(got) < room) return;
+  }
+}
+
+/// Handles the whole frames at the front of `bytes`; returns how many bytes they are.
+std::size_t Connection::parse(ByteView bytes) {
+  std::size_t used = 0;
+  while (!closed_ && bytes.size() - used >= wire::kFrameHeaderBytes) {
+    const ByteView rest = bytes.subspan(used);
+    const auto header = wire::read_header(rest.data());
+    if (!header) {
+      add(shared_.counters.bad_frames);
+      broken(PeerDownReason::protocol_error, header.error().message());
+      break;
+    }
+    const std::size_t frame_bytes = header.value().frame_bytes();
+    if (rest.size() < frame_bytes) break;
+    const ByteView sealed = rest.first(frame_bytes - wire::kFrameTagBytes);
+    if (!open_->accept(sealed, rest.subspan(sealed.size(), wire::kFrameTagBytes))) {
+      add(shared_.counters.bad_frames);
+      broken(PeerDownReason::protocol_error, "INVALID_CHECKSUM: a frame with a wrong tag");
+      break;
+    }
+    used += frame_bytes;
+    add(shared_.counters.frames_in);
+    on_frame(header.value(), sealed.subspan(wire::kFrameHeaderBytes));
+  }
+  return used;
+}
+
+void Connection::on_frame(const wire::FrameHeader& header, ByteView body) {
+  const auto self = shared_from_this();
+  switch (header.kind) {
+    case wire::FrameKind::messages:
+      return on_messages(header, body);
+    case wire::FrameKind::ping:
+      return events_.on_ping(self, body);
+    case wire::FrameKind::pong:
+      return events_.on_pong(self, body);
+    case wire::FrameKind::goodbye: {
+      const auto reason = body.empty() || body[0] > static_cast<std::uint8_t>(wire::GoodbyeReason::reconnect)
+                              ? wire::GoodbyeReason::stopping
+                              : static_cast<wire::GoodbyeReason>(body[0]);
+      const std::string_view text = as_text(body.subspan(std::min<std::size_t>(1, body.size())));
+      return events_.on_goodbye(self, reason, is_utf8(text) && !has_control_character(text) ? text : "");
+    }
+  }
+}
+
+void Connection::on_messages(const wire::FrameHeader& header, ByteView body) {
+  const auto self = shared_from_this();
+  const auto bad = [&](const Error& error) {
+    add(shared_.counters.bad_frames);
+    broken(PeerDownReason::protocol_error, error.message());
+  };
+  if ((header.flags & wire::kFlagFragment) != 0) {
+    auto whole = reassembler_->add(header.flags, body);
+    if (!whole) return bad(whole.error());
+    if (!whole.value()) return;
+    add(shared_.counters.messages_in);
+    return events_.on_message(self, header.lane, **whole);
+  }
+  std::uint64_t count = 0;
+  while (!closed_) {
+    const auto message = wire::take_message(body);
+    if (!message) return bad(message.error());
+    if (!message.value()) break;
+    ++count;
+    events_.on_message(self, header.lane, **message);
+  }
+  add(shared_.counters.messages_in, count);
+}
+
+/// Keeps the bytes of an incomplete frame, and sees to it that the rest comes in time.
+void Connection::keep(ByteView rest, bool frame_began) {
+  if (closed_ || rest.empty()) {
+    pending_ = {};
+    frame_begun_ = kNever;
+    return;
+  }
+  pending_.assign(rest.begin(), rest.end());
+  if (frame_began || frame_begun_ == kNever) frame_begun_ = MonotonicClock::now();
+  if (timer_ == Timers::Id{}) watch_frame(frame_begun_ + shared_.limits.frame_timeout);
+}
+
+void Connection::watch_frame(Instant due) {
+  timer_ = shared_.timers.add(due, [self = shared_from_this(), due] {
+    self->timer_ = {};
+    if (self->closed_ || self->frame_begun_ == kNever) return;
+    const Instant now = MonotonicClock::now();
+    const Duration timeout = self->shared_.limits.frame_timeout;
+    if (now - due > kPauseNoticed) return self->watch_frame(now + timeout);
+    if (now - self->frame_begun_ < timeout) return self->watch_frame(self->frame_begun_ + timeout);
+    add(self->shared_.counters.frames_timed_out);
+    self->broken(PeerDownReason::protocol_error, "a frame was begun and not finished in time");
+  });
+}
+
+void Connection::broken(PeerDownReason reason, const std::string& text) {
+  if (closed_) return;
+  const auto self = shared_from_this();
+  close();
+  events_.on_broken(self, reason, text);
+}
+
+}  // namespace cluster::net

@@ -1,0 +1,124 @@
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cluster/net/net_kernel.hpp"
+#include "cluster/proto/handshake.hpp"
+#include "counters.hpp"
+#include "frame_writer.hpp"
+#include "timers.hpp"
+
+namespace cluster::net {
+
+using Socket = boost::asio::ip::tcp::socket;
+class Connection;
+using ConnectionRef = std::shared_ptr<Connection>;
+struct DialRequest;
+
+/// What all connections of a kernel share.
+struct Shared {
+  explicit Shared(const NetLimits& l) : limits(l), timers(io), read_buffer(kReadBufferBytes) {}
+
+  static constexpr std::size_t kReadBufferBytes = 256 * 1024;
+  boost::asio::io_context io;
+  NetLimits limits;
+  Timers timers;
+  AtomicCounters counters;
+  BufferPool pool;
+  Bytes read_buffer;  // of the polling thread; a connection keeps only the frame that is incomplete
+};
+
+/// What a connection reports, on the polling thread. A handler may close any connection.
+class ConnectionEvents {
+ public:
+  virtual ~ConnectionEvents() = default;
+  /// The peer's HELLO, and (of a listener) its proof, are there: `proceed` or `refuse`, now or later.
+  virtual void on_greeted(const ConnectionRef&) = 0;
+  virtual void on_proven(const ConnectionRef&) = 0;
+  /// The keys are there; `writer` is set. Reading goes on when this returns.
+  virtual void on_established(const ConnectionRef&, const proto::Established&) = 0;
+  virtual void on_handshake_failed(const ConnectionRef&, const proto::HandshakeFailed&) = 0;
+  virtual void on_message(const ConnectionRef&, Lane, ByteView message) = 0;
+  virtual void on_ping(const ConnectionRef&, ByteView token) = 0;
+  virtual void on_pong(const ConnectionRef&, ByteView token) = 0;
+  virtual void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) = 0;
+  /// It ended without a goodbye, after `on_established`.
+  virtual void on_broken(const ConnectionRef&, PeerDownReason, const std::string& text) = 0;
+  /// The socket takes bytes again (asked for with `await_writable`).
+  virtual void on_writable(const ConnectionRef&) = 0;
+};
+
+/// One TCP connection: handshake, then frames in. Lives on the polling thread, but for `socket()` and
+/// `writer`, which the holder of the writer's token uses. The descriptor is closed with the last
+/// reference, so a thread that is writing never writes to a successor of the same number.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Shared& shared, ConnectionEvents& events, Socket socket, std::uint64_t begun,
+             proto::HandshakeConfig config);
+
+  /// Begins the handshake.
+  void start();
+  /// The answer to `on_greeted` or `on_proven`.
+  void proceed();
+  void refuse(const Error& why);
+  /// Ends it now, without an event; what was written still goes out. Idempotent.
+  void close();
+  /// Reads and delivers what has arrived.
+  void read_ready();
+  /// One `on_writable` when the socket takes bytes.
+  void await_writable();
+
+  [[nodiscard]] bool closed() const noexcept { return closed_; }
+  [[nodiscard]] bool dialler() const noexcept { return dialler_; }
+  [[nodiscard]] const proto::Hello& hello() const noexcept { return handshake_->peer(); }
+  [[nodiscard]] int socket() const noexcept { return descriptor_; }
+
+  const std::uint64_t begun;         ///< numbers connections in the order in which they began
+  const std::string remote_address;  ///< for logs and limits
+  const bool from_loopback;
+  std::optional<FrameWriter> writer;  ///< from on_established on
+  PeerInfo info;                      ///< from on_established on
+  std::uint64_t up_since = 0;         ///< on the counter of `begun`
+
+  // Set and read by the kernel.
+  PeerRef peer;                           ///< whose link it is, or for whom it was dialled
+  std::shared_ptr<DialRequest> request;   ///< on whose behalf it was dialled
+  std::optional<PeerDownReason> leaving;  ///< goodbye said, and why; it only reads until the peer closes
+
+ private:
+  void await_readable();
+  void on_readable();
+  void read_handshake();
+  void feed_handshake();
+  void apply(proto::HandshakeActions actions);
+  void read_frames();
+  [[nodiscard]] std::size_t parse(ByteView bytes);
+  void on_frame(const wire::FrameHeader& header, ByteView body);
+  void on_messages(const wire::FrameHeader& header, ByteView body);
+  void keep(ByteView rest, bool frame_began);
+  void watch_frame(Instant due);
+  void broken(PeerDownReason reason, const std::string& text);
+  void write_record(ByteView bytes);
+  void fail_handshake(const proto::HandshakeFailed& failed);
+
+  Shared& shared_;
+  ConnectionEvents& events_;
+  Socket socket_;
+  int descriptor_;
+  const bool dialler_;
+  std::unique_ptr<proto::Handshake> handshake_;
+  std::optional<wire::FrameSeal> open_;
+  std::optional<wire::Reassembler> reassembler_;
+  Bytes pending_;  // bytes of an incomplete record or frame
+  Instant frame_begun_ = kNever;
+  Timers::Id timer_;  // of the handshake, then of an incomplete frame
+  bool deciding_ = false;
+  bool reading_ = false;  // a wait for input is under way
+  bool closed_ = false;
+};
+
+}  // namespace cluster::net

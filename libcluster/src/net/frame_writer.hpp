@@ -1,0 +1,57 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "outbox.hpp"
+
+namespace cluster::net {
+
+/// The sending half of a proven connection: takes frames from an Outbox, gives them their tags in the
+/// order in which they leave, and writes several at a time. What it holds was given away: after a break
+/// its fate is uncertain.
+///
+/// One thread at a time may write: the one that set `busy` under the peer's lock. That thread calls
+/// `write` without the lock; everything else here needs the lock.
+class FrameWriter {
+ public:
+  /// Frames taken at a time; it bounds what a break makes uncertain, and what an urgent frame waits for.
+  static constexpr std::size_t kFramesMax = 8;
+  /// Own frames (pings, pongs) that wait; a peer that asks more without reading gets no answers.
+  static constexpr std::size_t kOwnFramesMax = 64;
+
+  FrameWriter(ByteView key, BufferPool& pool) : seal_(key), pool_(&pool) {}
+
+  /// Queues a ping, pong or goodbye ahead of all messages. False if too many wait.
+  bool push_own(wire::FrameKind kind, ByteView body);
+  /// Takes the next frames: own ones, then the outbox's. `outbox` may be null. False if there are none.
+  [[nodiscard]] bool refill(Outbox* outbox);
+  /// Whether frames that were taken are not written yet.
+  [[nodiscard]] bool unsent() const noexcept { return at_ < frames_.size(); }
+  /// Messages that were taken, of frames not wholly written.
+  [[nodiscard]] std::size_t messages_taken() const noexcept { return messages_taken_; }
+
+  enum class Wrote { all, blocked, failed };
+  /// Writes what was taken, as far as the socket goes. After `failed`, `errno` says why.
+  [[nodiscard]] Wrote write(int socket);
+
+  bool busy = false;
+  std::uint64_t frames_out = 0;  ///< since the last refill, for the counters
+  std::uint64_t messages_out = 0;
+  std::uint64_t bytes_out = 0;
+
+ private:
+  void seal(OutFrame& frame);
+
+  wire::FrameSeal seal_;
+  BufferPool* pool_;
+  std::deque<OutFrame> own_;
+  std::vector<OutFrame> frames_;
+  std::size_t at_ = 0;      // the frame to write next
+  std::size_t sealed_ = 0;  // frames before this one have their tag
+  std::size_t offset_ = 0;  // bytes of frames_[at_] already written
+  std::size_t messages_taken_ = 0;
+};
+
+}  // namespace cluster::net

@@ -1,0 +1,188 @@
+#include "kernel.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "cluster/base/log.hpp"
+#include "sockets.hpp"
+
+namespace cluster::net {
+namespace {
+
+// Things done in one poll, so that it returns although a peer never stops sending.
+constexpr std::size_t kStepsPerPoll = 64;
+// The system's clock cannot count "for ever".
+constexpr Duration kPollWaitMax = 1h;
+
+}  // namespace
+
+Kernel::Kernel(NetConfig config, NetEvents& events)
+    : config_(std::move(config)), events_(events), shared_(config_.limits), rng_(config_.seed) {}
+
+/// Undoes the references between peers, connections and requests.
+Kernel::~Kernel() {
+  const auto connections = connections_;
+  for (const auto& [begun, connection] : connections) {
+    drop(connection);
+    connection->request = nullptr;
+    if (const PeerRef peer = std::exchange(connection->peer, nullptr))
+      static_cast<void>(peer->detach(connection));
+  }
+  for (const auto& [id, peer] : peers_) {
+    stop_dialling(peer);
+    static_cast<void>(peer->end());
+  }
+  for (const auto& request : requests_)
+    if (request->dialer) request->dialer->cancel();
+  shared_.timers.clear();
+}
+
+Result<void> Kernel::open() {
+  raise_descriptor_limit();
+  if (config_.role == Role::client) return {};
+  listener_.emplace(
+      shared_, [this](Socket socket) { accept(std::move(socket)); }, [this] { evict_oldest_half_open(); });
+  auto hosts = config_.bind;
+  if (hosts.empty()) hosts.push_back(config_.advertised.host);
+  auto opened = listener_->open(hosts, config_.advertised.port);
+  config_.advertised.port = listener_->port();
+  return opened;
+}
+
+std::size_t Kernel::poll(Duration max_wait) {
+  if (polling_.exchange(true, std::memory_order_acquire)) return 0;
+  flush();
+  std::size_t steps = 0;
+  while (steps < kStepsPerPoll && shared_.io.poll_one() != 0) ++steps;
+  if (steps == 0 && max_wait > Duration::zero()) {
+    steps = shared_.io.run_one_for(std::min(max_wait, kPollWaitMax));
+    while (steps != 0 && steps < kStepsPerPoll && shared_.io.poll_one() != 0) ++steps;
+  }
+  polling_.store(false, std::memory_order_release);
+  return steps;
+}
+
+void Kernel::wake() {
+  if (wake_posted_.exchange(true)) return;
+  boost::asio::post(shared_.io, [this] { wake_posted_.store(false); });
+}
+
+void Kernel::flush() {
+  if (!any_unflushed_.load(std::memory_order_acquire)) return;
+  std::vector<PeerRef> unflushed;
+  {
+    const std::lock_guard lock(unflushed_mutex_);
+    unflushed.swap(unflushed_);
+    any_unflushed_.store(false, std::memory_order_relaxed);
+  }
+  for (const auto& peer : unflushed) peer->flush();
+}
+
+void Kernel::on_unflushed(const PeerRef& peer) {
+  const std::lock_guard lock(unflushed_mutex_);
+  unflushed_.push_back(peer);
+  any_unflushed_.store(true, std::memory_order_release);
+}
+
+PeerRef Kernel::peer(const NodeId& id) const {
+  const std::shared_lock lock(peers_mutex_);
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : found->second;
+}
+
+PeerRef Kernel::peer_of_session(std::uint64_t session) const {
+  const std::shared_lock lock(peers_mutex_);
+  const auto found = sessions_.find(session);
+  return found == sessions_.end() ? nullptr : found->second;
+}
+
+void Kernel::set_ring(std::string ring) {
+  const std::lock_guard lock(ring_mutex_);
+  config_.ring = std::move(ring);
+}
+
+proto::Identity Kernel::identity() const {
+  const std::lock_guard lock(ring_mutex_);
+  return proto::Identity{.id = config_.id,
+                         .boot = config_.boot,
+                         .role = config_.role,
+                         .ring = config_.ring,
+                         .advertised = config_.role == Role::node ? config_.advertised : Endpoint{}};
+}
+
+std::vector<PeerStatus> Kernel::peers() const {
+  std::vector<PeerRef> all;
+  {
+    const std::shared_lock lock(peers_mutex_);
+    for (const auto& [id, peer] : peers_) all.push_back(peer);
+    for (const auto& [session, peer] : sessions_)
+      if (peer->role == Role::client) all.push_back(peer);
+  }
+  std::vector<PeerStatus> result;
+  for (const auto& peer : all) result.push_back(peer->status());
+  std::sort(result.begin(), result.end(), [](const PeerStatus& a, const PeerStatus& b) {
+    return std::tie(a.id, a.session) < std::tie(b.id, b.session);
+  });
+  return result;
+}
+
+void Kernel::ping(const NodeId& id, Duration timeout, std::function<void(Result<Duration>)> done) {
+  boost::asio::post(shared_.io, [this, id, timeout, done = std::move(done)]() mutable {
+    const PeerRef to = peer(id);
+    const ConnectionRef link = to ? to->link() : nullptr;
+    if (!link) return done(Error(Errc::unreachable, "'" + id.str() + "' is not connected"));
+    ping_link(link, timeout, std::move(done));
+  });
+}
+
+void Kernel::stop(Duration max_wait) {
+  if (stopping_.exchange(true)) return;
+  const Instant deadline = MonotonicClock::now() + max_wait;
+  boost::asio::post(shared_.io, [this] {
+    if (listener_) listener_->close();
+    const auto requests = requests_;
+    for (const auto& request : requests)
+      finish_request(request, Error(Errc::stopped, "the node is stopping"));
+    std::vector<PeerRef> all;
+    for (const auto& [id, peer] : peers_) all.push_back(peer);
+    for (const auto& [session, peer] : sessions_)
+      if (peer->role == Role::client) all.push_back(peer);
+    for (const auto& peer : all) drain_peer(peer, false);
+  });
+  static_cast<void>(poll(Duration::zero()));
+  while (!connections_.empty() && MonotonicClock::now() < deadline)
+    static_cast<void>(poll(deadline - MonotonicClock::now()));
+  const auto left = connections_;
+  for (const auto& [begun, connection] : left) {
+    drop(connection);
+    if (connection->writer) link_down(connection, PeerDownReason::removed, "stopped");
+  }
+}
+
+Counters AtomicCounters::snapshot() const noexcept {
+  const auto read = [](const Count& counter) { return counter.load(std::memory_order_relaxed); };
+  return Counters{.frames_in = read(frames_in),
+                  .frames_out = read(frames_out),
+                  .messages_in = read(messages_in),
+                  .messages_out = read(messages_out),
+                  .bytes_in = read(bytes_in),
+                  .bytes_out = read(bytes_out),
+                  .connections_in = read(connections_in),
+                  .connections_out = read(connections_out),
+                  .handshakes_failed = read(handshakes_failed),
+                  .proofs_failed = read(proofs_failed),
+                  .evicted = read(evicted),
+                  .throttled = read(throttled),
+                  .bad_frames = read(bad_frames),
+                  .frames_timed_out = read(frames_timed_out),
+                  .overloaded = read(overloaded),
+                  .cancelled = read(cancelled),
+                  .dropped = read(dropped),
+                  .uncertain = read(uncertain),
+                  .accept_failures = read(accept_failures)};
+}
+
+}  // namespace cluster::net

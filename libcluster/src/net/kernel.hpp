@@ -1,0 +1,155 @@
+#pragma once
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cluster/base/rng.hpp"
+#include "cluster/proto/guess_limit.hpp"
+#include "connection.hpp"
+#include "dialer.hpp"
+#include "listener.hpp"
+#include "peer.hpp"
+
+namespace cluster::net {
+
+/// A `dial` to an address whose node is not known yet.
+struct DialRequest {
+  Endpoint endpoint;
+  std::optional<NodeId> expected;
+  std::function<void(Result<PeerInfo>)> done;  // empty once it was called
+  std::shared_ptr<Dialer> dialer;
+  ConnectionRef connection;
+  Timers::Id limit;
+  NodeId waits_for;  // the other connection of a simultaneous dial is to come up
+};
+using DialRequestRef = std::shared_ptr<DialRequest>;
+
+/// What is behind NetKernel: which connection is whose, and what follows from what happens to it. Unless
+/// said otherwise, functions run on the polling thread.
+///
+///   kernel.cpp        start, poll, send, stop                 (any thread)
+///   kernel_links.cpp  from a connection's proof to its end
+///   kernel_dials.cpp  dialling peers and addresses, adding and removing peers
+class Kernel final : private ConnectionEvents, private PeerHost {
+ public:
+  Kernel(NetConfig config, NetEvents& events);
+  ~Kernel() override;
+
+  // Any thread; see NetKernel.
+  [[nodiscard]] Result<void> open();
+  std::size_t poll(Duration max_wait);
+  void wake();
+  void flush();
+  [[nodiscard]] PeerRef peer(const NodeId& id) const;
+  [[nodiscard]] PeerRef peer_of_session(std::uint64_t session) const;
+  void add_peer(const NodeId& id, const Endpoint& endpoint);
+  void remove_peer(const NodeId& id, bool force);
+  void dial(const Endpoint& endpoint, std::optional<NodeId> expected, Duration timeout,
+            std::function<void(Result<PeerInfo>)> done);
+  void ping(const NodeId& id, Duration timeout, std::function<void(Result<Duration>)> done);
+  void set_ring(std::string ring);
+  [[nodiscard]] std::vector<PeerStatus> peers() const;
+  [[nodiscard]] Counters counters() const { return shared_.counters.snapshot(); }
+  [[nodiscard]] Endpoint listening() const { return config_.advertised; }
+  void stop(Duration max_wait);
+
+ private:
+  // ConnectionEvents
+  void on_greeted(const ConnectionRef&) override;
+  void on_proven(const ConnectionRef&) override;
+  void on_established(const ConnectionRef&, const proto::Established&) override;
+  void on_handshake_failed(const ConnectionRef&, const proto::HandshakeFailed&) override;
+  void on_message(const ConnectionRef&, Lane, ByteView message) override;
+  void on_ping(const ConnectionRef&, ByteView token) override;
+  void on_pong(const ConnectionRef&, ByteView token) override;
+  void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) override;
+  void on_broken(const ConnectionRef&, PeerDownReason, const std::string& text) override;
+  void on_writable(const ConnectionRef&) override;
+  // PeerHost: any thread
+  void on_unflushed(const PeerRef&) override;
+  void on_blocked(const ConnectionRef&) override;
+  void on_write_failed(const ConnectionRef&, int fault) override;
+  void on_drained(const PeerRef&) override;
+
+  // Connections
+  void accept(Socket socket);
+  void evict_oldest_half_open();
+  [[nodiscard]] ConnectionRef make_connection(Socket socket, bool dialler, std::optional<NodeId> expected);
+  [[nodiscard]] proto::Identity identity() const;
+  void drop(const ConnectionRef& connection);
+
+  // Links
+  void judge(const ConnectionRef& newcomer);
+  void ask_holder(const ConnectionRef& newcomer, const ConnectionRef& holder);
+  [[nodiscard]] bool has_own_dial(const NodeId& id, const ConnectionRef& other_than) const;
+  void replace_link(const PeerRef& peer);
+  void end_other_dials(const PeerRef& peer, const ConnectionRef& winner);
+  void link_down(const ConnectionRef& link, PeerDownReason reason, const std::string& text);
+  void leave(const ConnectionRef& link, wire::GoodbyeReason said, PeerDownReason reason);
+  void ping_link(const ConnectionRef& link, Duration timeout, std::function<void(Result<Duration>)> done);
+  void end_pings(const ConnectionRef& link);
+
+  // Peers
+  [[nodiscard]] PeerRef make_peer(const NodeId& id, Role role);
+  [[nodiscard]] PeerRef find_or_add(const NodeId& id);
+  void erase(const PeerRef& peer);
+  void end_peer(const PeerRef& peer);
+  void drain_peer(const PeerRef& peer, bool force);
+  void redial(const PeerRef& peer, Duration wait);
+  void dial_peer(const PeerRef& peer);
+  void stop_dialling(const PeerRef& peer);
+  void on_dial_failed(const PeerRef& peer, const proto::HandshakeFailed& failed);
+  void on_endpoint(const PeerRef& peer, bool changed);
+
+  // Requests
+  void start_request(const DialRequestRef& request);
+  void on_request_failed(const DialRequestRef& request, const ConnectionRef& connection,
+                         const proto::HandshakeFailed& failed);
+  void finish_request(const DialRequestRef& request, Result<PeerInfo> result);
+  void finish_waiting(const NodeId& id, const PeerInfo& info);
+
+  struct Ping {
+    ConnectionRef link;
+    std::function<void(Result<Duration>)> done;
+    Timers::Id limit;
+    Instant sent;
+  };
+
+  NetConfig config_;
+  NetEvents& events_;
+  Shared shared_;
+  std::optional<Listener> listener_;
+  std::atomic<bool> polling_{false};
+  std::atomic<bool> wake_posted_{false};
+  std::atomic<bool> stopping_{false};
+
+  mutable std::shared_mutex peers_mutex_;  // of the two maps
+  std::unordered_map<NodeId, PeerRef> peers_;
+  std::unordered_map<std::uint64_t, PeerRef> sessions_;
+  mutable std::mutex ring_mutex_;  // of config_.ring
+
+  std::mutex unflushed_mutex_;
+  std::vector<PeerRef> unflushed_;
+  std::atomic<bool> any_unflushed_{false};
+
+  // Of the polling thread.
+  std::map<std::uint64_t, ConnectionRef> connections_;  // all that are open, by age
+  std::map<std::uint64_t, ConnectionRef> half_open_;    // of those, inbound and not proven
+  std::set<DialRequestRef> requests_;
+  std::map<std::uint64_t, Ping> pings_;  // by token
+  proto::GuessLimit guesses_;
+  Rng rng_;
+  std::uint64_t event_serial_ = 0;  // numbers beginnings of connections and of their use
+  std::uint64_t session_serial_ = 0;
+  std::uint64_t ping_serial_ = 0;
+};
+
+}  // namespace cluster::net

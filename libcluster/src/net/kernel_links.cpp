@@ -1,0 +1,323 @@
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cstring>
+#include <utility>
+
+#include "cluster/base/log.hpp"
+#include "kernel.hpp"
+#include "sockets.hpp"
+
+// From a connection's arrival to its end.
+namespace cluster::net {
+namespace {
+
+using proto::NewcomerVerdict;
+
+// After our goodbye the peer has this long to close the connection.
+constexpr Duration kGoodbyeTimeout = 1s;
+
+std::string describe(const ConnectionRef& connection) {
+  return (connection->dialler() ? "to " : "from ") + connection->remote_address;
+}
+
+}  // namespace
+
+ConnectionRef Kernel::make_connection(Socket socket, bool dialler, std::optional<NodeId> expected) {
+  auto connection = std::make_shared<Connection>(
+      shared_, static_cast<ConnectionEvents&>(*this), std::move(socket), ++event_serial_,
+      proto::HandshakeConfig{.dialler = dialler,
+                             .self = identity(),
+                             .keyring = config_.keyring,
+                             .expected = std::move(expected),
+                             .wall = wall_now(),
+                             .timeout = shared_.limits.handshake_timeout});
+  connections_.emplace(connection->begun, connection);
+  return connection;
+}
+
+void Kernel::accept(Socket socket) {
+  boost::system::error_code fault;
+  const auto remote = socket.remote_endpoint(fault);
+  if (fault) return;
+  if (!remote.address().is_loopback() &&
+      !guesses_.allows(MonotonicClock::now(), guesser_of(remote.address()))) {
+    add(shared_.counters.throttled);
+    return;
+  }
+  if (half_open_.size() >= shared_.limits.half_open_max) evict_oldest_half_open();
+  const auto connection = make_connection(std::move(socket), false, std::nullopt);
+  half_open_.emplace(connection->begun, connection);
+  connection->start();
+}
+
+void Kernel::evict_oldest_half_open() {
+  if (half_open_.empty()) return;
+  add(shared_.counters.evicted);
+  drop(ConnectionRef(half_open_.begin()->second));
+}
+
+void Kernel::drop(const ConnectionRef& connection) {
+  connection->close();
+  half_open_.erase(connection->begun);
+  connections_.erase(connection->begun);
+}
+
+void Kernel::on_greeted(const ConnectionRef& connection) {
+  const proto::Identity& who = connection->hello().identity;
+  if (!connection->dialler() || who.id == config_.id) return connection->proceed();  // the listener judges
+  const PeerRef known = peer(who.id);
+  const ConnectionRef link = known ? known->link() : nullptr;
+  if (!link) return connection->proceed();
+  if (link->info.boot == who.boot)
+    return connection->refuse(Error(Errc::already_exists, "there is a connection to '" + who.id.str() + "'"));
+  ask_holder(connection, link);
+}
+
+void Kernel::on_proven(const ConnectionRef& connection) {
+  half_open_.erase(connection->begun);
+  const proto::Identity& who = connection->hello().identity;
+  if (stopping_) return connection->refuse(Error(Errc::stopped, "the node is stopping"));
+  if (sessions_.size() >= shared_.limits.sessions_max)
+    return connection->refuse(Error(Errc::overloaded, "too many connections"));
+  if (who.role == Role::client) return connection->proceed();
+  if (who.id == config_.id)
+    return connection->refuse(Error(Errc::duplicate_id, "another living process is '" + who.id.str() + "'"));
+  judge(connection);
+}
+
+void Kernel::judge(const ConnectionRef& newcomer) {
+  const proto::Identity& who = newcomer->hello().identity;
+  const PeerRef known = peer(who.id);
+  const ConnectionRef link = known ? known->link() : nullptr;
+  std::optional<proto::LinkInUse> in_use;
+  if (link) in_use = {.boot = link->info.boot, .up_since = link->up_since};
+  switch (proto::judge_newcomer(config_.id, who.id, has_own_dial(who.id, newcomer), in_use,
+                                {.boot = who.boot, .begun = newcomer->begun})) {
+    case NewcomerVerdict::accept:
+    case NewcomerVerdict::replace:
+      return newcomer->proceed();
+    case NewcomerVerdict::refuse:
+      return newcomer->refuse(Error(Errc::already_exists, "the other of two simultaneous connections stays"));
+    case NewcomerVerdict::ask_holder:
+      return ask_holder(newcomer, link);
+  }
+}
+
+/// Another process holds the id of `newcomer`. If it answers, it stays.
+void Kernel::ask_holder(const ConnectionRef& newcomer, const ConnectionRef& holder) {
+  ping_link(holder, shared_.limits.duplicate_timeout,
+            [this, newcomer, holder](const Result<Duration>& answer) {
+              if (newcomer->closed()) return;
+              const proto::Identity& who = newcomer->hello().identity;
+              if (!answer && answer.error().code() == Errc::peer_lost)  // it is gone, so nobody holds the id
+                return newcomer->dialler() ? newcomer->proceed() : judge(newcomer);
+              if (proto::newcomer_takes_id(answer.has_value(), holder->info.boot, who.boot))
+                return newcomer->proceed();
+              log::warn("net", "refused '", who.id.str(), "' ", describe(newcomer),
+                        ": another process has this id");
+              newcomer->refuse(Error(Errc::duplicate_id, "another living process is '" + who.id.str() + "'"));
+            });
+}
+
+/// Whether a connection of ours to `id` is in handshake.
+bool Kernel::has_own_dial(const NodeId& id, const ConnectionRef& other_than) const {
+  const PeerRef known = peer(id);
+  if (known && known->dialled && known->dialled != other_than) return true;
+  return std::any_of(requests_.begin(), requests_.end(), [&](const DialRequestRef& request) {
+    const auto& connection = request->connection;
+    return connection && connection != other_than &&
+           (connection->hello().identity.id == id || request->expected == id);
+  });
+}
+
+void Kernel::on_established(const ConnectionRef& connection, const proto::Established& established) {
+  const proto::Hello& hello = connection->hello();
+  const bool is_node = hello.identity.role == Role::node;
+  if (established.clock_warning)
+    log::warn("net", "the clock of '", hello.identity.id.str(), "' is more than 10 min from ours");
+  if (is_node)
+    if (const PeerRef known = peer(hello.identity.id)) replace_link(known);
+
+  const PeerRef peer = is_node ? find_or_add(hello.identity.id) : make_peer(hello.identity.id, Role::client);
+  connection->info = PeerInfo{.id = hello.identity.id,
+                              .boot = hello.identity.boot,
+                              .role = hello.identity.role,
+                              .ring = hello.identity.ring,
+                              .endpoint = hello.identity.advertised,
+                              .session = ++session_serial_};
+  connection->up_since = ++event_serial_;
+  connection->peer = peer;
+  {
+    const std::unique_lock lock(peers_mutex_);
+    sessions_[connection->info.session] = peer;
+  }
+  add(connection->dialler() ? shared_.counters.connections_out : shared_.counters.connections_in);
+  peer->backoff.reset();
+  shared_.timers.cancel(peer->redial);
+  peer->attach(connection);
+  if (peer->dialled == connection) peer->dialled = nullptr;
+  const DialRequestRef request = std::exchange(connection->request, nullptr);
+  if (request) request->connection = nullptr;
+  if (is_node) end_other_dials(peer, connection);
+
+  const PeerInfo info = connection->info;
+  log::info("net", "connected ", describe(connection), ": '", info.id.str(), "'");
+  events_.on_peer_up(info);
+  if (request) finish_request(request, info);
+  finish_waiting(info.id, info);
+  peer->flush();
+}
+
+/// The peer has a new connection: what arrived on the old one is delivered first.
+void Kernel::replace_link(const PeerRef& peer) {
+  const ConnectionRef old = peer->link();
+  if (!old) return;
+  old->read_ready();
+  if (old->closed()) return;
+  drop(old);
+  link_down(old, PeerDownReason::replaced, "replaced by a new connection");
+}
+
+/// The larger id of a simultaneous dial has begun a connection that lost; so has a `dial` to a node that
+/// has just come up by itself.
+void Kernel::end_other_dials(const PeerRef& peer, const ConnectionRef& winner) {
+  stop_dialling(peer);
+  const auto requests = requests_;
+  for (const auto& request : requests) {
+    const ConnectionRef other = request->connection;
+    if (!other || other == winner || other->hello().identity.id != peer->id) continue;
+    drop(other);
+    finish_request(request, winner->info);
+  }
+}
+
+void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::HandshakeFailed& failed) {
+  drop(connection);
+  if (failed.error.code() == Errc::wrong_cookie) {
+    add(shared_.counters.proofs_failed);
+    log::warn("net", "INVALID_CHECKSUM ", describe(connection), ": ", failed.error.message());
+    if (!connection->dialler() && !connection->from_loopback) {
+      boost::system::error_code not_an_address;
+      const auto address = boost::asio::ip::make_address(connection->remote_address, not_an_address);
+      if (!not_an_address) guesses_.on_failed_proof(MonotonicClock::now(), guesser_of(address));
+    }
+  }
+  if (failed.error.code() != Errc::already_exists) {
+    add(shared_.counters.handshakes_failed);
+    log::info("net", "no handshake ", describe(connection), ": ", failed.error.to_string());
+  }
+  if (const auto request = std::exchange(connection->request, nullptr))
+    on_request_failed(request, connection, failed);
+  else if (const auto peer = std::exchange(connection->peer, nullptr); peer && peer->dialled == connection)
+    on_dial_failed(peer, failed);
+}
+
+void Kernel::on_message(const ConnectionRef& connection, Lane lane, ByteView message) {
+  events_.on_message(connection->info, lane, message);
+}
+
+void Kernel::on_ping(const ConnectionRef& connection, ByteView token) {
+  if (token.size() == sizeof(std::uint64_t))
+    connection->peer->send_own(connection, wire::FrameKind::pong, token);
+}
+
+void Kernel::on_pong(const ConnectionRef& connection, ByteView token) {
+  if (token.size() != sizeof(std::uint64_t)) return;
+  const auto found = pings_.find(load_be<std::uint64_t>(token.data()));
+  if (found == pings_.end() || found->second.link != connection) return;
+  auto ping = std::move(found->second);
+  pings_.erase(found);
+  shared_.timers.cancel(ping.limit);
+  ping.done(MonotonicClock::now() - ping.sent);
+}
+
+void Kernel::ping_link(const ConnectionRef& link, Duration timeout,
+                       std::function<void(Result<Duration>)> done) {
+  const std::uint64_t token = ++ping_serial_;
+  const Instant now = MonotonicClock::now();
+  const auto limit = shared_.timers.add(saturated_add(now, timeout), [this, token] {
+    const auto found = pings_.find(token);
+    auto ping = std::move(found->second);
+    pings_.erase(found);
+    ping.done(Error(Errc::timeout, "no answer to a ping"));
+  });
+  pings_.emplace(token, Ping{link, std::move(done), limit, now});
+  std::array<std::uint8_t, 8> body;
+  store_be(body.data(), token);
+  link->peer->send_own(link, wire::FrameKind::ping, body);
+}
+
+void Kernel::end_pings(const ConnectionRef& link) {
+  std::vector<Ping> ended;
+  for (auto i = pings_.begin(); i != pings_.end();) {
+    const auto next = std::next(i);
+    if (i->second.link == link) {
+      ended.push_back(std::move(i->second));
+      pings_.erase(i);
+    }
+    i = next;
+  }
+  for (auto& ping : ended) {
+    shared_.timers.cancel(ping.limit);
+    ping.done(Error(Errc::peer_lost, "the connection ended"));
+  }
+}
+
+void Kernel::on_goodbye(const ConnectionRef& connection, wire::GoodbyeReason said, std::string_view text) {
+  drop(connection);
+  link_down(connection,
+            said == wire::GoodbyeReason::reconnect ? PeerDownReason::moved : PeerDownReason::goodbye,
+            text.empty() ? "the peer said goodbye" : std::string(text));
+}
+
+void Kernel::on_broken(const ConnectionRef& connection, PeerDownReason reason, const std::string& text) {
+  drop(connection);
+  link_down(connection, reason, text);
+}
+
+void Kernel::on_writable(const ConnectionRef& connection) { connection->peer->write_on(connection); }
+
+void Kernel::on_blocked(const ConnectionRef& connection) {
+  boost::asio::post(shared_.io, [connection] { connection->await_writable(); });
+}
+
+void Kernel::on_write_failed(const ConnectionRef& connection, int fault) {
+  boost::asio::post(shared_.io, [this, connection, fault] {
+    connection->read_ready();  // what arrived before the break, and perhaps its cause
+    if (!connection->closed()) on_broken(connection, PeerDownReason::lost, std::strerror(fault));
+  });
+}
+
+/// `link` is closed. Tells everybody whom it concerns, and sees to the next connection.
+void Kernel::link_down(const ConnectionRef& link, PeerDownReason reason, const std::string& text) {
+  const PeerRef peer = link->peer;
+  if (link->leaving) reason = *link->leaving;
+  static_cast<void>(peer->detach(link));
+  {
+    const std::unique_lock lock(peers_mutex_);
+    sessions_.erase(link->info.session);
+  }
+  log::info("net", "disconnected ", describe(link), ": '", link->info.id.str(), "': ", text);
+  events_.on_peer_down(link->info, reason, text);
+  if (reason != PeerDownReason::replaced) {
+    if (!peer->known())
+      end_peer(peer);
+    else if (!peer->link())
+      redial(peer, link->leaving ? Duration::zero() : peer->backoff.next(rng_));
+  }
+  end_pings(link);  // last: a newcomer may have waited for this holder of its id
+}
+
+/// Says goodbye on a link, and only listens from then on; `link_down` follows when the peer closes it.
+void Kernel::leave(const ConnectionRef& link, wire::GoodbyeReason said, PeerDownReason reason) {
+  if (link->closed() || link->leaving) return;
+  link->leaving = reason;
+  static_cast<void>(link->peer->detach(link));
+  const std::array body{static_cast<std::uint8_t>(said)};
+  link->peer->send_own(link, wire::FrameKind::goodbye, body);
+  static_cast<void>(shared_.timers.add(MonotonicClock::now() + kGoodbyeTimeout, [this, link, reason] {
+    if (!link->closed()) on_broken(link, reason, "closed");
+  }));
+}
+
+}  // namespace cluster::net

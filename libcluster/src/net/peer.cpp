@@ -1,0 +1,191 @@
+#include "peer.hpp"
+
+#include <cerrno>
+#include <utility>
+
+namespace cluster::net {
+namespace {
+
+// Messages appended to be flushed later are written early when they fill a frame.
+constexpr std::size_t kUnflushedBytesMax = wire::kFrameBodyBytesMax;
+// A thread that sends must not be kept writing what others append: after so many rounds the polling
+// thread goes on.
+constexpr int kRoundsMax = 16;
+
+}  // namespace
+
+std::optional<Error> Peer::refusal(const SendOptions& options) const {
+  if (ended_ || draining_) return Error(Errc::unreachable, "'" + id.str() + "' is not a peer any more");
+  if (!link_ && !options.queue_if_down)
+    return Error(Errc::unreachable, "'" + id.str() + "' is not connected");
+  return std::nullopt;
+}
+
+Result<Ticket> Peer::send_pushed(Result<Ticket> ticket, const SendOptions& options, Lock& lock) {
+  if (!ticket) {
+    add(shared_.counters.overloaded);
+    return ticket;
+  }
+  if (!link_) return ticket;
+  if (options.flush_now || outbox_.bytes() >= kUnflushedBytesMax) {
+    flush(lock);
+    return outbox_.contains(ticket.value()) ? ticket.value() : Ticket{};
+  }
+  if (!unflushed_) {
+    unflushed_ = true;
+    host_.on_unflushed(shared_from_this());
+  }
+  return ticket;
+}
+
+Result<Ticket> Peer::send(std::uint64_t session, ByteView message, const SendOptions& options) {
+  Lock lock(mutex_);
+  if (!link_ || link_->info.session != session || draining_)
+    return Error(Errc::peer_lost, "the connection has ended", Executed::no);
+  return send_pushed(outbox_.push(options.lane, message), options, lock);
+}
+
+bool Peer::cancel(Ticket ticket) {
+  const std::lock_guard lock(mutex_);
+  const bool gone = outbox_.cancel(ticket);
+  if (gone) add(shared_.counters.cancelled);
+  return gone;
+}
+
+bool Peer::is_queued(Ticket ticket) const {
+  const std::lock_guard lock(mutex_);
+  return outbox_.contains(ticket);
+}
+
+void Peer::flush() {
+  Lock lock(mutex_);
+  unflushed_ = false;
+  flush(lock);
+}
+
+void Peer::flush(Lock& lock) {
+  const ConnectionRef link = link_;
+  if (!link || link->writer->busy) return;
+  link->writer->busy = true;
+  run_writer(link, lock);
+}
+
+/// Writes until nothing is left or the socket is full. Holds the writer's token; gives it up only when
+/// nothing is left, so a blocked or broken writer is nobody else's.
+void Peer::run_writer(const ConnectionRef& link, Lock& lock) {
+  FrameWriter& writer = *link->writer;
+  for (int round = 0;; ++round) {
+    if (!writer.unsent()) {
+      if (!writer.refill(link == link_ ? &outbox_ : nullptr)) {
+        writer.busy = false;
+        if (draining_ && link == link_) host_.on_drained(shared_from_this());
+        return;
+      }
+    }
+    lock.unlock();
+    const auto wrote = writer.write(link->socket());
+    const int fault = errno;
+    add(shared_.counters.frames_out, std::exchange(writer.frames_out, 0));
+    add(shared_.counters.messages_out, std::exchange(writer.messages_out, 0));
+    add(shared_.counters.bytes_out, std::exchange(writer.bytes_out, 0));
+    lock.lock();
+    if (wrote == FrameWriter::Wrote::failed) return host_.on_write_failed(link, fault);
+    if (wrote == FrameWriter::Wrote::blocked || round == kRoundsMax) return host_.on_blocked(link);
+  }
+}
+
+void Peer::write_on(const ConnectionRef& link) {
+  Lock lock(mutex_);
+  run_writer(link, lock);
+}
+
+void Peer::attach(const ConnectionRef& link) {
+  const std::lock_guard lock(mutex_);
+  link_ = link;
+  info_ = link->info;
+  dials_failed_ = 0;
+  last_error_.clear();
+}
+
+bool Peer::detach(const ConnectionRef& link) {
+  const std::lock_guard lock(mutex_);
+  if (link_ != link) return false;
+  link_ = nullptr;
+  info_ = {};
+  add(shared_.counters.uncertain, link->writer->messages_taken());
+  outbox_.on_link_down();
+  return true;
+}
+
+void Peer::send_own(const ConnectionRef& link, wire::FrameKind kind, ByteView body) {
+  Lock lock(mutex_);
+  if (!link->writer->push_own(kind, body) || link->writer->busy) return;
+  link->writer->busy = true;
+  run_writer(link, lock);
+}
+
+void Peer::drain() {
+  Lock lock(mutex_);
+  draining_ = true;
+  if (!link_ || link_->writer->busy) return;
+  flush(lock);
+}
+
+std::vector<Ticket> Peer::end() {
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  known_ = false;
+  auto tickets = outbox_.clear();
+  add(shared_.counters.dropped, tickets.size());
+  return tickets;
+}
+
+ConnectionRef Peer::link() const {
+  const std::lock_guard lock(mutex_);
+  return link_;
+}
+
+bool Peer::known() const {
+  const std::lock_guard lock(mutex_);
+  return known_;
+}
+
+Endpoint Peer::endpoint() const {
+  const std::lock_guard lock(mutex_);
+  return endpoint_;
+}
+
+void Peer::set_endpoint(const Endpoint& endpoint) {
+  const std::lock_guard lock(mutex_);
+  known_ = true;
+  endpoint_ = endpoint;
+}
+
+void Peer::forget() {
+  const std::lock_guard lock(mutex_);
+  known_ = false;
+}
+
+void Peer::note_failure(std::uint32_t dials_failed, const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  dials_failed_ = dials_failed;
+  last_error_ = text;
+}
+
+PeerStatus Peer::status() const {
+  const std::lock_guard lock(mutex_);
+  return PeerStatus{.id = id,
+                    .endpoint = known_ ? endpoint_ : info_.endpoint,
+                    .role = role,
+                    .known = known_,
+                    .connected = link_ != nullptr,
+                    .boot = info_.boot,
+                    .ring = info_.ring,
+                    .session = info_.session,
+                    .queued_messages = outbox_.messages(),
+                    .queued_bytes = outbox_.bytes(),
+                    .dials_failed = dials_failed_,
+                    .last_error = last_error_};
+}
+
+}  // namespace cluster::net

@@ -1,0 +1,61 @@
+#include "sockets.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+namespace cluster::net {
+namespace {
+
+constexpr int kUnsentBytesMax = 256 * 1024;
+constexpr int kSilenceProbedSeconds = 15;
+constexpr int kProbeSeconds = 5;
+constexpr int kProbes = 3;
+
+void set_option(int descriptor, int level, int option, int value) noexcept {
+  static_cast<void>(::setsockopt(descriptor, level, option, &value, sizeof value));
+}
+
+}  // namespace
+
+void configure_stream(int descriptor) noexcept {
+  static_cast<void>(::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK));
+  set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentBytesMax);
+  set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, kSilenceProbedSeconds);
+  set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, kProbeSeconds);
+  set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
+}
+
+std::string remote_address_of(const boost::asio::ip::tcp::socket& socket) {
+  boost::system::error_code fault;
+  const auto remote = socket.remote_endpoint(fault);
+  return fault ? "?" : remote.address().to_string();
+}
+
+bool is_loopback(const boost::asio::ip::tcp::socket& socket) {
+  boost::system::error_code fault;
+  const auto remote = socket.remote_endpoint(fault);
+  return !fault && remote.address().is_loopback();
+}
+
+std::string guesser_of(const boost::asio::ip::address& address) {
+  if (!address.is_v6()) return address.to_string();
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
+  return boost::asio::ip::address_v6(bytes).to_string();
+}
+
+void raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+}  // namespace cluster::net

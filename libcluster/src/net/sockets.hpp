@@ -1,0 +1,23 @@
+#pragma once
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <string>
+
+namespace cluster::net {
+
+/// What a connection's descriptor needs: non-blocking, no delay of small writes, little unsent data in the
+/// system (so that an urgent frame waits for little), probes of a silent host.
+void configure_stream(int descriptor) noexcept;
+
+/// "1.2.3.4" or "::1"; "?" if the connection is gone already.
+[[nodiscard]] std::string remote_address_of(const boost::asio::ip::tcp::socket& socket);
+[[nodiscard]] bool is_loopback(const boost::asio::ip::tcp::socket& socket);
+
+/// Whom failed proofs are counted against: the address, or of IPv6 the network of 64 bits that one
+/// customer has.
+[[nodiscard]] std::string guesser_of(const boost::asio::ip::address& address);
+
+/// Raises the soft limit of open descriptors to the hard one.
+void raise_descriptor_limit() noexcept;
+
+}  // namespace cluster::net
