@@ -9,7 +9,7 @@ bool ActorList::add(Node& node, ActorCore& core) {
   node.next_ = first_;
   if (first_ != nullptr) first_->previous_ = &node;
   first_ = &node;
-  size_.store(size() + 1, std::memory_order_relaxed);
+  size_.store(size() + 1, std::memory_order_release);
   return true;
 }
 
@@ -17,7 +17,7 @@ void ActorList::remove(Node& node) {
   const std::lock_guard lock(mutex_);
   (node.previous_ != nullptr ? node.previous_->next_ : first_) = node.next_;
   if (node.next_ != nullptr) node.next_->previous_ = node.previous_;
-  size_.store(size() - 1, std::memory_order_relaxed);
+  size_.store(size() - 1, std::memory_order_release);
   if (closed_ && first_ == nullptr) empty_.notify_all();
 }
 

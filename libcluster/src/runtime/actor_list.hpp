@@ -28,7 +28,7 @@ class ActorList {
   /// False once the list is closed.
   [[nodiscard]] bool add(Node& node, ActorCore& core);
   void remove(Node& node);
-  [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
   /// Accepts no more actors; returns those that are there.
   [[nodiscard]] std::vector<ActorRef> close();
   /// After `close`: waits until the last one is removed.

@@ -85,16 +85,20 @@ void Engine::link(const ActorRef& a, const ActorRef& b) {
   CLUSTER_ASSERT(a && b);
   if (a == b) return;
   const ExitReason gone{ExitReason::Kind::no_process, {}};
-  if (a.alive() && b.alive())
-    actor_of(a).add_link(&actor_of(b));
-  else if (a.alive())
-    actor_of(a).post_link_exit(b.serial(), gone);
-  else if (b.alive())
-    actor_of(b).post_link_exit(a.serial(), gone);
+  if (!b.alive()) {
+    actor_of(a).post_link_exit(b, gone);
+  } else if (!a.alive()) {
+    actor_of(b).post_link_exit(a, gone);
+  } else if (impl_->shared.links.add(a.serial(), b.serial())) {
+    actor_of(a).attach_link(b);  // if `a` ends before or after this, `b` is told by it
+    actor_of(b).attach_link(a);
+  }
 }
 
 void Engine::unlink(const ActorRef& a, const ActorRef& b) {
-  if (a && b && a != b) actor_of(a).remove_link(&actor_of(b));
+  if (!impl_->shared.links.take(a.serial(), b.serial())) return;
+  actor_of(a).detach_link(b);
+  actor_of(b).detach_link(a);
 }
 
 bool Engine::on_worker() noexcept { return PoolThread::current() != nullptr; }

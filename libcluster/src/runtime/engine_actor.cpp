@@ -1,13 +1,11 @@
 #include "engine_actor.hpp"
 
-#include <caf/actor_cast.hpp>
 #include <caf/actor_config.hpp>
 #include <caf/actor_registry.hpp>
 #include <caf/attachable.hpp>
 #include <caf/error.hpp>
 #include <caf/make_actor.hpp>
 #include <caf/message.hpp>
-#include <caf/system_messages.hpp>
 #include <exception>
 #include <string>
 #include <utility>
@@ -47,17 +45,15 @@ class DownSignal final : public Signal {
 
 class LinkExitSignal final : public Signal {
  public:
-  LinkExitSignal(caf::actor_addr source, std::uint64_t serial, ExitReason reason)
-      : source_(std::move(source)), serial_(serial), reason_(std::move(reason)) {}
+  LinkExitSignal(ActorRef peer, ExitReason reason) : peer_(std::move(peer)), reason_(std::move(reason)) {}
   void apply(EngineActor& actor) override {
-    if (source_) actor.unlink_from(source_);  // our half of the link is still attached
-    if (!actor.behaviour().on_link_exit(serial_, reason_) && reason_.kind != ExitReason::Kind::normal)
+    actor.detach_link(peer_);  // our half of the link
+    if (!actor.behaviour().on_link_exit(peer_.serial(), reason_) && reason_.kind != ExitReason::Kind::normal)
       actor.end(std::move(reason_));
   }
 
  private:
-  caf::actor_addr source_;
-  std::uint64_t serial_;
+  ActorRef peer_;
   ExitReason reason_;
 };
 
@@ -84,6 +80,31 @@ class MonitorAttachable final : public caf::attachable {
  private:
   Monitors& monitors_;
   Number number_;
+};
+
+// The same for one half of a link. CAF's own links hold weak pointers, whose counts are kept in code that the
+// thread sanitizer does not see; and this way both kinds work alike.
+class LinkAttachable final : public caf::attachable {
+ public:
+  struct Peer {
+    static constexpr std::size_t token_type = 0x436c4c6e;  // any that CAF does not use
+    std::uint64_t serial;
+  };
+
+  LinkAttachable(Links& links, ActorRef self, ActorRef peer)
+      : links_(links), self_(std::move(self)), peer_(std::move(peer)) {}
+  void actor_exited(const caf::error& reason, caf::execution_unit*) override {
+    if (links_.take(self_.serial(), peer_.serial()))
+      static_cast<EngineActor*>(peer_.core())->post_link_exit(self_, from_caf(reason));
+  }
+  bool matches(const token& what) override {
+    return what.subtype == Peer::token_type && static_cast<const Peer*>(what.ptr)->serial == peer_.serial();
+  }
+
+ private:
+  Links& links_;
+  ActorRef self_;
+  ActorRef peer_;
 };
 
 }  // namespace
@@ -136,9 +157,16 @@ void EngineActor::watch(std::uint64_t number, const ActorRef& target) {
 
 void EngineActor::remove_monitor(std::uint64_t number) { detach(MonitorAttachable::Number{number}); }
 
-void EngineActor::post_link_exit(std::uint64_t serial, ExitReason reason) {
-  EnvelopePtr signal = std::make_unique<LinkExitSignal>(nullptr, serial, std::move(reason));
-  static_cast<void>(post_system(signal));
+void EngineActor::attach_link(const ActorRef& peer) {
+  retain();
+  attach(std::make_unique<LinkAttachable>(shared_.links, ActorRef::adopt(this), peer));
+}
+
+void EngineActor::detach_link(const ActorRef& peer) { detach(LinkAttachable::Peer{peer.serial()}); }
+
+void EngineActor::post_link_exit(const ActorRef& peer, ExitReason reason) {
+  EnvelopePtr signal = std::make_unique<LinkExitSignal>(peer, std::move(reason));
+  static_cast<void>(post_system(signal));  // closed: it has ended as well
 }
 
 void EngineActor::end(ExitReason reason) {
@@ -214,17 +242,6 @@ void EngineActor::forget_monitors() noexcept {
       static_cast<EngineActor*>(monitor->target.core())->remove_monitor(*number);
   }
 }
-
-// CAF tells us of linked actors that ended; nothing else comes this way.
-void EngineActor::enqueue(caf::mailbox_element_ptr element, caf::execution_unit*) {
-  auto& content = element->content();
-  if (!content.match_elements<caf::exit_msg>()) return;
-  const auto& exit = content.get_as<caf::exit_msg>(0);
-  EnvelopePtr signal = std::make_unique<LinkExitSignal>(exit.source, exit.source.id(), from_caf(exit.reason));
-  static_cast<void>(post_system(signal));
-}
-
-void EngineActor::launch(caf::execution_unit*, bool, bool) {}
 
 void EngineActor::schedule() noexcept {
   if (!detached_) return shared_.scheduler.enqueue(this);

@@ -32,8 +32,11 @@ class EngineActor final : public caf::local_actor, public ActorCore, public Job,
   void watch(std::uint64_t number, const ActorRef& target);
   /// Forgets that monitor `number` watches this actor.
   void remove_monitor(std::uint64_t number);
-  /// Tells this actor, which has a link or had one asked for, that `serial` has ended.
-  void post_link_exit(std::uint64_t serial, ExitReason reason);
+  /// Has this actor told when `peer` ends, for one half of a link.
+  void attach_link(const ActorRef& peer);
+  void detach_link(const ActorRef& peer);
+  /// Tells this actor that `peer`, to which it is or was to be linked, has ended.
+  void post_link_exit(const ActorRef& peer, ExitReason reason);
 
   // For signals, on the thread that runs the actor.
   [[nodiscard]] Behaviour& behaviour() noexcept { return *behaviour_; }
@@ -44,8 +47,8 @@ class EngineActor final : public caf::local_actor, public ActorCore, public Job,
 
   // CAF's side.
   using caf::local_actor::enqueue;
-  void enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) override;
-  void launch(caf::execution_unit*, bool lazy, bool hide) override;
+  void enqueue(caf::mailbox_element_ptr, caf::execution_unit*) override {}  // nobody sends CAF messages
+  void launch(caf::execution_unit*, bool, bool) override {}
   const char* name() const override { return "cluster.actor"; }
 
  private:

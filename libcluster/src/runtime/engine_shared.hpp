@@ -5,6 +5,7 @@
 #include "cluster/runtime/engine.hpp"
 #include "cluster/runtime/io_driver.hpp"
 #include "detached_threads.hpp"
+#include "links.hpp"
 #include "monitors.hpp"
 #include "scheduler.hpp"
 
@@ -17,6 +18,7 @@ struct EngineShared {
 
   const std::size_t slice_messages_max;
   IoDriver& io;
+  Links links;
   Monitors monitors;
   ActorList actors;
   Scheduler scheduler;

@@ -67,7 +67,7 @@ class Engine {
   /// The actor that this thread is running, or null.
   [[nodiscard]] static const ActorRef* current() noexcept;
 
-  /// Actors that have not ended.
+  /// Actors that have not ended. What those that ended did is visible to who sees the number without them.
   [[nodiscard]] std::size_t actors() const;
 
   /// Stops all actors (`shutdown`), waits until they have ended, then joins all threads. Not from an actor.
