@@ -106,10 +106,7 @@ Result<runtime::Target> ActorSystem::spawn_server(Spawn spawn) {
   runtime::ActorRef actor = impl_->engine->spawn(
       std::move(behaviour),
       {.detached = options.detached, .system = spawn.system, .mailbox_max = options.mailbox_max});
-  if (!actor) {
-    free_name();
-    return Error(Errc::stopped, "the node is stopping");
-  }
+  if (!actor) return Error(Errc::stopped, "the node is stopping");
   if (token != 0) registry.bind(options.name, token, actor);
   return runtime::Target{std::move(options.name), {}, std::move(actor), spawn.type};
 }

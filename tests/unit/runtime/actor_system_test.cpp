@@ -79,7 +79,7 @@ TEST_CASE("actor system: a handler that throws never ends the node; the server r
   CHECK(system->call(sturdy, Get{}).value() == 1);
   CHECK(system->call(fragile, Fail{"on purpose"}).error().code() == Errc::handler_failed);
   REQUIRE(eventually([&] {
-    return const auto answer = system->call(fragile, Get{});
+    const auto answer = system->call(fragile, Get{});
     return !answer && answer.error().code() == Errc::no_server;
   }));
 }

@@ -32,7 +32,7 @@ inline std::unique_ptr<ActorSystem> start_system(const std::string& id, std::uin
                                                  std::uint64_t boot = 1) {
   ActorSystemConfig config;
   config.net.id = NodeId(id);
-  config.net.boot = Boot{boot, boot * 1000 + id.size()};
+  config.net.boot = Boot{boot, boot * 1000 + static_cast<std::uint64_t>(id.front())};
   config.net.ring = "ring";
   config.net.advertised = {"127.0.0.1", port};
   config.net.keyring = test_keyring();
