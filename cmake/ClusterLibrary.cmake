@@ -5,6 +5,9 @@ include(GNUInstallDirs)
 add_library(cluster_warnings INTERFACE)
 target_compile_options(cluster_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion
                                                   $<$<BOOL:${CLUSTER_WERROR}>:-Werror>)
+if(CLUSTER_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wno-maybe-uninitialized)  # GCC gives false ones on instrumented std::variant
+endif()
 if(CLUSTER_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
