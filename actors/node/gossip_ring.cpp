@@ -100,8 +100,8 @@ void GossipRing::handle_info(const Tick&) {
 }
 
 void GossipRing::perform(const proto::Actions& actions) {
+  publish();  // first, so that who is told that a change is done finds it on the board
   for (const auto& action : actions) std::visit([this](const auto& what) { perform(what); }, action);
-  publish();
   set_tick();
 }
 
