@@ -113,8 +113,8 @@ void Outbox::pop_fragment(Lane lane, OutFrame& frame) {
   Lane_& items = lanes_[static_cast<std::size_t>(lane)];
   Item& item = items.front();
   frame = OutFrame{.bytes = pool_->take(), .lane = lane, .flags = wire::kFlagFragment};
-  if (item.sent == 0) ++stream_;
-  append_u32(frame.bytes, stream_ * 4 + static_cast<std::uint32_t>(lane));
+  if (item.sent == 0) item.stream = ++streams_;
+  append_u32(frame.bytes, item.stream);
   if (item.sent == 0) {
     frame.flags |= wire::kFlagFragmentFirst;
     append_u32(frame.bytes, item.bytes.size());

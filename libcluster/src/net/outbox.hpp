@@ -75,7 +75,8 @@ class Outbox {
     Bytes bytes;
     std::vector<Entry> entries;  // never empty; one if large
     bool large = false;
-    std::size_t sent = 0;  // large: bytes already in fragments
+    std::size_t sent = 0;      // large: bytes already in fragments
+    std::uint32_t stream = 0;  // large and begun: names its fragments
     [[nodiscard]] std::uint64_t last_ticket() const { return entries.back().ticket; }
   };
   using Lane_ = std::deque<Item>;
@@ -97,8 +98,8 @@ class Outbox {
   std::size_t messages_ = 0;
   std::size_t bulk_bytes_ = 0;  // lanes normal and bulk, overhead included
   std::size_t control_bytes_ = 0;
-  std::uint64_t serial_ = 0;  // of the last ticket: value = serial * 4 + lane
-  std::uint32_t stream_ = 0;
+  std::uint64_t serial_ = 0;   // of the last ticket: value = serial * 4 + lane
+  std::uint32_t streams_ = 0;  // begun so far
 };
 
 }  // namespace cluster::net

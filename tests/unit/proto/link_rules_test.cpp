@@ -1,0 +1,115 @@
+#include "cluster/proto/link_rules.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "cluster/proto/guess_limit.hpp"
+
+using namespace cluster;
+using namespace cluster::proto;
+
+TEST_CASE("link rules: what becomes of a newcomer") {
+  const Boot old_boot{1, 11};
+  const Boot new_boot{2, 22};
+  struct Row {
+    const char* what;
+    const char* self;
+    bool own_dial;
+    std::optional<LinkInUse> in_use;
+    Newcomer newcomer;
+    NewcomerVerdict expected;
+  };
+  const std::array rows{
+      Row{"nothing else is there", "a", false, {}, {old_boot, 5}, NewcomerVerdict::accept},
+      Row{"the smaller id keeps its own dial", "a", true, {}, {old_boot, 5}, NewcomerVerdict::refuse},
+      Row{"the larger id goes along", "z", true, {}, {old_boot, 5}, NewcomerVerdict::accept},
+      Row{"the same process dials again: it lost the link",
+          "a",
+          false,
+          LinkInUse{old_boot, 4},
+          {old_boot, 5},
+          NewcomerVerdict::replace},
+      Row{"so it does towards the larger id",
+          "z",
+          true,
+          LinkInUse{old_boot, 4},
+          {old_boot, 5},
+          NewcomerVerdict::replace},
+      Row{"the late half of a simultaneous dial",
+          "a",
+          false,
+          LinkInUse{old_boot, 6},
+          {old_boot, 5},
+          NewcomerVerdict::refuse},
+      Row{"another process with the id",
+          "a",
+          false,
+          LinkInUse{old_boot, 4},
+          {new_boot, 5},
+          NewcomerVerdict::ask_holder},
+      Row{"also if it is the older one",
+          "a",
+          true,
+          LinkInUse{new_boot, 6},
+          {old_boot, 5},
+          NewcomerVerdict::ask_holder},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    CHECK(judge_newcomer(row.self, "m", row.own_dial, row.in_use, row.newcomer) == row.expected);
+  }
+}
+
+TEST_CASE("link rules: who holds an id keeps it while he answers; after that the newer boot has it") {
+  CHECK_FALSE(newcomer_takes_id(true, Boot{1, 0}, Boot{2, 0}));
+  CHECK(newcomer_takes_id(false, Boot{1, 0}, Boot{2, 0}));
+  CHECK_FALSE(newcomer_takes_id(false, Boot{2, 0}, Boot{1, 0}));
+  CHECK(newcomer_takes_id(false, Boot{1, 5}, Boot{1, 6}));
+}
+
+TEST_CASE("backoff: doubles up to its max, shortened by at most a half, and starts anew after a success") {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    CAPTURE(seed);
+    Rng rng(seed);
+    Backoff backoff(50ms, 5s);
+    for (Duration whole = 50ms; whole < 10s; whole *= 2) {
+      const Duration expected = std::min<Duration>(whole, 5s);
+      const Duration wait = backoff.next(rng);
+      CHECK(wait <= expected);
+      CHECK(wait >= expected / 2);
+    }
+    CHECK(backoff.failures() == 8);
+    for (int i = 0; i < 1000; ++i) CHECK(backoff.next(rng) <= 5s);
+    backoff.reset();
+    CHECK(backoff.next(rng) <= 50ms);
+  }
+}
+
+TEST_CASE("guess limit: failed proofs use up an address's tokens, time brings them back, others do not pay") {
+  GuessLimit limit({.tokens_max = 3, .tokens_per_second = 1, .addresses_max = 10});
+  const Instant start{};
+  for (int i = 0; i < 3; ++i) {
+    CHECK(limit.allows(start, "1.2.3.4"));
+    limit.on_failed_proof(start, "1.2.3.4");
+  }
+  CHECK_FALSE(limit.allows(start, "1.2.3.4"));
+  CHECK(limit.allows(start, "1.2.3.5"));
+  CHECK_FALSE(limit.allows(start + 999ms, "1.2.3.4"));
+  CHECK(limit.allows(start + 1s, "1.2.3.4"));
+  limit.on_failed_proof(start + 1s, "1.2.3.4");
+  CHECK_FALSE(limit.allows(start + 1500ms, "1.2.3.4"));
+  CHECK(limit.addresses() == 1);
+  CHECK(limit.allows(start + 10s, "1.2.3.4"));
+  CHECK(limit.addresses() == 0);  // all tokens are back: nothing to remember
+}
+
+TEST_CASE("guess limit: remembers so many addresses, and forgets who failed least") {
+  GuessLimit limit({.tokens_max = 10, .tokens_per_second = 0, .addresses_max = 10});
+  for (int i = 0; i < 10; ++i) limit.on_failed_proof(Instant{}, "the persistent one");
+  for (int i = 0; i < 1000; ++i) limit.on_failed_proof(Instant{}, "address " + std::to_string(i));
+  CHECK(limit.addresses() <= 10);
+  CHECK_FALSE(limit.allows(Instant{}, "the persistent one"));
+}
