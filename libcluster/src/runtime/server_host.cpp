@@ -72,7 +72,7 @@ void ServerHost::on_item(std::unique_ptr<Item> item) {
       else if (takes_messages() && stash_.empty())
         dispatch(std::move(message));
       else
-        stash_.push_back(std::move(message));
+        put_aside(std::move(message));
       break;
     }
     case Item::Kind::reply:
@@ -142,12 +142,22 @@ void ServerHost::drain_stash() {
   while (!stash_.empty() && takes_messages() && !exiting_) {
     MessagePtr next = std::move(stash_.front());
     stash_.pop_front();
+    if (self_) self_.core()->taken_up();
     dispatch(std::move(next));
     finish_handlers();
   }
 }
 
-void ServerHost::prepend(MessagePtr message) { stash_.push_front(std::move(message)); }
+// What is put aside still counts as waiting, so that a bounded mailbox stays bounded.
+void ServerHost::put_aside(MessagePtr message) {
+  if (self_) self_.core()->put_aside();
+  stash_.push_back(std::move(message));
+}
+
+void ServerHost::prepend(MessagePtr message) {
+  if (self_) self_.core()->put_aside();
+  stash_.push_front(std::move(message));
+}
 
 void ServerHost::on_failure(const std::string& what) {
   log::warn("server", "'", config_.name, "' failed: ", what);
@@ -223,7 +233,7 @@ void ServerHost::on_timer(Timer timer) {
   if (takes_messages() && stash_.empty())
     dispatch(std::move(message));
   else
-    stash_.push_back(std::move(message));
+    put_aside(std::move(message));
 }
 
 // Calls.

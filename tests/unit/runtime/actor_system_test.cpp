@@ -161,6 +161,24 @@ TEST_CASE("actor system: a full mailbox refuses with overloaded, and loses nothi
   }));
 }
 
+TEST_CASE("actor system: what a paused server has put aside counts against its mailbox's bound") {
+  auto system = start_system("a");
+  auto counter = system->spawn<Counter>({.name = "counter", .mailbox_max = 10}).value();
+  REQUIRE(system->pause(counter));
+  std::int64_t taken = 0;
+  REQUIRE(eventually([&] {  // the bound holds however fast the messages are put aside
+    const auto sent = system->cast(counter, Add{1});
+    if (sent) ++taken;
+    return !sent && sent.error().code() == Errc::overloaded;
+  }));
+  CHECK(taken < 100);
+  REQUIRE(system->resume(counter));
+  REQUIRE(eventually([&] {
+    const auto total = system->call(counter, Get{});
+    return total && total.value() == taken;
+  }));
+}
+
 TEST_CASE("actor system: blocking calls inside a handler are refused, not waited for") {
   struct Try {
     using reply = std::string;

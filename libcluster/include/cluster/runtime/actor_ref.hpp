@@ -34,6 +34,12 @@ class ActorCore {
     if (push == Mailbox::Push::wake) schedule();
     return Posted::ok;
   }
+  /// A message that the behaviour took and then put aside still counts against mailbox_max, until it is
+  /// handled. Only the runner.
+  void put_aside() noexcept {
+    if (mailbox_max_ != 0) queued_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void taken_up() noexcept { taken(); }
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) dispose();

@@ -105,6 +105,7 @@ class ServerHost {
   };
 
   void dispatch(MessagePtr message);
+  void put_aside(MessagePtr message);
   void on_reply(ReplyPtr reply);
   void on_timer(Timer timer);
   void on_deadline(Instant at);
