@@ -44,7 +44,8 @@ class Twins : public GenServer<Twins, Twin, far::Twin> {
 const auto& twins = Twins::type();  // two messages of one server have the same event name
 
 class Deaf : public GenServer<Deaf, Other> {};
-const auto& deaf = Deaf::type();  // the server lists a message for which it has no public handle_call or handle_cast
+const auto& deaf =
+    Deaf::type();  // the server lists a message for which it has no public handle_call or handle_cast
 
 class Narrow : public GenServer<Narrow, Deposit> {
  public:
