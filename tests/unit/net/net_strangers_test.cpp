@@ -1,0 +1,190 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "cluster/base/rng.hpp"
+#include "net_support.hpp"
+#include "raw_socket.hpp"
+
+using namespace cluster;
+using namespace cluster::net;
+using namespace cluster::net::test;
+
+namespace {
+
+NetConfig impatient(const char* id) {
+  auto config = config_of(id);
+  config.limits.handshake_timeout = 150ms;
+  config.limits.frame_timeout = 150ms;
+  return config;
+}
+
+/// foo dials bar through a proxy.
+struct Watched {
+  TestNode foo{impatient("foo")};
+  TestNode bar{impatient("bar")};
+  Proxy proxy{bar.at()};
+
+  Watched() {
+    foo.kernel->add_peer("bar", proxy.at());
+    REQUIRE(drive([&] { return foo.connected_to("bar") && bar.connected_to("foo"); }));
+  }
+  bool drive(const std::function<bool()>& done, Duration limit = 10s) {
+    return test::drive(
+        {&foo, &bar},
+        [&] {
+          proxy.pump();
+          return done();
+        },
+        limit);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("strangers: garbage closes the stranger's connection and touches nobody else's") {
+  TestNode foo("foo");
+  TestNode bar("bar");
+  REQUIRE(connect(foo, "foo", bar, "bar"));
+  Rng rng(5);
+  for (int i = 0; i < 50; ++i) {
+    RawSocket stranger(bar.at());
+    Bytes noise;
+    if (i == 0) {
+      const auto text = as_bytes("{\"type\":\"message\"}\f");
+      noise.assign(text.begin(), text.end());
+    } else {
+      noise.resize(1 + rng.below(5000));
+      for (auto& byte : noise) byte = static_cast<std::uint8_t>(rng.next());
+      if (noise[0] == 1) noise[0] = 2;
+    }
+    stranger.send(noise);
+    CHECK(foo.send("bar", std::to_string(i)));
+    REQUIRE(drive({&foo, &bar},
+                  [&] { return stranger.at_end() && bar.received == static_cast<std::size_t>(i) + 1; }));
+  }
+  CHECK(bar.ups.size() == 1);
+  CHECK(bar.downs.empty());
+  CHECK(bar.kernel->counters().handshakes_failed == 50);
+}
+
+TEST_CASE("strangers: who says nothing, or says it slowly, is closed at the handshake's limit") {
+  TestNode bar(impatient("bar"));
+  RawSocket silent(bar.at());
+  RawSocket slow(bar.at());
+  const Instant start = MonotonicClock::now();
+  Instant sent = start;
+  Bytes one_byte{1};  // then the length of a HELLO, and never its end
+  REQUIRE(drive({&bar}, [&] {
+    if (MonotonicClock::now() - sent > 20ms) {
+      slow.send(one_byte);
+      one_byte[0] = 0;
+      sent = MonotonicClock::now();
+    }
+    return silent.at_end() && slow.at_end();
+  }));
+  CHECK(MonotonicClock::now() - start > 100ms);
+  CHECK(MonotonicClock::now() - start < 5s);
+}
+
+TEST_CASE("strangers: a flood of half-open connections evicts the oldest, and a peer still gets in") {
+  auto config = config_of("bar");
+  config.limits.half_open_max = 10;
+  TestNode bar(std::move(config));
+  std::vector<RawSocket> flood;
+  for (int i = 0; i < 30; ++i) flood.emplace_back(bar.at());
+  REQUIRE(drive({&bar}, [&] { return bar.kernel->counters().evicted == 20; }));
+  CHECK(drive({&bar}, [&] { return flood[0].at_end(); }));
+  CHECK_FALSE(flood[29].at_end());
+  TestNode foo("foo");
+  foo.kernel->add_peer("bar", bar.at());
+  CHECK(drive({&foo, &bar}, [&] { return foo.connected_to("bar"); }));
+}
+
+TEST_CASE(
+    "strangers: a bit flipped in a frame ends the connection, delivers nothing, and the next one works") {
+  Watched w;
+  Rng rng(3);
+  for (int i = 0; i < 40; ++i) {
+    CAPTURE(i);
+    const auto bad_before = w.bar.kernel->counters().bad_frames + w.bar.kernel->counters().frames_timed_out;
+    const auto downs_before = w.bar.downs.size();
+    bool flipped = false;
+    w.proxy.on_bytes = [&](Bytes& bytes) {
+      if (std::exchange(flipped, true)) return;
+      const auto bit =
+          i < 32 ? static_cast<std::size_t>(i) : rng.below(bytes.size() * 8);  // the length, then anywhere
+      bytes[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+    };
+    w.bar.messages.clear();
+    CHECK(w.foo.send("bar", "to be altered"));
+    REQUIRE(w.drive([&] { return w.bar.downs.size() > downs_before; }));
+    CHECK(w.bar.downs.back().reason == PeerDownReason::protocol_error);
+    CHECK(w.bar.messages.empty());
+    CHECK(w.bar.kernel->counters().bad_frames + w.bar.kernel->counters().frames_timed_out == bad_before + 1);
+    w.proxy.on_bytes = nullptr;
+    REQUIRE(w.drive([&] {
+      return w.foo.connected_to("bar") && w.bar.connected_to("foo") && w.foo.ups.size() == w.bar.ups.size();
+    }));
+    CHECK(w.foo.send("bar", "unaltered"));
+    REQUIRE(w.drive([&] { return w.bar.messages.size() == 1; }));
+    CHECK(w.bar.messages[0].text == "unaltered");
+  }
+}
+
+TEST_CASE("strangers: a recorded frame sent again does nothing, on its connection and on another") {
+  Watched w;
+  Bytes frame;
+  w.proxy.on_bytes = [&](Bytes& bytes) {
+    frame = bytes;
+    bytes.insert(bytes.end(), frame.begin(), frame.end());  // twice, one right behind the other
+  };
+  CHECK(w.foo.send("bar", "once"));
+  REQUIRE(w.drive([&] { return !w.bar.downs.empty(); }));
+  CHECK(w.bar.messages.size() == 1);
+  CHECK(w.bar.downs[0].reason == PeerDownReason::protocol_error);
+  CHECK(w.bar.kernel->counters().bad_frames == 1);
+
+  w.proxy.on_bytes = nullptr;
+  REQUIRE(w.drive([&] { return w.bar.ups.size() == 2 && w.foo.ups.size() == 2; }));
+  w.proxy.on_bytes = [&](Bytes& bytes) { bytes.insert(bytes.begin(), frame.begin(), frame.end()); };
+  CHECK(w.foo.send("bar", "twice"));
+  REQUIRE(w.drive([&] { return w.bar.downs.size() == 2; }));
+  CHECK(w.bar.messages.size() == 1);
+}
+
+TEST_CASE("strangers: a whole recorded connection sent again gets nowhere") {
+  TestNode foo("foo");
+  TestNode bar("bar");
+  Proxy proxy(bar.at());
+  Bytes recording;
+  proxy.on_bytes = [&](Bytes& bytes) { recording.insert(recording.end(), bytes.begin(), bytes.end()); };
+  foo.kernel->add_peer("bar", proxy.at());
+  CHECK(foo.send("bar", "once"));
+  REQUIRE(drive({&foo, &bar}, [&] {
+    proxy.pump();
+    return bar.messages.size() == 1;
+  }));
+  foo.kernel.reset();
+  REQUIRE(drive({&bar}, [&] {
+    proxy.pump();
+    return bar.downs.size() == 1;
+  }));
+  RawSocket stranger(bar.at());
+  stranger.send(recording);
+  REQUIRE(drive({&bar}, [&] { return stranger.at_end(); }));
+  CHECK(bar.messages.size() == 1);
+  CHECK(bar.ups.size() == 1);
+  CHECK(bar.kernel->counters().proofs_failed == 1);
+}
+
+TEST_CASE("strangers: a frame that is begun and never finished ends its connection") {
+  Watched w;
+  w.proxy.on_bytes = [&](Bytes& bytes) { bytes.pop_back(); };
+  CHECK(w.foo.send("bar", "cut short"));
+  REQUIRE(w.drive([&] { return !w.bar.downs.empty(); }));
+  CHECK(w.bar.downs[0].reason == PeerDownReason::protocol_error);
+  CHECK(w.bar.kernel->counters().frames_timed_out == 1);
+  CHECK(w.bar.messages.empty());
+}
