@@ -3,10 +3,15 @@
 #include <cstdlib>
 #include <new>
 
-thread_local std::size_t largest_allocation = 0;
+namespace {
+thread_local std::size_t largest = 0;
+}
+
+void forget_allocations() noexcept { largest = 0; }
+std::size_t largest_allocation() noexcept { return largest; }
 
 void* operator new(std::size_t size) {
-  if (size > largest_allocation) largest_allocation = size;
+  if (size > largest) largest = size;
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }

@@ -127,7 +127,7 @@ TEST_CASE("codec: whatever is written is read back, for every type and many rand
 }
 
 TEST_CASE("codec: encode_to appends, whatever room the target has") {
-  for (const std::size_t reserved : {0, 3, 17, 200, 100'000}) {
+  for (const auto reserved : std::array<std::size_t, 5>{0, 3, 17, 200, 100'000}) {
     CAPTURE(reserved);
     Bytes out{9, 9};
     out.reserve(reserved);

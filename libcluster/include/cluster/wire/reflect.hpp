@@ -4,6 +4,7 @@
 #include <boost/pfr/tuple_size.hpp>
 #include <concepts>
 #include <cstddef>
+#include <cstdlib>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -79,17 +80,17 @@ constexpr std::string_view compiler_type_name() {
   return text.substr(begin, text.size() - begin - 1);
 }
 
-/// Converts to any member type but the aggregate itself.
+/// Converts to any member type but the aggregate itself. Never called; clang 14 wants a body nevertheless.
 template <class T>
 struct AnyMember {
   template <class U>
-  requires(!std::same_as<U, T>) operator U() const;
+  requires(!std::same_as<U, T>) operator U() const { std::abort(); }
 };
 /// Converts to a base of T alone: only an aggregate with a base can be initialised from it.
 template <class T>
 struct AnyBase {
   template <class U>
-  requires(std::is_base_of_v<U, T> && !std::same_as<U, T>) operator U() const;
+  requires(std::is_base_of_v<U, T> && !std::same_as<U, T>) operator U() const { std::abort(); }
 };
 template <class T, std::size_t>
 using AnyMemberAt = AnyMember<T>;
