@@ -1,7 +1,9 @@
-# Shared by the scripts here; source it. Sets `top` (the repository) and `cores`, and offers the steps
-# that more than one script takes. Meant for Debian 12.
+# Shared by the scripts here; source it. Sets `top` (the repository), `build` (where to build:
+# CLUSTER_BUILD_DIR, else build/) and `cores`, and offers the steps that more than one script takes. Meant
+# for Debian 12.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${CLUSTER_BUILD_DIR:-$top/build}
 cores=$(nproc)
 
 build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev libxxhash-dev
