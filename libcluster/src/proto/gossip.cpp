@@ -160,16 +160,23 @@ void Gossip::begin(Moment at) {
 }
 
 Actions Gossip::finish() {
-  if (!ring_.empty() && !leave_) {
-    const auto* own = state_.find(self());
-    if (own != nullptr && own->presence.removed) {
-      event(RingRemoved{ring_, own->presence.editor});
-      fall_out();
-    }
-  }
+  if (!ring_.empty()) heed_own_presence();
   push_own_edits();
   settle_connections();
   return std::exchange(out_, {});
+}
+
+/// Whether this node is a member is for others to decide, too.
+void Gossip::heed_own_presence() {
+  const auto& own = state_.find(self())->presence;
+  if (own.removed && !leave_) {
+    begin_leave({}, own.editor);
+  } else if (!own.removed && leave_ && !leave_->command) {
+    leave_.reset();  // removed, and inserted again before it was out
+  } else if (!own.removed && leave_ && leave_->command) {
+    state_.remove(self(), at_.wall);  // inserted by somebody who did not know that it leaves
+    begin_leave(leave_->command, {});
+  }
 }
 
 void Gossip::push_own_edits() {
@@ -184,7 +191,7 @@ void Gossip::push_own_edits() {
 /// `rounds` counts this one.
 void Gossip::push(const RingDelta& delta, std::uint8_t rounds) {
   if (rounds == 0) return;
-  for (const auto& peer : random_peers(config_.fanout))
+  for (const auto& peer : random_peers(config_.fanout, from_))
     send(peer, RingUpdate{ring_, delta, static_cast<std::uint8_t>(rounds - 1), force_});
 }
 
@@ -220,11 +227,11 @@ void Gossip::schedule_round() {
   next_round_ = at_.now + config_.period + Duration(rng_.between(-spread, spread));
 }
 
-/// Other present members: those thought up, or all if there are none. Never whom the message came from.
-std::vector<NodeId> Gossip::random_peers(std::size_t count) {
+/// Other present members: those thought up, or all if there are none.
+std::vector<NodeId> Gossip::random_peers(std::size_t count, const NodeId& but) {
   std::vector<NodeId> up, all;
   for (const auto& member : state_.members()) {
-    if (member.id == self() || member.id == from_) continue;
+    if (member.id == self() || member.id == but) continue;
     if (!down_.contains(member.id)) up.push_back(member.id);
     all.push_back(member.id);
   }

@@ -31,9 +31,8 @@ void Gossip::on(const RingClockPart& m) {
   state_.hear_clock(from_, m.entries, interval, at_.wall);
   if (m.state == state_.hash(m.horizon)) {
     state_.hear_equal(from_);
-  } else if (m.clock == state_.clock_hash()) {
-    exchange_whole_state();
-    return;
+  } else if (m.clock == state_.clock_hash() && mismatch_stays(m.state)) {
+    return exchange_whole_state();
   } else {
     send_deltas(from_, state_.deltas_since(m.entries, interval));
   }
@@ -86,8 +85,9 @@ void Gossip::on(const RingForeign& m) {
 void Gossip::on(const RingGone& m) {
   const auto* own = state_.find(self());
   if (m.ring != ring_ || own == nullptr || m.presence != own->presence) return;
-  event(RingRemoved{ring_, from_});
-  fall_out();
+  if (leave_) return;
+  state_.remove(self(), at_.wall);  // in words that this node's later self and its peers understand
+  begin_leave({}, from_);
 }
 
 bool Gossip::speaks_of_my_ring(const std::string& ring) {
@@ -184,14 +184,21 @@ void Gossip::send_deltas(const NodeId& to, std::vector<RingDelta> deltas) {
   for (auto& delta : deltas) send(to, RingUpdate{ring_, std::move(delta)});
 }
 
-/// Equal clocks say that both know the same edits, yet the states differ: a restart lost something. Rare; at
-/// most once a period with each peer.
+/// Equal clocks say that both know the same edits. States may differ for a moment, while updates overtake
+/// each other; if neither has changed half a period later, deltas will not mend it.
+bool Gossip::mismatch_stays(const crypto::Digest& theirs) {
+  if (mismatch_.version != state_.version() || mismatch_.theirs != theirs) {
+    mismatch_ = {state_.version(), theirs, at_.now};
+    return false;
+  }
+  return at_.now >= mismatch_.since + config_.period / 2;
+}
+
+/// The last resort: an earlier process of some node lost its disk, and a later one gave its counts to other
+/// edits.
 void Gossip::exchange_whole_state() {
-  if (whole_sent_.size() > RingState::kMembersMax) whole_sent_.clear();
-  auto& sent = whole_sent_[from_];
-  if (sent != Instant{} && at_.now < sent + config_.period) return;
-  sent = at_.now;
   ++counters_.whole_states;
+  mismatch_ = {};
   send_deltas(from_, state_.deltas_since({}));
   send(from_, RingPull{ring_});
 }

@@ -148,40 +148,57 @@ void Gossip::enter_ring(const std::string& ring, bool new_life) {
 
 void Gossip::run(std::uint64_t command, const LeaveCommand& what) {
   if (auto error = not_now()) return done(command, *error);
-  const bool alone = state_.present_count() == 1;
   state_.remove(self(), at_.wall);
   note_changed(self(), what.force);
-  leave_ = Leave{.command = command, .deadline = at_.now + config_.leave_timeout, .next_attempt = at_.now};
-  tell_of_leave();
-  pushed_ = state_.issued();  // the notices are its push
-  if (alone || what.force) end_leave(alone);
+  begin_leave(command, {});
+  if (what.force && leave_) end_leave(false);
+}
+
+void Gossip::begin_leave(std::optional<std::uint64_t> command, const NodeId& remover) {
+  leave_ = Leave{
+      .command = command, .remover = remover, .told_by = from_, .deadline = at_.now + config_.leave_timeout};
+  // All that it knows: it may be the only one that has heard of an edit, be it its own or another's.
+  for (auto& delta : state_.deltas_since({}))
+    leave_->unacknowledged.emplace(++leave_attempts_, std::move(delta));
+  pushed_ = state_.issued();  // the notices are the push
+  if ((random_peers(1).empty() && from_.empty()) || leave_->unacknowledged.empty())
+    end_leave(true);
+  else
+    tell_of_leave();
 }
 
 void Gossip::tell_of_leave() {
   leave_->next_attempt = at_.now + config_.attempt_period;
-  const auto own = state_.find(self())->presence.count;
-  for (const auto& delta : state_.own_edits_since(own - 1))
-    for (const auto& peer : random_peers(kLeaveTellsMax))
-      send(peer, LeaveNotice{leave_->command, ring_, delta});
+  for (const auto& [attempt, edits] : leave_->unacknowledged) {
+    auto peers = random_peers(kLeaveTellsMax, leave_->told_by);
+    if (!leave_->told_by.empty()) peers.push_back(leave_->told_by);
+    for (const auto& peer : peers) send(peer, LeaveNotice{attempt, ring_, edits});
+  }
 }
 
 void Gossip::on(const LeaveNotice& m) {
   if (!speaks_of_my_ring(m.ring)) return;
   const auto version = state_.version();
-  merge(m.tombstone, false);
-  send(from_, LeaveAck{m.attempt});
-  if (state_.version() != version) push(m.tombstone, push_rounds(state_.present_count()));
+  merge(m.edits, false);
+  if (!leave_) send(from_, LeaveAck{m.attempt});  // who leaves itself vouches for nothing
+  if (state_.version() != version) push(m.edits, push_rounds(state_.present_count()));
 }
 
 void Gossip::on(const LeaveAck& m) {
-  if (leave_ && leave_->command == m.attempt) end_leave(true);
+  if (!leave_ || leave_->unacknowledged.erase(m.attempt) == 0) return;
+  if (leave_->unacknowledged.empty()) end_leave(true);
 }
 
 void Gossip::end_leave(bool acknowledged) {
-  const auto command = leave_->command;
-  event(RingLeft{ring_, acknowledged});
+  const auto left = std::move(*leave_);
+  const auto ring = ring_;
   fall_out();
-  done(command, {});
+  if (left.command) {
+    event(RingLeft{ring, acknowledged});
+    done(*left.command, {});
+  } else {
+    event(RingRemoved{ring, left.remover});
+  }
 }
 
 /// Into no ring. What this node was is kept, to answer members that have not heard.
@@ -198,7 +215,7 @@ void Gossip::fall_out() {
   state_ = RingState(state_, false, at_.wall);
   pushed_ = state_.issued();
   down_.clear();
-  whole_sent_.clear();
+  mismatch_ = {};
 }
 
 const Gossip::Departed* Gossip::departed(const std::string& ring) const {

@@ -64,7 +64,7 @@ struct Checker {
 
   Result<void> operator()(const LeaveNotice& m) const {
     if (auto ok = check_ring_id(m.ring); !ok) return ok;
-    return check(m.tombstone);
+    return check(m.edits);
   }
 
   Result<void> operator()(const LeaveAck&) const { return {}; }

@@ -10,10 +10,11 @@ namespace {
 /// them.
 class Canonical {
  public:
+  explicit Canonical(std::size_t members) { bytes_.reserve(members * 384); }
   void number(std::uint64_t value) {
-    const auto at = bytes_.size();
-    bytes_.resize(at + 8);
-    store_be(bytes_.data() + at, value);
+    std::array<std::uint8_t, 8> bytes;
+    store_be(bytes.data(), value);
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }
   void time(WallTime value) { number(static_cast<std::uint64_t>(micros(value))); }
   void text(std::string_view value) {
@@ -170,7 +171,7 @@ WallTime RingState::horizon(WallTime wall) noexcept {
 const crypto::Digest& RingState::hash(WallTime horizon) const {
   if (hash_cache_.valid && hash_cache_.version == version_ && hash_cache_.horizon == horizon)
     return hash_cache_.digest;
-  Canonical canonical;
+  Canonical canonical(records_.size());
   for (const auto& [id, member] : records_)
     if (!member.presence.removed || member.presence.changed_at > horizon) canonical.member(member);
   hash_cache_ = {version_, horizon, canonical.digest(), true};
@@ -178,7 +179,7 @@ const crypto::Digest& RingState::hash(WallTime horizon) const {
 }
 
 std::uint64_t RingState::clock_hash() const {
-  Canonical canonical;
+  Canonical canonical(clock_.size() / 8);
   for (const auto& entry : clock_.entries()) {
     canonical.text(entry.id.str());
     canonical.number(entry.count);

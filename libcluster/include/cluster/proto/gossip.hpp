@@ -86,7 +86,8 @@ struct RingLeft {
   std::string ring{};
   bool acknowledged = false;
 };
-/// Others removed this node, which is in no ring now.
+/// Others removed this node, which is in no ring now. What it knew is with another member, or 5 s have
+/// passed.
 struct RingRemoved {
   std::string ring{};
   NodeId by{};
@@ -195,10 +196,20 @@ class Gossip {
     std::optional<NodeId> peer{};
     Error last{Errc::timeout, "no answer"};
   };
+  /// On the way out: what this node knows must be known to one member at least, be it told to go or not.
   struct Leave {
-    std::uint64_t command;
-    Instant deadline;
-    Instant next_attempt;
+    std::optional<std::uint64_t> command{};  // none: removed by others
+    NodeId remover{};
+    NodeId told_by{};  // perhaps the only member that this node knows
+    Instant deadline{};
+    Instant next_attempt{};
+    std::map<std::uint64_t, RingDelta> unacknowledged{};  // by attempt
+  };
+  /// A state that differed from this node's although the clocks were equal.
+  struct Mismatch {
+    std::uint64_t version = 0;  // of the own state
+    crypto::Digest theirs{};
+    Instant since{};
   };
   /// A ring this node was in: what answers its members.
   struct Departed {
@@ -223,6 +234,7 @@ class Gossip {
   void send_clock_part(const NodeId& to, std::span<const ClockEntry> entries, const EditorInterval& interval,
                        bool answer);
   void send_deltas(const NodeId& to, std::vector<RingDelta> deltas);
+  bool mismatch_stays(const crypto::Digest& theirs);
   void exchange_whole_state();
   void report(const RingConflict& conflict);
 
@@ -236,6 +248,7 @@ class Gossip {
   void run(std::uint64_t command, const LeaveCommand& what);
   void ask_to_meet(std::uint64_t command, Meet& meet);
   void end_meet(std::uint64_t command, Result<void> result);
+  void begin_leave(std::optional<std::uint64_t> command, const NodeId& remover);
   void tell_of_leave();
   void end_leave(bool acknowledged);
   void enter_ring(const std::string& ring, bool new_life);
@@ -250,12 +263,13 @@ class Gossip {
   [[nodiscard]] std::optional<Error> not_now() const;
   void begin(Moment at);
   [[nodiscard]] Actions finish();
+  void heed_own_presence();
   void push_own_edits();
   void push(const RingDelta& delta, std::uint8_t rounds);
   void note_changed(const NodeId& member, bool force);
   void settle_connections();
   void schedule_round();
-  [[nodiscard]] std::vector<NodeId> random_peers(std::size_t count);
+  [[nodiscard]] std::vector<NodeId> random_peers(std::size_t count, const NodeId& but = {});
   void send(const NodeId& to, GossipMessage message) {
     out_.emplace_back(std::in_place_type<Send>, Send{to, std::move(message)});
   }
@@ -279,9 +293,10 @@ class Gossip {
   std::map<NodeId, bool> changed_{};        // members changed by this input; true: with force
   std::map<NodeId, Endpoint> connected_{};  // what the driver was told
   std::set<NodeId> down_{};
-  std::map<NodeId, Instant> whole_sent_{};
+  Mismatch mismatch_{};
   std::map<std::uint64_t, Meet> meets_{};
   std::optional<Leave> leave_{};
+  std::uint64_t leave_attempts_ = 0;
   std::deque<Departed> departed_{};
   std::deque<RingConflict> conflicts_seen_{};
   GossipCounters counters_{};

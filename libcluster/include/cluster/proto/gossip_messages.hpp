@@ -92,13 +92,13 @@ struct MeetAnswer {
   RingDelta state{};  ///< the first part of the answerer's state, and what it holds of both nodes
 };
 
-/// "I leave; tell me that one of you knows."
+/// "I am on my way out; tell me that one of you has this."
 struct LeaveNotice {
   static constexpr bool wire_positional = true;
 
   std::uint64_t attempt = 0;
   std::string ring{};
-  RingDelta tombstone{};
+  RingDelta edits{};
 };
 struct LeaveAck {
   static constexpr bool wire_positional = true;
