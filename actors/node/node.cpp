@@ -5,6 +5,7 @@
 
 #include "cluster/base/utf8.hpp"
 #include "cluster/crypto/random.hpp"
+#include "cluster/node/command_server.hpp"
 #include "cluster/node/gossip_ring.hpp"
 
 namespace cluster {
@@ -82,6 +83,9 @@ Result<Node> Node::start(NodeConfig config) {
     if (event.kind == PeerEvent::Kind::lost || event.peer.role != net::Role::node) return;
     static_cast<void>(system->cast(to, PeerChanged{event.peer.id, event.kind == PeerEvent::Kind::up}));
   });
+  auto command = system->spawn<CommandServer>({.name = std::string(CommandServer::kName)}, system, impl->ring,
+                                              impl->board);
+  if (!command) return std::move(command).error();
   for (const auto& endpoint : config.meet) {
     // Kept up for ever, and without undoing a removal: nobody is there to be told that it failed.
     const proto::MeetCommand meet{.endpoint = endpoint, .timeout = Duration::max(), .revive = false};

@@ -167,37 +167,17 @@ Result<wire::Value> ActorSystem::call(std::string_view address, std::string_view
   if (auto may = may_block(target.value()); !may) return std::move(may).error();
   const Instant deadline = saturated_add(MonotonicClock::now(), timeout);
   auto slot = std::make_shared<runtime::ReplySlot>();
-  runtime::SentCall sent;
-  if (target->node.empty()) {
-    auto posted = impl_->router.post_encoded(std::string_view(target->name), event, wire::encode(message),
-                                             runtime::ReplyTo(slot), kNever);
-    if (!posted) return std::move(posted).error();
-  } else {
-    sent.call = impl_->router.open_call(target->node, runtime::ReplyTo(slot));
-    Bytes bytes;
-    wire::begin_call(bytes, {.id = sent.call,
-                             .to = std::string_view(target->name),
-                             .from = 0,
-                             .event = event,
-                             .ttl = runtime::ttl_of(timeout)});
-    wire::encode_to(bytes, message);
-    auto posted = impl_->router.send_call(sent.call, target->node, std::move(bytes));
-    if (!posted) return std::move(posted).error();
-  }
-  const auto reply = await(*slot, sent, deadline);
+  auto sent = runtime::send_event_call(impl_->router, target.value(), event, message, runtime::ReplyTo(slot),
+                                       0, timeout);
+  if (!sent) return std::move(sent).error();
+  const auto reply = await(*slot, sent.value(), deadline);
   return runtime::take<wire::Value>(*reply);
 }
 
 Result<void> ActorSystem::cast(std::string_view address, std::string_view event, const wire::Value& message) {
   auto target = impl_->router.resolve(address);
   if (!target) return std::move(target).error();
-  if (target->node.empty())
-    return impl_->router.post_encoded(std::string_view(target->name), event, wire::encode(message),
-                                      runtime::ReplyTo{}, kNever);
-  Bytes bytes;
-  wire::begin_cast(bytes, {.to = std::string_view(target->name), .from = 0, .event = event});
-  wire::encode_to(bytes, message);
-  return impl_->router.send_cast(target->node, std::move(bytes));
+  return runtime::send_event_cast(impl_->router, target.value(), event, message, 0);
 }
 
 std::vector<ServerInfo> ActorSystem::actors() const {

@@ -30,12 +30,10 @@ class Router final : public Services, public net::NetEvents {
   [[nodiscard]] Registry& registry() noexcept { return registry_; }
   void listen_to_peers(std::function<void(const PeerEvent&)> listener);
 
-  /// Posts an encoded message to a server of this node; failures go to `reply_to` and are returned.
-  Result<void> post_encoded(const wire::Target& to, std::string_view event, ByteView payload,
-                            ReplyTo reply_to, Instant expires);
-
   // Services.
   Result<void> post(const Target& to, const ServerType& expected, MessagePtr& message) override;
+  Result<void> post_encoded(const wire::Target& to, std::string_view event, ByteView payload,
+                            ReplyTo reply_to, Instant expires) override;
   std::uint64_t open_call(const NodeId& node, ReplyTo to) override;
   Result<void> send_call(std::uint64_t call, const NodeId& node, Bytes message) override;
   Executed abandon_call(std::uint64_t call) override;

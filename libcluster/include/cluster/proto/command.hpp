@@ -21,6 +21,7 @@ struct CommandRequest {
   bool force = false;                     ///< -f
   std::optional<std::uint32_t> weight{};  ///< -w, 1..65535
   bool wait = false;                      ///< answer only when the whole ring has the change
+  std::uint32_t timeout_ms = 0;           ///< how long the client waits for the answer; 0: 10 s
   wire::Value payload{};                  ///< the message of `call` and `cast`; nil: one without fields
 
   static constexpr std::string_view event = "run";

@@ -109,6 +109,32 @@ class ServerBase {
     return results;
   }
 
+  /// The same by event name, for a server whose class is not known here.
+  DirectCall<wire::Value> call(std::string_view address, std::string_view event, const wire::Value& message,
+                               Duration timeout = kCallTimeout) {
+    auto& host = this->host();
+    const auto id = host.open_call(timeout);
+    auto target = host.services().resolve(address);
+    if (!target)
+      host.call_sent(id, std::move(target).error());
+    else if (host.is_self(*target))
+      host.call_sent(id, Error(Errc::would_deadlock, "a server cannot wait for an answer of its own"));
+    else
+      host.call_sent(id, runtime::send_event_call(host.services(), *target, event, message,
+                                                  host.return_address(id), host.serial(), timeout));
+    return DirectCall<wire::Value>(host, id);
+  }
+  Result<void> cast(std::string_view address, std::string_view event, const wire::Value& message) {
+    auto target = host().services().resolve(address);
+    if (!target) return std::move(target).error();
+    return runtime::send_event_cast(host().services(), *target, event, message, host().serial());
+  }
+  /// `co_await sleep(100ms)`: the handler goes on after that time.
+  [[nodiscard]] Task<> sleep(Duration time) {
+    DirectCall<void> nobody(host(), host().open_call(time));  // a call to nobody ends at its deadline
+    static_cast<void>(co_await nobody);
+  }
+
   /// Sends `message` to this server's handle_info (or handle_cast) after `wait`, once.
   template <class Self, class M>
   TimerId send_after_to(Duration wait, M message) {

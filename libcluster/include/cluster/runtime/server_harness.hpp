@@ -146,6 +146,13 @@ class ServerHarness {
       sent.push_back({to, std::move(message)});
       return {};
     }
+    Result<void> post_encoded(const wire::Target&, std::string_view event, ByteView,
+                              runtime::ReplyTo reply_to, Instant) override {
+      const Error refusal(Errc::no_server,
+                          "no other server in a harness, to take '" + std::string(event) + "'");
+      reply_to.fail(refusal);
+      return refusal;
+    }
     // References that this harness resolves are all "here": typed messages are recorded, nothing is encoded.
     std::uint64_t open_call(const NodeId&, runtime::ReplyTo to) override { return to.forget(), 0; }
     Result<void> send_call(std::uint64_t, const NodeId& node, Bytes) override { return unreachable(node); }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "cluster/base/bytes.hpp"
@@ -13,6 +14,7 @@
 #include "cluster/runtime/ref.hpp"
 #include "cluster/runtime/server_type.hpp"
 #include "cluster/wire/message.hpp"
+#include "cluster/wire/value.hpp"
 
 namespace cluster::runtime {
 
@@ -25,6 +27,10 @@ class Services {
   /// Posts to a server of this node. On failure (`no_server`, `overloaded`, `bad_message` if the server is
   /// no `expected`) the message stays with the caller.
   virtual Result<void> post(const Target& to, const ServerType& expected, MessagePtr& message) = 0;
+
+  /// Posts by event name, with the message still encoded. A failure goes to `reply_to` and is returned.
+  virtual Result<void> post_encoded(const wire::Target& to, std::string_view event, ByteView payload,
+                                    ReplyTo reply_to, Instant expires) = 0;
 
   /// Books a call to another node; its reply goes to `to`. Each booked call ends in a reply, in
   /// `send_call` failing, or in `abandon_call`.
@@ -94,5 +100,12 @@ Result<void> send_cast(Services& services, const Target& to, std::uint64_t sende
   wire::encode_to(bytes, value);
   return services.send_cast(to.node, std::move(bytes));
 }
+
+/// The dynamic forms, by event name, for callers that do not know the server's class.
+Result<SentCall> send_event_call(Services& services, const Target& to, std::string_view event,
+                                 const wire::Value& message, ReplyTo reply_to, std::uint64_t sender,
+                                 Duration timeout);
+Result<void> send_event_cast(Services& services, const Target& to, std::string_view event,
+                             const wire::Value& message, std::uint64_t sender);
 
 }  // namespace cluster::runtime

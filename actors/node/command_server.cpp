@@ -1,0 +1,198 @@
+#include "cluster/node/command_server.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "cluster/node/command_replies.hpp"
+
+// No aggregate is made inside a co_await expression here: GCC 12 would destroy it twice.
+
+namespace cluster {
+namespace {
+
+using wire::Value;
+
+constexpr Duration kClientTimeout = 10s;   // of a client that states none
+constexpr Duration kMeetTimeout = 4s;      // how long a meet is tried at most
+constexpr Duration kMemberTimeout = 1s;    // for a member to tell its state
+constexpr Duration kRecheckPeriod = 50ms;  // between two looks at the members' states
+
+/// The time in which to answer, so that the answer is there before the client gives up.
+Duration budget(const proto::CommandRequest& request) {
+  const Duration timeout =
+      request.timeout_ms == 0 ? kClientTimeout : std::chrono::milliseconds(request.timeout_ms);
+  return timeout - std::min<Duration>(timeout / 10, 500ms);
+}
+
+Value field(const wire::Field& field) {
+  auto shown = Value::map({{"name", field.name}, {"type", field.type}});
+  if (field.optional) shown.set("optional", true);
+  if (field.fields.empty()) return shown;
+  Value::Array inner;
+  for (const auto& each : field.fields) inner.push_back(cluster::field(each));
+  shown.set("fields", std::move(inner));
+  return shown;
+}
+
+Value event(const EventInfo& info) {
+  Value::Array fields;
+  for (const auto& each : info.fields) fields.push_back(field(each));
+  return Value::map({{"event", info.name}, {"replies", info.replies}, {"fields", std::move(fields)}});
+}
+
+Value network_counters(const net::Counters& counters) {
+  return Value::map({{"messages_in", counters.messages_in},
+                     {"messages_out", counters.messages_out},
+                     {"bytes_in", counters.bytes_in},
+                     {"bytes_out", counters.bytes_out},
+                     {"proofs_failed", counters.proofs_failed},
+                     {"bad_frames", counters.bad_frames},
+                     {"overloaded", counters.overloaded},
+                     {"dropped", counters.dropped},
+                     {"uncertain", counters.uncertain}});
+}
+
+}  // namespace
+
+CommandServer::CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board)
+    : actors_(actors), ring_(std::move(ring)), board_(std::move(board)) {}
+
+Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
+  auto checked = proto::check(std::move(request));
+  if (!checked) co_return replies::failure(checked.error());
+  const proto::CommandRequest& command = *checked;
+  const auto view = board_->read();
+  if (auto reply = replies::from_ring(command, view->hash)) co_return std::move(*reply);
+  if (const auto change = replies::ring_command(command, view->hash))
+    co_return co_await change_ring(command, *change);
+  if (command.name == "ping") co_return replies::answer("pong");
+  if (command.name == "actors") co_return list_actors();
+  if (command.name == "status") co_return co_await status();
+  if (command.name == "describe") co_return co_await describe(command);
+  if (command.name == "call") co_return co_await call_server(command);
+  if (command.name == "cast")
+    co_return replies::outcome(cast(command.args[0], command.args[1], command.payload));
+  co_return replies::failure(
+      Error(Errc::invalid_argument, "'" + command.name + "' is for the command line, not for a node"));
+}
+
+Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
+                                       const proto::RingCommand& command) {
+  const Duration time = budget(request);
+  const Instant deadline = now() + time;
+  auto change = command;
+  if (auto* meet = std::get_if<proto::MeetCommand>(&change)) meet->timeout = std::min(time, kMeetTimeout);
+  const auto changed = co_await call_within<ChangeRing>(time, ring_, std::move(change));
+  if (!changed) co_return replies::failure(changed.error());
+  if (request.wait) co_return co_await wait_for_all(deadline);
+  co_return replies::done();
+}
+
+Task<Value> CommandServer::wait_for_all(Instant deadline) {
+  while (true) {
+    const auto own = co_await call<RingInfo>(ring_);
+    if (!own) co_return replies::failure(own.error());
+    const auto late =
+        co_await behind(own->state, std::clamp<Duration>(deadline - now(), 1ms, kMemberTimeout));
+    if (late.empty()) co_return replies::done();
+    if (now() >= deadline) {
+      std::string text = "done at this node, but not yet known to";
+      for (const auto& member : late) text += " '" + member.id.str() + "' (" + member.why + ")";
+      co_return replies::failure(Error(Errc::timeout, std::move(text), Executed::yes));
+    }
+    co_await sleep(kRecheckPeriod);
+  }
+}
+
+Task<std::vector<CommandServer::Behind>> CommandServer::behind(const std::string& state, Duration timeout) {
+  const auto view = board_->read();
+  std::vector<NodeId> ids;
+  std::vector<DirectCall<RingInfo::Answer>> asked;  // all at once
+  for (const auto& member : view->members) {
+    if (member.id == actors_->id()) continue;
+    const Ref<GossipRing> there(runtime::Target{std::string(GossipRing::kName), member.id});
+    ids.push_back(member.id);
+    asked.push_back(call_within<RingInfo>(timeout, there));
+  }
+  std::vector<Behind> late;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto answer = co_await asked[i];
+    if (!answer)
+      late.push_back({ids[i], answer.error().message()});
+    else if (answer->ring != view->ring)
+      late.push_back({ids[i], answer->ring.empty() ? "in no ring" : "in ring '" + answer->ring + "'"});
+    else if (answer->state != state)
+      late.push_back({ids[i], "knows other edits"});
+  }
+  co_return late;
+}
+
+Task<Value> CommandServer::call_server(const proto::CommandRequest& request) {
+  auto pending = call(request.args[0], request.args[1], request.payload, budget(request));
+  auto answer = co_await pending;
+  co_return answer ? replies::answer(std::move(*answer)) : replies::failure(answer.error());
+}
+
+Task<Value> CommandServer::describe(const proto::CommandRequest& request) {
+  const auto address = proto::parse_server_address(request.args[0]).value();
+  if (address.node && *address.node != actors_->id()) {
+    auto forwarded = request;
+    forwarded.args[0] = address.server;
+    const auto message = Value::of(forwarded);
+    auto pending = call(std::string(kName) + "@" + address.node->str(), proto::CommandRequest::event, message,
+                        budget(request));
+    auto reply = co_await pending;
+    co_return reply ? std::move(*reply) : replies::failure(reply.error());
+  }
+  const auto events = actors_->describe(address.server);
+  if (!events) co_return replies::failure(events.error());
+  Value::Array list;
+  for (const auto& info : *events) list.push_back(event(info));
+  co_return replies::answer(std::move(list));
+}
+
+Task<Value> CommandServer::status() {
+  const auto own = co_await call<RingInfo>(ring_);
+  if (!own) co_return replies::failure(own.error());
+  const auto late = co_await behind(own->state, kMemberTimeout);
+  auto& kernel = actors_->kernel();
+  const auto peers = kernel.peers();
+  const auto clients = std::ranges::count(peers, net::Role::client, &net::PeerStatus::role);
+  auto data = replies::node(actors_->id(), kernel.listening());
+  data.set("ring", own->ring.empty() ? Value() : Value(own->ring));
+  data.set("converged", late.empty());
+  data.set("members", members_status(late));
+  data.set("clients", static_cast<std::uint64_t>(clients));
+  data.set("actors", static_cast<std::uint64_t>(actors_->actors().size()));
+  data.set("network", network_counters(kernel.counters()));
+  data.set("gossip", Value::of(own->gossip));
+  co_return replies::answer(std::move(data));
+}
+
+Value CommandServer::members_status(const std::vector<Behind>& late) const {
+  const auto peers = actors_->kernel().peers();
+  Value::Array list;
+  for (const auto& member : board_->read()->members) {
+    auto shown = replies::node(member.id, member.endpoint);
+    shown.set("weight", member.weight);
+    const auto peer = std::ranges::find(peers, member.id, &net::PeerStatus::id);
+    const bool is_self = member.id == actors_->id();
+    const bool connected = peer != peers.end() && peer->connected;
+    shown.set("link", is_self ? "self" : connected ? "connected" : "down");
+    const auto found = std::ranges::find(late, member.id, &Behind::id);
+    shown.set("ring", found == late.end() ? "same" : "behind: " + found->why);
+    shown.set("queued_messages", peer == peers.end() ? std::size_t{0} : peer->queued_messages);
+    shown.set("queued_bytes", peer == peers.end() ? std::size_t{0} : peer->queued_bytes);
+    list.push_back(std::move(shown));
+  }
+  return list;
+}
+
+Value CommandServer::list_actors() const {
+  Value::Array list;
+  for (const auto& server : actors_->actors())
+    list.push_back(Value::map({{"name", server.name}, {"type", server.type}, {"serial", server.serial}}));
+  return replies::answer(std::move(list));
+}
+
+}  // namespace cluster

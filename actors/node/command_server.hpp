@@ -1,0 +1,49 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/node/gossip_ring.hpp"
+#include "cluster/node/ring_board.hpp"
+#include "cluster/proto/command.hpp"
+#include "cluster/runtime/actor_system.hpp"
+
+namespace cluster {
+
+/// The server named `command`: runs what people ask of this node, from the CLI or elsewhere, and answers
+/// {"ok": true, "data": ...} or {"ok": false, "error": {...}}. A change is answered after it took effect at
+/// this node. Takes other commands while one waits, and runs even while user code blocks all workers.
+class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
+ public:
+  static constexpr bool system = true;
+  static constexpr bool reentrant = true;
+  static constexpr std::string_view kName = "command";
+
+  CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board);
+
+  Task<wire::Value> handle_call(proto::CommandRequest request);
+
+ private:
+  /// A member that does not show this node's state, and why.
+  struct Behind {
+    NodeId id{};
+    std::string why{};
+  };
+
+  // These run inside handle_call, which keeps what they refer to.
+  Task<wire::Value> change_ring(const proto::CommandRequest& request, const proto::RingCommand& command);
+  Task<wire::Value> wait_for_all(Instant deadline);
+  Task<wire::Value> call_server(const proto::CommandRequest& request);
+  Task<wire::Value> describe(const proto::CommandRequest& request);
+  Task<wire::Value> status();
+  Task<std::vector<Behind>> behind(const std::string& state, Duration timeout);
+  [[nodiscard]] wire::Value list_actors() const;
+  [[nodiscard]] wire::Value members_status(const std::vector<Behind>& late) const;
+
+  ActorSystem* actors_;
+  Ref<GossipRing> ring_;
+  std::shared_ptr<RingBoard> board_;
+};
+
+}  // namespace cluster

@@ -1,0 +1,96 @@
+// cluster-node: runs one node until SIGTERM.
+#include <unistd.h>
+
+#include <array>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "cluster/base/log.hpp"
+#include "cluster/node/node.hpp"
+#include "cookie.hpp"
+#include "demo_actors.hpp"
+#include "log_sink.hpp"
+#include "options.hpp"
+#include "session.hpp"
+#include "signals.hpp"
+#include "text.hpp"
+
+namespace cluster::cli {
+namespace {
+
+std::string machine_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data() : "node";
+}
+
+int fail(const Error& error, Exit code) {
+  std::cerr << "cluster-node: " << printable(error.message()) << '\n';
+  return static_cast<int>(code);
+}
+
+NodeConfig node_config(const NodeOptions& options, std::string cookie) {
+  NodeConfig config;
+  config.id = options.common.instance ? options.common.instance->str() : machine_name();
+  config.host = options.common.endpoint.host;
+  config.port = options.common.endpoint.port;
+  config.cookie = std::move(cookie);
+  config.ring = options.ring;
+  config.rfactor = options.rfactor;
+  config.pfactor = options.pfactor;
+  config.weight = options.weight.value_or(0);
+  config.bind = options.bind;
+  config.meet = options.meet;
+  return config;
+}
+
+Result<void> start_demo_actors(Node& node) {
+  auto counter = node.spawn<demo::Counter>({.name = "counter", .restart = Restart::on_failure});
+  if (!counter) return counter.error();
+  auto echo = node.spawn<demo::EchoServer>({.name = "echo", .restart = Restart::on_failure});
+  if (!echo) return echo.error();
+  return {};
+}
+
+int run(const NodeOptions& options) {
+  log_to_stderr();
+  log::set_level(options.log_level);
+  auto cookie = find_cookie(
+      {.key = options.common.key, .file = options.common.cookie_file, .environment = environment_variable});
+  if (!cookie) return fail(cookie.error(), Exit::usage);
+
+  StopSignals stop;
+  auto node = Node::start(node_config(options, std::move(cookie).value()));
+  if (!node) {
+    const bool wrong_usage = node.error().code() == Errc::invalid_argument;
+    return fail(node.error(), wrong_usage ? Exit::usage : Exit::refused);
+  }
+  if (options.demo_actors)
+    if (const auto started = start_demo_actors(*node); !started) return fail(started.error(), Exit::refused);
+  std::cout << printable(node->id().str()) << " listens on " << printable(node->endpoint().to_string())
+            << (options.ring.empty() ? ", in no ring" : ", in ring '" + printable(options.ring) + "'")
+            << std::endl;
+
+  stop.wait();
+  if (options.leave_on_stop && !node->ring()->ring.empty()) {
+    log::info("node", "leaving the ring");
+    if (const auto left = node->leave(); !left) log::warn("node", "leave: ", left.error().message());
+  }
+  log::info("node", "stopping");
+  node->stop();
+  return static_cast<int>(Exit::ok);
+}
+
+}  // namespace
+}  // namespace cluster::cli
+
+int main(int argc, char** argv) {
+  using namespace cluster::cli;
+  const auto options = parse_node_options(std::vector<std::string>(argv + 1, argv + argc));
+  if (!options) return fail(options.error(), Exit::usage);
+  if (!options->notice.empty()) {
+    std::cout << options->notice;
+    return static_cast<int>(Exit::ok);
+  }
+  return run(*options);
+}

@@ -1,0 +1,32 @@
+#include "signals.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+namespace cluster::cli {
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+StopSignals::StopSignals() {
+  const auto set = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void StopSignals::wait() {
+  const auto set = stop_signals();
+  int signal = 0;
+  while (::sigwait(&set, &signal) != 0) {
+  }
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+}  // namespace cluster::cli

@@ -1,0 +1,50 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "cluster/base/bytes.hpp"
+#include "cluster/base/endpoint.hpp"
+#include "cluster/base/node_id.hpp"
+#include "cluster/base/result.hpp"
+#include "cluster/base/time.hpp"
+#include "cluster/net/net_kernel.hpp"
+
+namespace cluster::net {
+
+struct ClientConfig {
+  Endpoint endpoint;
+  Keyring keyring;
+  Duration timeout = 5s;              ///< for the connection and its handshake
+  NodeId expected{};                  ///< not empty: another node there is an error
+  std::function<bool()> cancelled{};  ///< asked about every 50 ms while waiting; true ends the wait
+};
+
+/// A connection to one node, for programs that are not nodes: calls and waits. It has the role `client`, so
+/// it is no member of any ring, and a random id. No thread: the connection is driven only inside these
+/// functions. Not synchronised.
+class Client {
+ public:
+  /// Errors as NetKernel::dial, with the address in the text; `cancelled`.
+  [[nodiscard]] static Result<std::unique_ptr<Client>> connect(ClientConfig config);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// The node at the other end.
+  [[nodiscard]] const PeerInfo& peer() const noexcept;
+
+  /// Calls a server of that node; `payload` and the answer are one MessagePack value each. The server's
+  /// error as it is; `timeout` and `peer_lost` leave open whether the call ran; `cancelled` too.
+  [[nodiscard]] Result<Bytes> call(std::string_view server, std::string_view event, ByteView payload,
+                                   Duration timeout);
+  /// The round trip to the node's network kernel.
+  [[nodiscard]] Result<Duration> ping(Duration timeout);
+
+ private:
+  struct Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cluster::net

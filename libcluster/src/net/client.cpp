@@ -1,0 +1,170 @@
+#include "cluster/net/client.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "cluster/crypto/random.hpp"
+#include "cluster/wire/message.hpp"
+
+namespace cluster::net {
+namespace {
+
+constexpr Duration kPollMax = 50ms;  // how soon `cancelled` is noticed
+constexpr Duration kGoodbyeTimeout = 200ms;
+
+NodeId random_id() {
+  Bytes bytes(8);
+  crypto::random_bytes(bytes);
+  return NodeId("client-" + hex(bytes));
+}
+
+Boot new_boot() { return {static_cast<std::uint64_t>(micros(wall_now()) / 1'000), crypto::random_u64()}; }
+
+std::string in_seconds(Duration time) {
+  auto text = std::to_string(std::chrono::duration<double>(time).count());
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text + " s";
+}
+
+Error interrupted(Executed executed) { return {Errc::cancelled, "interrupted", executed}; }
+
+}  // namespace
+
+struct Client::Impl final : NetEvents {
+  ClientConfig config;
+  std::unique_ptr<NetKernel> kernel;
+  PeerInfo peer;
+  std::uint64_t last_call = 0;
+  std::optional<Result<Bytes>> answer;  // to last_call
+  std::optional<Error> down;
+
+  ~Impl() override {
+    if (kernel) kernel->stop(kGoodbyeTimeout);
+  }
+
+  void on_message(const PeerInfo&, Lane, ByteView message) override {
+    auto decoded = wire::decode_message(message);
+    if (!decoded) return;
+    if (const auto* reply = std::get_if<wire::ReplyView>(&*decoded); reply && reply->id == last_call)
+      answer = Result<Bytes>(Bytes(reply->payload.begin(), reply->payload.end()));
+    if (const auto* error = std::get_if<wire::ErrorView>(&*decoded); error && error->id == last_call)
+      answer = Result<Bytes>(error->error());
+  }
+  void on_peer_up(const PeerInfo&) override {}
+  void on_peer_down(const PeerInfo&, PeerDownReason reason, std::string_view text) override {
+    std::string why = "the connection ended (" + std::string(name(reason)) + ")";
+    if (!text.empty()) why += ": " + std::string(text);
+    down = Error(Errc::peer_lost, std::move(why));
+  }
+  void on_peer_lost(const NodeId&, const Error& why) override { down = why; }
+
+  bool cancelled() const { return config.cancelled && config.cancelled(); }
+
+  /// Drives the connection until `done`; false at the deadline or when cancelled.
+  template <class Done>
+  bool poll_until(Instant deadline, Done done) {
+    while (!done()) {
+      const auto now = MonotonicClock::now();
+      if (now >= deadline || cancelled()) return false;
+      kernel->poll(std::min<Duration>(deadline - now, kPollMax));
+    }
+    return true;
+  }
+
+  Result<void> open() {
+    NetConfig net;
+    net.id = random_id();
+    net.boot = new_boot();
+    net.role = Role::client;
+    net.keyring = config.keyring;
+    net.seed = crypto::random_u64();
+    auto started = NetKernel::start(std::move(net), *this);
+    if (!started) return std::move(started).error();
+    kernel = std::move(started).value();
+
+    std::optional<Result<PeerInfo>> dialled;
+    const auto on_dialled = [&dialled](Result<PeerInfo> result) { dialled = std::move(result); };
+    if (config.expected.empty())
+      kernel->dial(config.endpoint, config.timeout, on_dialled);
+    else
+      kernel->dial(config.endpoint, config.expected, config.timeout, on_dialled);
+    // The kernel ends a dial by itself; a little more time lets it say why.
+    const auto deadline = saturated_add(MonotonicClock::now(), config.timeout + kPollMax);
+    const bool done = poll_until(deadline, [&] { return dialled.has_value(); });
+    if (!done) {
+      kernel.reset();  // so that `dialled` is not called back any more
+      if (cancelled()) return interrupted(Executed::no);
+      return Error(Errc::timeout, "no answer within " + in_seconds(config.timeout), Executed::no);
+    }
+    if (!*dialled) return dialled->error();
+    peer = std::move(*dialled).value();
+    return {};
+  }
+
+  Error no_answer(Duration timeout) const {
+    if (cancelled()) return interrupted(Executed::unknown);
+    if (down) return *down;
+    return {Errc::timeout, "no answer from " + peer.id.str() + " within " + in_seconds(timeout)};
+  }
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::~Client() = default;
+
+Result<std::unique_ptr<Client>> Client::connect(ClientConfig config) {
+  auto impl = std::make_unique<Impl>();
+  impl->config = std::move(config);
+  if (const auto opened = impl->open(); !opened) {
+    const auto& error = opened.error();
+    const auto address = impl->config.endpoint.to_string();
+    const bool names_it = error.message().starts_with(address);
+    return Error(error.code(), (names_it ? "" : "cannot connect to " + address + ": ") + error.message(),
+                 error.executed());
+  }
+  return std::unique_ptr<Client>(new Client(std::move(impl)));
+}
+
+const PeerInfo& Client::peer() const noexcept { return impl_->peer; }
+
+Result<Bytes> Client::call(std::string_view server, std::string_view event, ByteView payload,
+                           Duration timeout) {
+  auto& impl = *impl_;
+  if (impl.down) return Error(impl.down->code(), impl.down->message(), Executed::no);
+  if (server.empty() || server.size() > wire::kNameBytesMax || event.empty() ||
+      event.size() > wire::kNameBytesMax)
+    return Error(Errc::invalid_argument, "names of servers and events have 1..255 bytes");
+  const auto deadline = saturated_add(MonotonicClock::now(), timeout);
+  Bytes message;
+  wire::CallHead head;
+  head.id = ++impl.last_call;
+  head.to = server;
+  head.event = event;
+  head.ttl = std::max(std::chrono::ceil<std::chrono::milliseconds>(timeout), 1ms);
+  wire::begin_call(message, head);
+  message.insert(message.end(), payload.begin(), payload.end());
+
+  impl.answer.reset();
+  const auto sent = impl.kernel->send(impl.peer.id, std::move(message), {.queue_if_down = false});
+  if (!sent) return sent.error();
+  impl.poll_until(deadline, [&] { return impl.answer.has_value() || impl.down.has_value(); });
+  if (impl.answer) return std::move(*impl.answer);
+  return impl.no_answer(timeout);
+}
+
+Result<Duration> Client::ping(Duration timeout) {
+  auto& impl = *impl_;
+  if (impl.down) return *impl.down;
+  const auto answer = std::make_shared<std::optional<Result<Duration>>>();  // may outlive this call
+  impl.kernel->ping(impl.peer.id, timeout,
+                    [answer](Result<Duration> result) { *answer = std::move(result); });
+  const auto deadline = saturated_add(MonotonicClock::now(), timeout + kPollMax);
+  impl.poll_until(deadline, [&] { return answer->has_value() || impl.down.has_value(); });
+  if (*answer) return std::move(**answer);
+  return impl.no_answer(timeout);
+}
+
+}  // namespace cluster::net
