@@ -26,7 +26,7 @@ Result<Ticket> Peer::send_pushed(Result<Ticket> ticket, const SendOptions& optio
     add(shared_.counters.overloaded);
     return ticket;
   }
-  if (!link_) return ticket;
+  if (!link_ || link_->writer->busy) return ticket;  // who writes will come to it
   if (options.flush_now || outbox_.bytes() >= kUnflushedBytesMax) {
     flush(lock);
     return outbox_.contains(ticket.value()) ? ticket.value() : Ticket{};

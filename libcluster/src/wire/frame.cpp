@@ -73,6 +73,7 @@ Result<std::optional<Bytes>> Reassembler::add(std::uint16_t flags, ByteView body
     if (streams_.size() >= kStreamsMax) return Error(Errc::too_large, "too many messages in fragments");
     announced_ += whole;
     found = streams_.emplace(stream, Partial{{}, whole}).first;
+    found->second.bytes.reserve(whole);  // addresses; the system gives memory as bytes are written
   }
   if (found == streams_.end()) return corrupt("a fragment that continues nothing");
 

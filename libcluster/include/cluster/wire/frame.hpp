@@ -95,7 +95,7 @@ class FrameSeal {
 /// does not hold what its length says.
 [[nodiscard]] Result<std::optional<ByteView>> take_message(ByteView& body);
 
-/// Puts fragments together. Memory grows with the bytes that came, not with what a peer announced.
+/// Puts fragments together. What a peer may announce is bounded; memory is used up as bytes come.
 class Reassembler {
  public:
   /// At most this many messages are under way at a time from one peer.
