@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Checks that the code in a README is the code that is built, and that its console sessions run as printed.
 
-usage: check_readme.py README.md [--transcript]
+usage: check_readme.py README.md [BIN]
 
-A block behind `<!-- file: PATH -->` must equal that file. With --transcript the blocks behind `<!-- transcript -->`
-are run in one shell, from the folder of the README, in order: a line after `$ ` is typed, and what it prints must be
-the lines below it, where a line `...` stands for any lines. A command that ends with `&` stays running until the end.
+A block behind `<!-- file: PATH -->` must equal that file. With BIN, the folder of the programs that the
+text calls build/bin, the blocks behind `<!-- transcript -->`
+are run in one shell, from the folder of the README, in order: a line after `$ ` is typed, and what it prints must
+be the lines below it, where a line `...` stands for any lines. A command that ends with `&` stays running until the
+end.
 """
 import os
 import re
@@ -67,7 +69,7 @@ class Shell:
             while not log.read():  # its first line says that it listens
                 if time.monotonic() > deadline:
                     raise SystemExit(f"no output within {timeout} s of: {command}")
-                time.sleep(0.02)
+                time.sleep(0.02)  # between two looks at the file, within the deadline
             return ""
         self.bash.stdin.write(f"{command}\necho ~done~\n")
         self.bash.stdin.flush()
@@ -105,7 +107,10 @@ def main():
     root = os.path.dirname(os.path.abspath(path))
     with open(path, encoding="utf-8") as file:
         readme = file.read()
-    faults = check_transcript(readme, root) if "--transcript" in sys.argv else check_files(readme, root)
+    if len(sys.argv) > 2:
+        faults = check_transcript(readme.replace("build/bin/", sys.argv[2] + "/"), root)
+    else:
+        faults = check_files(readme, root)
     print("ok" if faults == 0 else f"{faults} faults")
     return 1 if faults else 0
 
