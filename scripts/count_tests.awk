@@ -1,5 +1,5 @@
-# Reads ctest's LastTest.log, prints "PASSED FAILED". A doctest program counts its test cases; any
-# other test, and a program that died before its summary, counts as one.
+# Reads ctest's LastTest.log, prints "PASSED FAILED". A doctest program and a Python unittest count
+# their test cases; any other test, and a program that died before its summary, counts as one.
 
 function close_test() {
   if (!open) return
@@ -14,6 +14,16 @@ function close_test() {
 /^\[doctest\] test cases:/ {
   match($0, /[0-9]+ passed/); cases_passed = substr($0, RSTART, RLENGTH) + 0
   match($0, /[0-9]+ failed/); cases_failed = substr($0, RSTART, RLENGTH) + 0
+}
+/^Ran [0-9]+ tests? in / { cases_passed = $2 + 0 }
+/^FAILED \((failures|errors)=/ {
+  while (match($0, /(failures|errors)=[0-9]+/)) {
+    count = substr($0, RSTART, RLENGTH)
+    sub(/.*=/, "", count)
+    cases_failed += count
+    cases_passed -= count
+    $0 = substr($0, RSTART + RLENGTH)
+  }
 }
 /^Test Passed\.$/ { ok = 1 }
 END { close_test(); print passed + 0, failed + 0 }

@@ -140,6 +140,7 @@ void GossipRing::perform(const proto::Dial& dial) {
 void GossipRing::perform(const proto::Done& done) {
   const auto found = waiting_.find(done.command);
   if (found == waiting_.end()) return;
+  if (!found->second.waiting() && !done.result) log::warn("ring", done.result.error().message());
   found->second.reply(done.result);
   waiting_.erase(found);
 }

@@ -79,8 +79,10 @@ void Gossip::on(const MeetAsk& m) {
                      "Node '" + me + "' belongs to no ring, and neither does '" + from_.str() + "'");
   const auto* held = state_.find(from_);
   const bool removed = held != nullptr && held->presence.removed && !(m.self.presence > held->presence);
-  if (removed && !m.revive)
+  if (removed && !m.revive) {
+    if (m.ring == ring_) tell_if_removed(from_);  // it restarted in the ring, and does not know
     return refuse_it(Errc::refused, "Node '" + from_.str() + "' was removed from ring '" + ring_ + "'");
+  }
 
   if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
   merge({.members = {m.self}}, false);
