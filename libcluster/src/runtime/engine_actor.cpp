@@ -128,6 +128,7 @@ ActorRef EngineActor::spawn(caf::actor_system& system, EngineShared& shared,
   } else if (!shared.detached.start([actor, keep = self] { actor->run_detached(); })) {
     actor->end({ExitReason::Kind::failed, "no thread for a detached actor"});
     actor->die();
+    actor->self_ = {};
     return {};
   }
   return self;
@@ -185,11 +186,12 @@ Job::Turn EngineActor::run_slice(std::size_t messages_max) noexcept {
     end({ExitReason::Kind::failed, "threw something that is no std::exception"});
   }
   Turn turn = Turn::rest;
-  if (!idle) {
-    if (ending_ != nullptr)
-      die();
-    else
-      turn = Turn::again;
+  ActorRef ended;  // may be the last reference
+  if (!idle && ending_ != nullptr) {
+    die();
+    ended = std::move(self_);
+  } else if (!idle) {
+    turn = Turn::again;
   }
   running_actor = outer;
   return turn;
@@ -219,7 +221,6 @@ void EngineActor::handle(EnvelopePtr message) {
 // The order is part of the contract: on_stop, then what was left in the mailbox, then the behaviour is
 // destroyed (files and ports are free again), then monitors and links are told.
 void EngineActor::die() noexcept {
-  const ActorRef keep = std::move(self_);
   const ExitReason reason = std::move(*ending_);
   behaviour_->on_stop(reason);
   for (Envelope* rest = mailbox_.close(); rest != nullptr;) {

@@ -58,6 +58,7 @@ class EngineActor final : public caf::local_actor, public ActorCore, public Job,
   /// True: it went idle, and must not be touched again.
   [[nodiscard]] bool handle_messages(std::size_t messages_max);
   void handle(EnvelopePtr message);
+  /// The caller then drops self_.
   void die() noexcept;
   void forget_monitors() noexcept;
 

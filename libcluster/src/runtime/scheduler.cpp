@@ -70,6 +70,7 @@ bool Scheduler::work_visible() const noexcept {
 
 std::size_t Scheduler::poll(Duration max_wait) {
   const std::size_t events = io_.poll(max_wait);
+  if (events != 0) io_.flush();
   const Instant now = MonotonicClock::now();
   last_poll_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   return events + timers_.fire(now);

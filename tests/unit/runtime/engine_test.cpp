@@ -194,11 +194,14 @@ TEST_CASE("engine: serials differ, current() is the running actor, on_worker() o
     const ActorRef* current = Engine::current();
     if (current != nullptr && *current == self && Engine::on_worker()) ++right;
   };
-  const ActorRef a = spawn(*host, {.start = check});
+  ActorRef a;
+  a = spawn(*host, {.start = check, .stop = [&](const ExitReason&) { check(a); }});
   const ActorRef b = spawn(*host, {.start = check});
   CHECK(a.serial() != b.serial());
   CHECK(a != b);
   CHECK(eventually([&] { return right == 2; }));
+  a.stop({});
+  CHECK(eventually([&] { return right == 3; }));
   CHECK(Engine::current() == nullptr);
   CHECK_FALSE(Engine::on_worker());
 }

@@ -12,12 +12,12 @@ class IoDriver {
   virtual ~IoDriver() = default;
   /// Handles what is ready, waiting up to `max_wait` for the first event (0: never waits); returns how many
   /// events it handled. The engine calls it from one thread at a time, not always the same. It may post to
-  /// actors; an actor posted to from in here runs on this thread when it returns.
+  /// actors; an actor posted to from in here runs on this thread when it returns. Must not throw.
   virtual std::size_t poll(Duration max_wait) = 0;
   /// Makes a waiting `poll`, or the next one if none waits, return at once. Any thread.
   virtual void wake() noexcept = 0;
-  /// Sends what this thread has put off. Called at the end of each actor's slice: must be cheap if there is
-  /// nothing.
+  /// Sends what this thread has put off. Called at the end of each actor's slice, and after a poll that
+  /// handled something: must be cheap if there is nothing.
   virtual void flush() noexcept = 0;
 };
 
