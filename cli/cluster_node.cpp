@@ -1,7 +1,9 @@
 // cluster-node: runs one node until SIGTERM.
+#include <signal.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -65,6 +67,14 @@ int run(const NodeOptions& options) {
     const bool wrong_usage = node.error().code() == Errc::invalid_argument;
     return fail(node.error(), wrong_usage ? Exit::usage : Exit::refused);
   }
+  std::atomic<bool> refused = false;
+  node->actors().listen_to_peers([&refused](const PeerEvent& event) {
+    if (event.kind != PeerEvent::Kind::lost || event.code != Errc::duplicate_id) return;
+    if (!refused.exchange(true)) {
+      std::cerr << "cluster-node: " << printable(event.text) << '\n';
+      ::kill(::getpid(), SIGTERM);  // the main thread waits for it
+    }
+  });
   if (options.demo_actors)
     if (const auto started = start_demo_actors(*node); !started) return fail(started.error(), Exit::refused);
   std::cout << printable(node->id().str()) << " listens on " << printable(node->endpoint().to_string())
@@ -77,8 +87,8 @@ int run(const NodeOptions& options) {
     if (const auto left = node->leave(); !left) log::warn("node", "leave: ", left.error().message());
   }
   log::info("node", "stopping");
-  node->stop();
-  return static_cast<int>(Exit::ok);
+  static_cast<void>(node->stop());  // this is no handler
+  return static_cast<int>(refused ? Exit::refused : Exit::ok);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "cluster/node/gossip_ring.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 #include <variant>
 
@@ -147,7 +148,14 @@ void GossipRing::perform(const proto::Done& done) {
 
 void GossipRing::perform(const proto::GossipEvent& event) {
   log_event(event);
-  if (options_.on_event) options_.on_event(event);
+  if (!options_.on_event) return;
+  try {
+    options_.on_event(event);
+  } catch (const std::exception& thrown) {  // the ring goes on, whatever its listener does
+    log::error("ring", "the listener to ring events threw: ", thrown.what());
+  } catch (...) {
+    log::error("ring", "the listener to ring events threw");
+  }
 }
 
 void GossipRing::publish() {

@@ -94,7 +94,7 @@ Result<Node> Node::start(NodeConfig config) {
   return Node(std::move(impl));
 }
 
-void Node::stop() { impl_->actors->stop(); }
+Result<void> Node::stop() { return impl_->actors->stop(); }
 
 std::shared_ptr<const RingView> Node::ring() const { return impl_->board->read(); }
 

@@ -51,8 +51,8 @@ class Node {
   Node& operator=(Node&&) noexcept;
   ~Node();
 
-  /// A goodbye to the peers, who keep this node as a member. Idempotent.
-  void stop();
+  /// A goodbye to the peers, who keep this node as a member. Idempotent. `would_block` inside a handler.
+  Result<void> stop();
 
   template <class S, class... Args>
   [[nodiscard]] Result<Ref<S>> spawn(SpawnOptions options, Args&&... args) {

@@ -1,6 +1,7 @@
 #include "cluster/runtime/actor_system.hpp"
 
 #include <exception>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -37,6 +38,7 @@ class ActorSystem::Impl {
   std::unique_ptr<net::NetKernel> kernel;
   KernelDriver driver;
   std::unique_ptr<runtime::Engine> engine;  // its threads drive the kernel: ends first
+  std::mutex stop_mutex;
   bool stopped = false;
 };
 
@@ -56,12 +58,17 @@ Result<std::unique_ptr<ActorSystem>> ActorSystem::start(ActorSystemConfig config
   return std::unique_ptr<ActorSystem>(new ActorSystem(std::move(impl)));
 }
 
-ActorSystem::~ActorSystem() { stop(); }
+ActorSystem::~ActorSystem() { static_cast<void>(stop()); }
 
-void ActorSystem::stop() {
-  if (std::exchange(impl_->stopped, true)) return;
+Result<void> ActorSystem::stop() {
+  if (runtime::Engine::current() != nullptr || runtime::Engine::on_worker())
+    return Error(Errc::would_block, "a node cannot be stopped from one of its own handlers");
+  const std::lock_guard lock(impl_->stop_mutex);
+  if (std::exchange(impl_->stopped, true)) return {};
   impl_->engine->stop();
   impl_->kernel->stop(kGoodbyeTime);
+  impl_->router.detach();
+  return {};
 }
 
 const NodeId& ActorSystem::id() const noexcept { return impl_->id; }

@@ -1,6 +1,7 @@
 #include "router.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "cluster/base/log.hpp"
@@ -23,12 +24,23 @@ Result<void> refusal(Posted posted, std::string_view name) {
                name.empty() ? "that server has ended" : "no server named '" + std::string(name) + "'");
 }
 
+/// Decoding runs the application's constructors and codecs: what they throw fails this message alone.
+Result<MessagePtr> decode(const Event& event, ByteView payload) {
+  try {
+    return event.decode(payload);
+  } catch (const std::exception& thrown) {
+    return Error(Errc::bad_message, std::string("decoding threw: ") + thrown.what());
+  } catch (...) {
+    return Error(Errc::bad_message, "decoding threw");
+  }
+}
+
 }  // namespace
 
 /// The way back over one connection: encodes replies to the calls that came over it.
 class Router::Connection final : public ReplySink {
  public:
-  Connection(net::NetKernel& kernel, std::uint64_t session) : kernel_(kernel), session_(session) {}
+  Connection(std::shared_ptr<Gate> gate, std::uint64_t session) : gate_(std::move(gate)), session_(session) {}
 
   void deliver(std::uint64_t id, ReplyPtr reply) noexcept override {
     Bytes bytes;
@@ -38,18 +50,34 @@ class Router::Connection final : public ReplySink {
       wire::begin_reply(bytes, id);
       reply->encode_value(bytes);
     }
+    const std::shared_lock lock(gate_->mutex);
+    if (gate_->kernel == nullptr) return;
+    const bool flush_now = !Engine::on_worker();
+    const auto sent = gate_->kernel->send(session_, bytes, {.flush_now = flush_now});
     // A session that has gone meanwhile needs no reply: its caller was told that the link broke.
-    auto sent = kernel_.send(session_, bytes, {.flush_now = !Engine::on_worker()});
-    if (sent || sent.error().code() != Errc::too_large) return;
-    Bytes shorter;
-    wire::write_error(shorter, id, Error(Errc::too_large, sent.error().message(), Executed::yes));
-    static_cast<void>(kernel_.send(session_, shorter, {.flush_now = !Engine::on_worker()}));
+    if (sent || sent.error().code() == Errc::peer_lost) return;
+    log::warn("router", "a reply was not sent: ", sent.error().message());
+    bytes.clear();
+    wire::write_error(bytes, id,
+                      Error(sent.error().code(), "the reply: " + sent.error().message(), Executed::yes));
+    static_cast<void>(
+        gate_->kernel->send(session_, bytes, {.lane = net::Lane::control, .flush_now = flush_now}));
   }
 
  private:
-  net::NetKernel& kernel_;
+  std::shared_ptr<Gate> gate_;
   std::uint64_t session_;
 };
+
+void Router::attach(net::NetKernel& kernel) {
+  kernel_ = &kernel;
+  gate_->kernel = &kernel;
+}
+
+void Router::detach() noexcept {
+  const std::unique_lock lock(gate_->mutex);
+  gate_->kernel = nullptr;
+}
 
 void Router::listen_to_peers(std::function<void(const PeerEvent&)> listener) {
   const std::lock_guard lock(listeners_mutex_);
@@ -62,7 +90,15 @@ void Router::tell_listeners(const PeerEvent& event) {
     const std::lock_guard lock(listeners_mutex_);
     listeners = listeners_;
   }
-  for (const auto& listener : listeners) listener(event);
+  for (const auto& listener : listeners) {
+    try {
+      listener(event);
+    } catch (const std::exception& thrown) {
+      log::error("router", "a listener to peers threw: ", thrown.what());
+    } catch (...) {
+      log::error("router", "a listener to peers threw");
+    }
+  }
 }
 
 Result<Target> Router::resolve(std::string_view address) const { return parse_target(address, self_); }
@@ -100,7 +136,7 @@ Result<void> Router::post_encoded(const wire::Target& to, std::string_view event
   if (known == nullptr)
     return fail(
         Error(Errc::bad_message, "'" + std::string(name) + "' has no event '" + std::string(event) + "'"));
-  auto message = known->decode(payload);
+  auto message = decode(*known, payload);
   if (!message) return fail(message.error());
   (*message)->reply_to = std::move(reply_to);
   (*message)->expires = expires;
@@ -121,7 +157,9 @@ Result<void> Router::send_call(std::uint64_t call, const NodeId& node, Bytes mes
     if (auto closed = calls_.close(call)) closed->to.forget();
     return std::move(ticket).error();
   }
-  calls_.set_ticket(call, ticket.value());
+  auto orphan = calls_.set_ticket(call, ticket.value(),
+                                  [&](net::Ticket taken) { return kernel_->is_queued(node, taken); });
+  if (orphan) orphan->to.fail(Error(Errc::peer_lost, "the link to '" + node.str() + "' broke"));
   return {};
 }
 
@@ -149,7 +187,7 @@ void Router::cancel_timer(std::uint64_t timer) { engine_->cancel_timer(TimerId{t
 
 std::shared_ptr<ReplySink> Router::connection(const net::PeerInfo& peer) {
   auto& connection = connections_[peer.session];
-  if (connection == nullptr) connection = std::make_shared<Connection>(*kernel_, peer.session);
+  if (connection == nullptr) connection = std::make_shared<Connection>(gate_, peer.session);
   return connection;
 }
 
@@ -183,26 +221,41 @@ void Router::on_view(const net::PeerInfo& from, const wire::ErrorView& error) {
   if (auto call = calls_.close_at(error.id, from.id)) call->to.fail(error.error());
 }
 
-void Router::on_peer_up(const net::PeerInfo& peer) { tell_listeners({PeerEvent::Kind::up, peer, {}}); }
+void Router::break_calls(const NodeId& node, std::string_view why) {
+  auto broken = calls_.close_all(node, [&](net::Ticket ticket) { return !kernel_->is_queued(node, ticket); });
+  for (auto& call : broken)
+    call.to.fail(Error(Errc::peer_lost, "the link to '" + node.str() + "' broke: " + std::string(why)));
+}
+
+void Router::on_peer_up(const net::PeerInfo& peer) {
+  if (peer.role == net::Role::node) {
+    auto& session = sessions_[peer.id];
+    if (session != 0) break_calls(peer.id, "there is a new one");
+    session = peer.session;
+  }
+  tell_listeners({PeerEvent::Kind::up, peer, {}});
+}
 
 void Router::on_peer_down(const net::PeerInfo& peer, net::PeerDownReason, std::string_view text) {
   connections_.erase(peer.session);
-  auto broken =
-      calls_.close_all(peer.id, [&](net::Ticket ticket) { return !kernel_->is_queued(peer.id, ticket); });
-  for (auto& call : broken)
-    call.to.fail(Error(Errc::peer_lost, "the link to '" + peer.id.str() + "' broke: " + std::string(text)));
+  if (peer.role == net::Role::node) {
+    const auto session = sessions_.find(peer.id);
+    if (session == sessions_.end() || session->second != peer.session) return;  // a newer link is up
+    sessions_.erase(session);
+    break_calls(peer.id, text);
+  }
   tell_listeners({PeerEvent::Kind::down, peer, std::string(text)});
 }
 
 void Router::on_peer_lost(const NodeId& node, const Error& why) {
   net::PeerInfo peer;
   peer.id = node;
-  tell_listeners({PeerEvent::Kind::lost, peer, why.message()});
+  tell_listeners({PeerEvent::Kind::lost, peer, why.message(), why.code()});
 }
 
 void Router::on_dropped(const NodeId& node, std::span<const net::Ticket> tickets) {
-  auto ended = calls_.close_all(
-      node, [&](net::Ticket ticket) { return std::ranges::find(tickets, ticket) != tickets.end(); });
+  auto ended =
+      calls_.close_all(node, [&](net::Ticket ticket) { return std::ranges::binary_search(tickets, ticket); });
   for (auto& call : ended)
     call.to.fail(Error(Errc::unreachable, "'" + node.str() + "' is no longer a peer", Executed::no));
 }

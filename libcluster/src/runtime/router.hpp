@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -24,8 +25,10 @@ class Router final : public Services, public net::NetEvents {
  public:
   explicit Router(NodeId self) : self_(std::move(self)) {}
   /// Both once, the kernel before anybody polls it, the engine before the first server. They outlive all use.
-  void attach(net::NetKernel& kernel) noexcept { kernel_ = &kernel; }
+  void attach(net::NetKernel& kernel);
   void attach(Engine& engine) noexcept { engine_ = &engine; }
+  /// Before the kernel goes: replies that come later, by a From that outlives the node, go nowhere.
+  void detach() noexcept;
 
   [[nodiscard]] Registry& registry() noexcept { return registry_; }
   void listen_to_peers(std::function<void(const PeerEvent&)> listener);
@@ -52,6 +55,12 @@ class Router final : public Services, public net::NetEvents {
 
  private:
   class Connection;
+  /// The kernel, as long as there is one.
+  struct Gate {
+    std::shared_mutex mutex;
+    net::NetKernel* kernel = nullptr;
+  };
+  void break_calls(const NodeId& node, std::string_view why);
   void on_view(const net::PeerInfo& from, const wire::CastView& cast);
   void on_view(const net::PeerInfo& from, const wire::CallView& call);
   void on_view(const net::PeerInfo& from, const wire::ReplyView& reply);
@@ -62,10 +71,12 @@ class Router final : public Services, public net::NetEvents {
   NodeId self_;
   Engine* engine_ = nullptr;
   net::NetKernel* kernel_ = nullptr;
+  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   Registry registry_;
   RemoteCalls calls_;
-  // The reply addresses of the sessions; only the polling thread touches it.
+  // Of the polling thread alone: the reply addresses of the sessions, and the newest session of each node.
   std::unordered_map<std::uint64_t, std::shared_ptr<ReplySink>> connections_;
+  std::unordered_map<NodeId, std::uint64_t> sessions_;
   std::mutex listeners_mutex_;
   std::vector<std::function<void(const PeerEvent&)>> listeners_;
 };

@@ -47,9 +47,14 @@ void ServerHost::start_server() {
   server_->host_ = this;
   Result<void> started;
   if (const auto what = thrown_by([&] { started = server_->init(); }))
-    exit({ExitReason::Kind::failed, "init threw: " + *what});
+    fail_start("init threw: " + *what);
   else if (!started)
-    exit({ExitReason::Kind::failed, started.error().to_string()});
+    fail_start(started.error().to_string());
+}
+
+void ServerHost::fail_start(const std::string& why) {
+  log::warn("server", "'", config_.name, "' did not start: ", why);
+  exit({ExitReason::Kind::failed, why});
 }
 
 std::uint64_t ServerHost::serial() const noexcept { return self_ ? self_.serial() : 0; }
@@ -140,10 +145,14 @@ void ServerHost::finish_handlers() {
 
 void ServerHost::drain_stash() {
   while (!stash_.empty() && takes_messages() && !exiting_) {
-    MessagePtr next = std::move(stash_.front());
+    Waiting next = std::move(stash_.front());
     stash_.pop_front();
-    if (self_) self_.core()->taken_up();
-    dispatch(std::move(next));
+    if (next.timer != 0) {
+      beat(next.timer);
+    } else {
+      if (self_ && !next.own) self_.core()->taken_up();
+      dispatch(std::move(next.message));
+    }
     finish_handlers();
   }
 }
@@ -151,12 +160,13 @@ void ServerHost::drain_stash() {
 // What is put aside still counts as waiting, so that a bounded mailbox stays bounded.
 void ServerHost::put_aside(MessagePtr message) {
   if (self_) self_.core()->put_aside();
-  stash_.push_back(std::move(message));
+  stash_.push_back({std::move(message)});
 }
 
-void ServerHost::prepend(MessagePtr message) {
-  if (self_) self_.core()->put_aside();
-  stash_.push_front(std::move(message));
+void ServerHost::prepend(MessagePtr message) { stash_.push_front({std::move(message), 0, true}); }
+
+void ServerHost::forget_own_messages() noexcept {
+  std::erase_if(stash_, [](const Waiting& waiting) { return waiting.own || waiting.timer != 0; });
 }
 
 void ServerHost::on_failure(const std::string& what) {
@@ -173,7 +183,7 @@ void ServerHost::on_failure(const std::string& what) {
   ++restarts_;
   end_server(reason);
   if (const auto again = thrown_by([&] { server_ = factory_(); }))
-    return exit({ExitReason::Kind::failed, "the restart threw: " + *again});
+    return fail_start("the constructor threw: " + *again);
   start_server();
 }
 
@@ -181,6 +191,7 @@ void ServerHost::end_server(const ExitReason& reason) noexcept {
   drop_handlers();
   for (const auto& [id, timer] : timers_) services_.cancel_timer(timer.engine_timer);
   timers_.clear();
+  forget_own_messages();
   if (server_ == nullptr) return;
   if (const auto what = thrown_by([&] { server_->terminate(reason); }))
     log::warn("server", "'", config_.name, "': terminate threw: ", *what);
@@ -190,8 +201,8 @@ void ServerHost::end_server(const ExitReason& reason) noexcept {
 void ServerHost::on_stop(const ExitReason& reason) noexcept {
   exiting_ = true;
   end_server(reason);
-  for (const auto& message : std::exchange(stash_, {}))
-    message->reply_to.fail(Error(Errc::stopped, "the server stopped", Executed::no));
+  for (const auto& waiting : std::exchange(stash_, {}))
+    waiting.message->reply_to.fail(Error(Errc::stopped, "the server stopped", Executed::no));
 }
 
 void ServerHost::drop_handlers() noexcept {
@@ -205,7 +216,7 @@ ServerHost::Timer ServerHost::set_timer(Duration wait, Duration period, std::fun
   const Timer timer = ++timer_last_;
   const Instant due = saturated_add(services_.now(), wait);
   const auto engine_timer = services_.set_timer(due, self_, std::make_unique<TimerItem>(timer));
-  timers_.emplace(timer, TimerEntry{engine_timer, due, period, std::move(make)});
+  timers_.emplace(timer, TimerEntry{engine_timer, due, period, std::move(make), false});
   return timer;
 }
 
@@ -221,19 +232,25 @@ void ServerHost::on_timer(Timer timer) {
   const auto found = timers_.find(timer);
   if (found == timers_.end()) return;
   auto& entry = found->second;
-  MessagePtr message = entry.make();
   if (entry.period > Duration::zero()) {
     // Keeps the beat, but does not catch up on beats that were missed.
     entry.due = std::max(saturated_add(entry.due, entry.period), services_.now());
     entry.engine_timer = services_.set_timer(entry.due, self_, std::make_unique<TimerItem>(timer));
-  } else {
-    timers_.erase(found);
   }
-  if (exiting_) return;
-  if (takes_messages() && stash_.empty())
-    dispatch(std::move(message));
-  else
-    put_aside(std::move(message));
+  if (exiting_ || entry.waits) return;  // one beat of a timer waits at most
+  if (takes_messages() && stash_.empty()) return beat(timer);
+  entry.waits = true;
+  stash_.push_back({nullptr, timer});
+}
+
+/// The timer's message, unless it was cancelled meanwhile.
+void ServerHost::beat(Timer timer) {
+  const auto found = timers_.find(timer);
+  if (found == timers_.end()) return;
+  found->second.waits = false;
+  MessagePtr message = found->second.make();
+  if (found->second.period == Duration::zero()) timers_.erase(found);
+  dispatch(std::move(message));
 }
 
 // Calls.

@@ -115,7 +115,7 @@ TEST_CASE("nodes: a removed node is told, falls back to no ring, and does not co
   CHECK(members(baz) == std::set<std::string>{"baz"});
 
   SUBCASE("not even after a restart that meets the ring by itself") {
-    baz.stop();
+    REQUIRE(baz.stop());
     auto config = config_of("baz", "", home.port);
     config.meet = {foo.endpoint()};
     auto again = Node::start(config).value();
@@ -163,7 +163,7 @@ TEST_CASE("nodes: a member that restarts without any state is the same member, w
   REQUIRE(bar.change(proto::UpdateCommand{.id = NodeId("foo"), .weight = 9}));
   REQUIRE(eventually([&] { return foo.ring()->hash.weight("foo") == 9; }));
   const auto home = bar.endpoint();
-  bar.stop();
+  REQUIRE(bar.stop());
   auto config = config_of("bar", "", home.port);
   config.meet = {foo.endpoint()};
   bar = Node::start(config).value();
@@ -177,7 +177,7 @@ TEST_CASE("nodes: a change of a member's port connects to the new one") {
   auto bar = start("bar");
   REQUIRE(foo.meet(bar.endpoint()));
   REQUIRE(eventually([&] { return members(bar).size() == 2; }));
-  bar.stop();
+  REQUIRE(bar.stop());
   auto moved = start("bar");  // another port, no ring
   REQUIRE(foo.change(proto::UpdateCommand{.id = NodeId("bar"), .endpoint = moved.endpoint()}));
   REQUIRE(eventually([&] { return foo.ping(NodeId("bar"), 1s).has_value(); }));

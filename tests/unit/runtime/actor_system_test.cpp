@@ -242,6 +242,35 @@ TEST_CASE("two systems: calls, casts, refusals and errors across the network") {
   CHECK(pair.a->ping(NodeId("b")).value() > 0ns);
 }
 
+TEST_CASE("two systems: a From that outlives its node answers nobody, and harms nothing") {
+  struct Ask {
+    using reply = std::int64_t;
+  };
+  class Giver : public GenServer<Giver, Ask> {
+   public:
+    explicit Giver(std::promise<From<std::int64_t>>* out) : out_(out) {}
+    void handle_call(const Ask&, From<std::int64_t> from) { out_->set_value(std::move(from)); }
+
+   private:
+    std::promise<From<std::int64_t>>* out_;
+  };
+  std::promise<From<std::int64_t>> given;
+  auto kept = given.get_future();
+  auto pair = std::make_unique<SystemPair>();
+  auto giver = pair->b->spawn<Giver>({.name = "giver"}, &given).value();
+  auto far = pair->a->ref<Giver>("giver@b").value();
+  auto waiting = std::async(std::launch::async, [&] { return pair->a->call(far, Ask{}, 20s); });
+  auto from = kept.get();
+  pair->b.reset();
+  const auto answer = waiting.get();
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code() == Errc::peer_lost);
+  CHECK(answer.error().executed() == Executed::unknown);
+  CHECK(from.waiting());
+  from.reply(1);
+  pair.reset();
+}
+
 TEST_CASE("two systems: a coroutine handler awaits a server of the other node; multicall spans both") {
   SystemPair pair;
   auto here = pair.a->spawn<Counter>({.name = "counter"}, 100).value();
@@ -265,7 +294,7 @@ TEST_CASE("two systems: a call queued to a down node times out as not executed a
   auto far = pair.a->ref<Counter>("counter@b").value();
   CHECK(pair.a->call(far, Get{}).value() == 0);
   const Endpoint home = pair.b->kernel().listening();
-  pair.b->stop();
+  REQUIRE(pair.b->stop());
   REQUIRE(eventually([&] { return !pair.connected(); }));
   const auto late = pair.a->call(far, Add{1}, 100ms);
   CHECK(late.error().code() == Errc::timeout);

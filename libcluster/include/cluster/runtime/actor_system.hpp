@@ -51,6 +51,7 @@ struct PeerEvent {
   Kind kind = Kind::up;
   net::PeerInfo peer;  ///< only the id for `lost`
   std::string text;    ///< why it went; empty for `up`
+  Errc code{};         ///< of `lost`: `duplicate_id` if another living process has this node's id
 };
 
 struct ActorSystemConfig {
@@ -67,7 +68,8 @@ class ActorSystem {
   ~ActorSystem();
   ActorSystem(const ActorSystem&) = delete;
   ActorSystem& operator=(const ActorSystem&) = delete;
-  void stop();
+  /// The same. Every caller waits until it is done. Refused with `would_block` inside a handler.
+  Result<void> stop();
 
   /// Makes a server; the constructor runs here, `init` on the server's first turn. Errors: `already_exists`,
   /// `invalid_argument`, and what the constructor threw as `handler_failed`.

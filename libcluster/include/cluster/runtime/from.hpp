@@ -1,4 +1,5 @@
 #pragma once
+#include <exception>
 #include <type_traits>
 #include <utility>
 
@@ -12,15 +13,26 @@ template <class R = void>
 class From {
  public:
   explicit From(runtime::ReplyTo to) noexcept : to_(std::move(to)) {}
+  From(From&&) noexcept = default;
+  From& operator=(From&&) noexcept = default;
+  ~From() {
+    if (to_ && std::uncaught_exceptions() > exceptions_)
+      to_.fail(Error(Errc::handler_failed, "the handler threw before it answered"));
+  }
 
-  void reply(Result<R> result) noexcept { runtime::deliver<R>(to_, std::move(result)); }
+  /// An error counts as one of a handler that ran, whatever its code.
+  void reply(Result<R> result) noexcept {
+    if (!result) return fail(result.error());
+    runtime::deliver<R>(to_, std::move(result));
+  }
   void reply() noexcept requires std::is_void_v<R> { runtime::deliver<void>(to_, {}); }
-  void fail(Error error) noexcept { to_.fail(std::move(error)); }
+  void fail(const Error& error) noexcept { to_.fail(runtime::ran(error)); }
   /// False once answered, and for a message that was cast.
   [[nodiscard]] bool waiting() const noexcept { return static_cast<bool>(to_); }
 
  private:
   runtime::ReplyTo to_;
+  int exceptions_ = std::uncaught_exceptions();
 };
 
 }  // namespace cluster

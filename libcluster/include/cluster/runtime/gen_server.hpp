@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstdint>
@@ -63,15 +64,15 @@ class ServerBase {
     return Ref<S>(std::move(target).value());
   }
 
-  /// `co_await call<Deposit>(bank, "ada", 500)`: the message is built in place from its fields.
+  /// `co_await call<Deposit>(bank, "ada", 500)`: the message is built in place from its fields. With a field
+  /// that is itself a struct made on the spot, name the call first, as below.
   template <class M, class S, class... Fields>
-  DirectCall<reply_of<M>> call(const Ref<S>& to, Fields&&... fields) {
+  InPlaceCall<reply_of<M>, Fields&&...> call(const Ref<S>& to, Fields&&... fields) {
     return call_within<M>(kCallTimeout, to, std::forward<Fields>(fields)...);
   }
   template <class M, class S, class... Fields>
-  DirectCall<reply_of<M>> call_within(Duration timeout, const Ref<S>& to, Fields&&... fields) {
-    return DirectCall<reply_of<M>>(host(),
-                                   start_call<S, M>(to.target(), timeout, std::forward<Fields>(fields)...));
+  InPlaceCall<reply_of<M>, Fields&&...> call_within(Duration timeout, const Ref<S>& to, Fields&&... fields) {
+    return {host(), start_call<S, M>(to.target(), timeout, std::forward<Fields>(fields)...)};
   }
   /// `auto pending = call(bank, Deposit{"ada", 500}); co_await pending;`
   template <class S, class M>
@@ -89,7 +90,9 @@ class ServerBase {
   /// One result a node, in their order; a node that fails does not keep the others'.
   template <class S, class M, class... Fields>
   Task<std::vector<NodeResult<reply_of<M>>>> multicall(const std::vector<NodeId>& nodes,
-                                                       std::string_view name, const Fields&... fields) {
+                                                       std::string_view name, Fields&&... fields) {
+    static_assert(!(detail::is_unsafe_in_await<Fields&&> || ...),
+                  "GCC 12 destroys an aggregate temporary inside co_await twice: name the field first");
     std::vector<PendingCall<reply_of<M>>> calls;
     for (const auto& node : nodes) {
       auto target = host().services().resolve(std::string(name) + "@" + node.str());
@@ -140,11 +143,13 @@ class ServerBase {
   TimerId send_after_to(Duration wait, M message) {
     return host().set_timer(wait, {}, info_maker<Self>(std::move(message)));
   }
+  /// The same every `period`, at least 1 ms. Beats that were missed are not made up for.
   template <class Self, class M>
   TimerId send_every_to(Duration period, M message) {
-    return host().set_timer(period, period, info_maker<Self>(std::move(message)));
+    const Duration beat = std::max<Duration>(period, 1ms);
+    return host().set_timer(beat, beat, info_maker<Self>(std::move(message)));
   }
-  /// False if it had fired, or was cancelled. After this, the message does not come.
+  /// False if its message has been handled, or it was cancelled. After this, the message does not come.
   bool cancel(TimerId timer) { return host().cancel_timer(timer); }
 
   [[nodiscard]] runtime::ServerHost& host() const {
@@ -167,6 +172,7 @@ class ServerBase {
   std::uint64_t start_call(const runtime::Target& to, Duration timeout, Fields&&... fields) {
     auto& host = this->host();
     const auto id = host.open_call(timeout);
+    if (id == 0) return 0;  // too many open calls: not sent, and the awaiter is told
     if (host.is_self(to)) {
       host.call_sent(id, Error(Errc::would_deadlock, "a server cannot wait for an answer of its own"));
       return id;

@@ -178,6 +178,11 @@ class ReplyTo {
   std::variant<std::monostate, ToActor, std::shared_ptr<ReplySlot>, ToSink> to_;
 };
 
+/// The same error, of an operation that ran.
+[[nodiscard]] inline Error ran(const Error& error) {
+  return Error(error.code(), error.message(), Executed::yes);
+}
+
 template <class R>
 void deliver(ReplyTo& to, Result<R> result) noexcept {
   if (!to) return;

@@ -1,6 +1,7 @@
 #pragma once
 #include <coroutine>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "cluster/runtime/server_host.hpp"
@@ -72,5 +73,18 @@ class DirectCall : public PendingCall<R> {
     return typename PendingCall<R>::Awaiter(*this);
   }
 };
+
+namespace detail {
+/// GCC 12 would destroy a temporary of this type twice inside a co_await expression.
+template <class T>
+inline constexpr bool is_unsafe_in_await =
+    !std::is_lvalue_reference_v<T> && std::is_aggregate_v<std::remove_cvref_t<T>> &&
+    !std::is_trivially_destructible_v<std::remove_cvref_t<T>>;
+}  // namespace detail
+
+/// What `call<M>(ref, fields...)` gives: awaitable in place, unless a field is itself an aggregate temporary.
+template <class R, class... Fields>
+using InPlaceCall =
+    std::conditional_t<(detail::is_unsafe_in_await<Fields> || ...), PendingCall<R>, DirectCall<R>>;
 
 }  // namespace cluster

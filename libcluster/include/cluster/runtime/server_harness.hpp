@@ -108,6 +108,7 @@ class ServerHarness {
       settle();
     }
     services_.time = end;
+    settle();
   }
 
   [[nodiscard]] S& server() { return static_cast<S&>(host_.server()); }

@@ -76,7 +76,7 @@ class ServerHost {
 
   Timer set_timer(Duration wait, Duration period, std::function<MessagePtr()> make);
   bool cancel_timer(Timer timer);
-  /// Puts `message` before all others that wait.
+  /// Puts a message of this server to itself before all others that wait. A restart forgets it.
   void prepend(MessagePtr message);
 
   /// Books a call; `return_address` is where its reply is to go. A call of `target` that is this server
@@ -96,16 +96,25 @@ class ServerHost {
     Instant due;
     Duration period{};
     std::function<MessagePtr()> make;
+    bool waits = false;  ///< fired, and its beat waits in the stash
+  };
+  /// What waits while messages are not taken: a message, or the beat of a timer.
+  struct Waiting {
+    MessagePtr message;
+    Timer timer = 0;
+    bool own = false;  ///< from this server to itself
   };
   struct Suspended {
+    MessagePtr message;  // the handler's frame may refer to it until it is destroyed: declared before it
     std::unique_ptr<ActiveHandler> handler;
-    MessagePtr message;  // the handler may refer to it until it ends
     ServerHost* host = nullptr;
     bool done = false;
   };
 
   void dispatch(MessagePtr message);
   void put_aside(MessagePtr message);
+  void beat(Timer timer);
+  void forget_own_messages() noexcept;
   void on_reply(ReplyPtr reply);
   void on_timer(Timer timer);
   void on_deadline(Instant at);
@@ -115,6 +124,7 @@ class ServerHost {
   void on_failure(const std::string& what);
   void drop_handlers() noexcept;
   void start_server();
+  void fail_start(const std::string& why);
   void end_server(const ExitReason& reason) noexcept;
   [[nodiscard]] bool takes_messages() const noexcept;
 
@@ -128,7 +138,7 @@ class ServerHost {
   Instant deadline_armed_ = kNever;
   std::map<Timer, TimerEntry> timers_;
   Timer timer_last_ = 0;
-  std::deque<MessagePtr> stash_;
+  std::deque<Waiting> stash_;
   bool paused_ = false;
   bool exiting_ = false;
   std::uint64_t restarts_ = 0;

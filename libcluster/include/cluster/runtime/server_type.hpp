@@ -77,24 +77,25 @@ concept HandlesInfo = requires(S& server, M message) {
   server.handle_info(std::move(message));
 };
 
+/// What a handler gives to its caller. Its errors ran, whatever their code says of where they came from.
 template <class R, class Out>
 void answer(ReplyTo& to, Out&& out) {
   using Plain = std::remove_cvref_t<Out>;
+  if constexpr (requires {
+                  typename Plain::value_type;
+                  out.error();
+                }) {
+    if (!out) return to.fail(ran(out.error()));
+  }
   if constexpr (std::is_void_v<R>) {
-    if constexpr (std::same_as<Plain, Result<void>>)
-      deliver<void>(to, std::forward<Out>(out));
-    else
-      deliver<void>(to, {});
+    deliver<void>(to, {});
   } else if constexpr (std::same_as<Plain, R> || std::same_as<Plain, Result<R>>) {
     deliver<R>(to, std::forward<Out>(out));
   } else if constexpr (requires {
                          typename Plain::value_type;
                          out.error();
                        }) {
-    if (out)
-      deliver<R>(to, R{std::forward<Out>(out).value()});
-    else
-      to.fail(std::forward<Out>(out).error());
+    deliver<R>(to, R{std::forward<Out>(out).value()});
   } else {
     deliver<R>(to, R{std::forward<Out>(out)});
   }

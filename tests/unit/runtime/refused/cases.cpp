@@ -18,11 +18,26 @@ class Bank : public GenServer<Bank, Deposit> {
   std::int64_t handle_call(const Deposit& m) { return m.cents; }
 };
 
+struct Item {
+  std::string article;
+  int pieces = 0;
+};
+struct Nested {
+  Item item;
+};
+class Shop : public GenServer<Shop, Nested> {
+ public:
+  void handle_cast(const Nested&) {}
+};
+
 // GCC 12 destroys an aggregate temporary inside a co_await expression twice.
 class InPlace : public GenServer<InPlace, Other> {
  public:
   Task<void> handle_cast(Other) {
     co_await call(bank_, Deposit{"ada", 5});  // deleted
+  }
+  Task<void> handle_cast(int) {
+    co_await call<Nested>(shop_, Item{"a long article number", 3});  // deleted
   }
   void not_listed() {
     auto sent = cast(bank_, Other{});  // the server's class does not list this message
@@ -30,6 +45,7 @@ class InPlace : public GenServer<InPlace, Other> {
 
  private:
   Ref<Bank> bank_;
+  Ref<Shop> shop_;
 };
 
 struct Twin {};
