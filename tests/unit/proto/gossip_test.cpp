@@ -1,0 +1,252 @@
+#include "cluster/proto/gossip.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+
+#include "cluster/wire/codec.hpp"
+
+using namespace cluster;
+using namespace cluster::proto;
+
+namespace {
+
+constexpr WallTime kWall{std::chrono::days(20'000)};
+const Endpoint kHere{"localhost", 7022};
+constexpr Moment kThen{Instant{} + 1s, kWall};
+
+Gossip make(const char* id, std::string ring = "ring") {
+  return Gossip({.self = {.id = id, .boot = {1, 1}, .endpoint = kHere}, .ring = std::move(ring)}, Rng(1),
+                kThen);
+}
+
+RingMember member(const char* id, WallTime born = kWall) {
+  return {.id = id,
+          .presence = {born, false, born, "x", 1},
+          .weight = {born, born, "x", 1, 3},
+          .endpoint = {born, {}, born, "x", 1, kHere}};
+}
+
+template <class T>
+std::vector<T> all_of(const Actions& actions) {
+  std::vector<T> found;
+  for (const auto& action : actions)
+    if (const auto* one = std::get_if<T>(&action)) found.push_back(*one);
+  return found;
+}
+template <class Event>
+std::size_t count_events(const Actions& actions) {
+  std::size_t count = 0;
+  for (const auto& event : all_of<GossipEvent>(actions))
+    count += std::holds_alternative<Event>(event) ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "gossip: content out of bounds is refused with a reason, on both sides of each limit, and changes "
+    "nothing") {
+  struct Row {
+    const char* what;
+    std::function<void(RingMember&)> spoil;
+    bool good = false;
+  };
+  const std::array rows{
+      Row{"nothing", [](RingMember&) {}, true},
+      Row{"no id", [](RingMember& m) { m.id = {}; }},
+      Row{"no editor", [](RingMember& m) { m.presence.editor = {}; }},
+      Row{"count 0", [](RingMember& m) { m.weight.count = 0; }},
+      Row{"greatest count", [](RingMember& m) { m.weight.count = kCountMax; }, true},
+      Row{"count over it", [](RingMember& m) { m.weight.count = kCountMax + 1; }},
+      Row{"weight 0", [](RingMember& m) { m.weight.value = 0; }},
+      Row{"greatest weight", [](RingMember& m) { m.weight.value = 65'535; }, true},
+      Row{"weight over it", [](RingMember& m) { m.weight.value = 65'536; }},
+      Row{"port 0", [](RingMember& m) { m.endpoint.value.port = 0; }},
+      Row{"no host", [](RingMember& m) { m.endpoint.value.host.clear(); }},
+      Row{"longest host", [](RingMember& m) { m.endpoint.value.host = std::string(255, 'h'); }, true},
+      Row{"host over it", [](RingMember& m) { m.endpoint.value.host = std::string(256, 'h'); }},
+      Row{"a control character", [](RingMember& m) { m.endpoint.value.host = "a\nb"; }},
+      Row{"time before 1970", [](RingMember& m) { m.endpoint.changed_at = WallTime{} - 1us; }},
+      Row{"greatest time", [](RingMember& m) { m.presence.changed_at = kTimeMax; }, true},
+      Row{"time over it", [](RingMember& m) { m.presence.born = kTimeMax + 1us; }},
+      Row{"boot over its bound", [](RingMember& m) { m.endpoint.boot.number = kCountMax + 1; }},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    auto gossip = make("a");
+    auto spoilt = member("m");
+    row.spoil(spoilt);
+    const auto version = gossip.state().version();
+    const auto actions = gossip.on_message(kThen, "b", RingUpdate{"ring", {.members = {spoilt}}});
+    CHECK(count_events<MessageRefused>(actions) == (row.good ? 0 : 1));
+    CHECK((gossip.state().version() != version) == row.good);
+    // And whatever was taken, edits still work after it.
+    CHECK(all_of<Done>(gossip.on_command(kThen, 1, InsertCommand{{{"n", kHere}}}))[0].result.has_value());
+  }
+}
+
+TEST_CASE("gossip: malformed messages of every kind are refused with a reason") {
+  const std::string long_text(2'000, 'x');
+  RingClockPart unordered{.ring = "ring", .entries = {{"b", 1}, {"a", 1}}};
+  RingClockPart twice{.ring = "ring", .entries = {{"a", 1}, {"a", 1}}};
+  RingClockPart many{.ring = "ring", .entries = std::vector<ClockEntry>(1'025)};
+  RingUpdate backwards{.ring = "ring", .delta = {.ranges = {{"x", 5, 5}}}};
+  RingUpdate crowd{.ring = "ring", .delta = {.members = std::vector<RingMember>(1'025, member("m"))}};
+  RingUpdate restless{.ring = "ring", .rounds = 17};
+  const std::vector<GossipMessage> bad{RingDigest{},
+                                       RingDigest{.ring = "ring", .horizon = kTimeMax + 1us},
+                                       unordered,
+                                       twice,
+                                       many,
+                                       RingClockPart{.ring = "ring", .entries = {{{}, 1}}},
+                                       backwards,
+                                       crowd,
+                                       restless,
+                                       RingPull{long_text},
+                                       RingForeign{"ring", ""},
+                                       RingGone{},
+                                       MeetAsk{.attempt = 1, .ring = "ring"},
+                                       MeetAsk{.attempt = 1, .ring = "ring", .self = member("another")},
+                                       MeetAnswer{.attempt = 1, .refusal = 1, .text = long_text},
+                                       MeetAnswer{.attempt = 1},
+                                       LeaveNotice{.attempt = 1}};
+  for (std::size_t i = 0; i < bad.size(); ++i) {
+    CAPTURE(i);
+    auto gossip = make("a");
+    const auto version = gossip.state().version();
+    CHECK(count_events<MessageRefused>(gossip.on_message(kThen, "b", bad[i])) == 1);
+    CHECK(gossip.state().version() == version);
+  }
+  auto gossip = make("a");
+  CHECK(count_events<MessageRefused>(gossip.on_message(kThen, "a", RingPull{"ring"})) == 1);  // from itself
+  CHECK(count_events<MessageRefused>(gossip.on_message(kThen, {}, RingPull{"ring"})) == 1);
+}
+
+TEST_CASE("gossip: random content never crashes a node, and its own edits still work") {
+  Rng rng(7);
+  auto gossip = make("a");
+  const std::array<const char*, 4> ids{"a", "b", "c", "d"};
+  const auto id = [&] { return NodeId(ids[static_cast<std::size_t>(rng.below(4))]); };
+  const auto count = [&] { return rng.chance(0.2) ? kCountMax - rng.below(3) : rng.below(5); };
+  const auto time = [&] {
+    return rng.chance(0.2) ? kTimeMax - std::chrono::microseconds(rng.below(3))
+                           : WallTime{std::chrono::microseconds(rng.below(5))};
+  };
+  const auto record = [&] {
+    return RingMember{.id = id(),
+                      .presence = {time(), rng.chance(0.3), time(), id(), count(), time()},
+                      .weight = {time(), time(), id(), count(), 3, time()},
+                      .endpoint = {time(), {count(), rng.below(3)}, time(), id(), count(), kHere, time()}};
+  };
+  auto at = kThen;
+  for (int i = 0; i < 20'000; ++i) {
+    at.now += 10ms;
+    RingDelta delta;
+    for (auto n = rng.below(3); n > 0; --n) delta.members.push_back(record());
+    for (auto n = rng.below(3); n > 0; --n) delta.ranges.push_back({id(), count(), count()});
+    const std::string ring = rng.chance(0.9) ? "ring" : "other";
+    const std::array<GossipMessage, 8> messages{
+        RingUpdate{ring, delta, static_cast<std::uint8_t>(rng.below(4)), rng.chance(0.5)},
+        RingClockPart{
+            .ring = ring, .clock = rng.next(), .entries = {{id(), count()}}, .answer = rng.chance(0.5)},
+        RingDigest{.ring = ring, .horizon = time()},
+        RingPull{ring},
+        RingGone{ring, record().presence},
+        MeetAsk{.attempt = rng.below(3), .ring = ring, .self = record()},
+        MeetAnswer{.attempt = rng.below(3), .ring = ring, .state = delta},
+        LeaveNotice{.attempt = 1, .ring = ring, .edits = delta}};
+    (void)gossip.on_message(at, id(), messages[static_cast<std::size_t>(rng.below(messages.size()))]);
+    (void)gossip.on_time(at);
+    if (gossip.ring().empty()) (void)gossip.on_command(at, 1, JoinCommand{"ring"});
+  }
+  for (int i = 0; i < 2'000 && !gossip.ring().empty(); ++i) {  // what is under way ends
+    at.now += 10ms;
+    (void)gossip.on_time(at);
+  }
+  CHECK(gossip.state().present(gossip.self()));
+}
+
+TEST_CASE("gossip: an edit is passed on ceil(log2 n) times") {
+  struct Row {
+    std::size_t members;
+    int rounds;
+  };
+  for (const auto& row : {Row{0, 1}, Row{1, 1}, Row{2, 1}, Row{3, 2}, Row{4, 2}, Row{5, 3}, Row{64, 6},
+                          Row{65, 7}, Row{4096, 12}, Row{1'000'000, 16}}) {
+    CAPTURE(row.members);
+    CHECK(push_rounds(row.members) == row.rounds);
+  }
+}
+
+TEST_CASE("gossip: an edit is pushed at once to three others, and connects to the new member") {
+  auto gossip = make("a");
+  (void)gossip.on_command(kThen, 1, InsertCommand{{{"b", kHere}, {"c", kHere}, {"d", kHere}, {"e", kHere}}});
+  const auto actions = gossip.on_command(kThen, 2, InsertCommand{{{"f", {"h", 9}, 7}}});
+  CHECK(all_of<Send>(actions).size() == 3);
+  for (const auto& send : all_of<Send>(actions)) {
+    const auto& update = std::get<RingUpdate>(send.message);
+    REQUIRE(update.delta.members.size() == 1);
+    CHECK(update.delta.members[0].weight.value == 7);
+    CHECK(update.rounds == 2);  // of 3 for six members; this was the first
+  }
+  REQUIRE(all_of<Connect>(actions).size() == 1);
+  CHECK(all_of<Connect>(actions)[0].endpoint == Endpoint{"h", 9});
+  CHECK(all_of<Done>(actions).size() == 1);
+}
+
+TEST_CASE("gossip: force is in the disconnect of who removes and of who hears of it") {
+  for (const bool force : {false, true}) {
+    CAPTURE(force);
+    auto gossip = make("a"), other = make("b");
+    (void)gossip.on_command(kThen, 1, InsertCommand{{{"b", kHere}, {"c", kHere}}});
+    for (const auto& delta : gossip.state().deltas_since({}))
+      (void)other.on_message(kThen, "a", RingUpdate{"ring", delta});
+    const auto actions = gossip.on_command(kThen, 2, RemoveCommand{{"c"}, force});
+    REQUIRE(all_of<Disconnect>(actions).size() == 1);
+    CHECK(all_of<Disconnect>(actions)[0].force == force);
+    bool told = false;
+    for (const auto& send : all_of<Send>(actions)) {
+      told = told || send.to == NodeId("c");
+      if (send.to != NodeId("b")) continue;
+      const auto there = all_of<Disconnect>(other.on_message(kThen, "a", send.message));
+      REQUIRE(there.size() == 1);
+      CHECK(there[0].force == force);
+    }
+    CHECK(told);
+  }
+}
+
+TEST_CASE("gossip: the one timer is due within a period and a bit, and early calls do nothing") {
+  auto gossip = make("a");
+  (void)gossip.on_command(kThen, 1, InsertCommand{{{"b", kHere}}});
+  const auto due = gossip.next_deadline();
+  CHECK(due >= kThen.now + 900ms);
+  CHECK(due <= kThen.now + 1'100ms);
+  CHECK(all_of<Send>(gossip.on_time({due - 1ns, kWall})).empty());
+  const auto sent = all_of<Send>(gossip.on_time({due, kWall}));
+  REQUIRE(sent.size() == 1);
+  CHECK(std::holds_alternative<RingDigest>(sent[0].message));
+  CHECK(wire::encode(sent[0].message).size() <= 80);
+  CHECK(all_of<Send>(gossip.on_time({due, kWall})).empty());
+}
+
+TEST_CASE("gossip: messages survive the wire") {
+  auto gossip = make("a");
+  const GossipMessage update = RingUpdate{"ring", gossip.state().statement("a"), 3, true};
+  const auto back = wire::decode<GossipMessage>(wire::encode(update));
+  REQUIRE(back.has_value());
+  CHECK(std::get<RingUpdate>(*back).delta == std::get<RingUpdate>(update).delta);
+}
+
+TEST_CASE("gossip: commands in no ring say so") {
+  auto gossip = make("a", "");
+  for (const RingCommand& command :
+       {RingCommand{InsertCommand{{{"b", kHere}}}}, RingCommand{UpdateCommand{.id = "b"}},
+        RingCommand{RemoveCommand{{"b"}}}, RingCommand{LeaveCommand{}}}) {
+    const auto done = all_of<Done>(gossip.on_command(kThen, 1, command));
+    REQUIRE(done.size() == 1);
+    CHECK(done[0].result.error().message() == "Node 'a' belongs to no ring");
+  }
+}
