@@ -1,4 +1,5 @@
 #pragma once
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
@@ -25,6 +26,8 @@ struct Shared {
 
   static constexpr std::size_t kReadBufferBytes = 256 * 1024;
   boost::asio::io_context io;
+  // Without it a poll with nothing outstanding would stop the context for good.
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
   NetLimits limits;
   Timers timers;
   AtomicCounters counters;

@@ -54,6 +54,10 @@ Result<void> Kernel::open() {
 
 std::size_t Kernel::poll(Duration max_wait) {
   if (polling_.exchange(true, std::memory_order_acquire)) return 0;
+  struct Polling {  // an exception of a callback must not leave the kernel unpolled for ever
+    std::atomic<bool>& flag;
+    ~Polling() { flag.store(false, std::memory_order_release); }
+  } const polling{polling_};
   flush();
   std::size_t steps = 0;
   while (steps < kStepsPerPoll && shared_.io.poll_one() != 0) ++steps;
@@ -61,7 +65,6 @@ std::size_t Kernel::poll(Duration max_wait) {
     steps = shared_.io.run_one_for(std::min(max_wait, kPollWaitMax));
     while (steps != 0 && steps < kStepsPerPoll && shared_.io.poll_one() != 0) ++steps;
   }
-  polling_.store(false, std::memory_order_release);
   return steps;
 }
 

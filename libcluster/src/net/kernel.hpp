@@ -102,6 +102,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   [[nodiscard]] PeerRef find_or_add(const NodeId& id);
   void erase(const PeerRef& peer);
   void end_peer(const PeerRef& peer);
+  void bury(const PeerRef& peer, const std::vector<Ticket>& dropped);
   void drain_peer(const PeerRef& peer, bool force);
   void redial(const PeerRef& peer, Duration wait);
   void dial_peer(const PeerRef& peer);

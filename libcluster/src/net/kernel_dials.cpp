@@ -26,19 +26,24 @@ void Kernel::erase(const PeerRef& peer) {
 }
 
 /// Nothing is sent to `peer` any more; what waited is reported.
-void Kernel::end_peer(const PeerRef& peer) {
+void Kernel::end_peer(const PeerRef& peer) { bury(peer, peer->end()); }
+
+void Kernel::bury(const PeerRef& peer, const std::vector<Ticket>& dropped) {
   erase(peer);
   stop_dialling(peer);
   shared_.timers.cancel(peer->drain_limit);
-  const auto dropped = peer->end();
   if (!dropped.empty()) events_.on_dropped(peer->id, dropped);
 }
 
 void Kernel::add_peer(const NodeId& id, const Endpoint& endpoint) {
   if (id == config_.id || stopping_) return;
-  const PeerRef peer = find_or_add(id);
-  const bool changed = peer->known() && peer->endpoint() != endpoint;
-  peer->set_endpoint(endpoint);
+  PeerRef peer = find_or_add(id);
+  bool changed = peer->known() && peer->endpoint() != endpoint;
+  while (!peer->set_endpoint(endpoint)) {  // its last connection has just ended, and it with that
+    erase(peer);
+    peer = find_or_add(id);
+    changed = false;
+  }
   boost::asio::post(shared_.io, [this, peer, changed] { on_endpoint(peer, changed); });
 }
 

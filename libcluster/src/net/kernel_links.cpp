@@ -299,10 +299,10 @@ void Kernel::link_down(const ConnectionRef& link, PeerDownReason reason, const s
   }
   log::info("net", "disconnected ", describe(link), ": '", link->info.id.str(), "': ", text);
   events_.on_peer_down(link->info, reason, text);
-  if (reason != PeerDownReason::replaced) {
-    if (!peer->known())
-      end_peer(peer);
-    else if (!peer->link())
+  if (reason != PeerDownReason::replaced && !peer->link()) {
+    if (const auto dropped = peer->end_if_unknown())
+      bury(peer, *dropped);
+    else
       redial(peer, link->leaving ? Duration::zero() : peer->backoff.next(rng_));
   }
   end_pings(link);  // last: a newcomer may have waited for this holder of its id

@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -31,8 +32,12 @@ class BufferPool {
   /// An empty buffer with kFrameHeaderBytes of space in front.
   [[nodiscard]] Bytes take();
   void give(Bytes&& buffer) noexcept;
+  /// Where an outbox begins to count its tickets, so that none of a peer's earlier outbox names a message
+  /// of its later one.
+  [[nodiscard]] std::uint64_t first_serial() noexcept { return outboxes_.fetch_add(1) << 32; }
 
  private:
+  std::atomic<std::uint64_t> outboxes_{0};
   std::mutex mutex_;
   std::vector<Bytes> buffers_;
 };
@@ -45,7 +50,8 @@ class Outbox {
   /// What a queued message counts beside its bytes.
   static constexpr std::size_t kMessageOverheadBytes = 32;
 
-  Outbox(BufferPool& pool, const NetLimits& limits) : pool_(&pool), limits_(&limits) {}
+  Outbox(BufferPool& pool, const NetLimits& limits)
+      : pool_(&pool), limits_(&limits), serial_(pool.first_serial()) {}
 
   /// `overloaded` if the lane's bound would be passed, `too_large` over message_bytes_max.
   [[nodiscard]] Result<Ticket> push(Lane lane, ByteView message);
@@ -98,7 +104,7 @@ class Outbox {
   std::size_t messages_ = 0;
   std::size_t bulk_bytes_ = 0;  // lanes normal and bulk, overhead included
   std::size_t control_bytes_ = 0;
-  std::uint64_t serial_ = 0;   // of the last ticket: value = serial * 4 + lane
+  std::uint64_t serial_;       // of the last ticket: value = serial * 4 + lane
   std::uint32_t streams_ = 0;  // begun so far
 };
 

@@ -133,6 +133,16 @@ void Peer::drain() {
 
 std::vector<Ticket> Peer::end() {
   const std::lock_guard lock(mutex_);
+  return end_locked();
+}
+
+std::optional<std::vector<Ticket>> Peer::end_if_unknown() {
+  const std::lock_guard lock(mutex_);
+  if (known_) return std::nullopt;
+  return end_locked();
+}
+
+std::vector<Ticket> Peer::end_locked() {
   ended_ = true;
   known_ = false;
   auto tickets = outbox_.clear();
@@ -155,10 +165,12 @@ Endpoint Peer::endpoint() const {
   return endpoint_;
 }
 
-void Peer::set_endpoint(const Endpoint& endpoint) {
+bool Peer::set_endpoint(const Endpoint& endpoint) {
   const std::lock_guard lock(mutex_);
+  if (ended_) return false;
   known_ = true;
   endpoint_ = endpoint;
+  return true;
 }
 
 void Peer::forget() {

@@ -63,12 +63,15 @@ class Peer : public std::enable_shared_from_this<Peer> {
   void drain();
   /// No more sends, ever. Returns what was queued.
   [[nodiscard]] std::vector<Ticket> end();
+  /// The same for a peer that nobody has added; nothing, and no effect, for a known one.
+  [[nodiscard]] std::optional<std::vector<Ticket>> end_if_unknown();
 
   [[nodiscard]] ConnectionRef link() const;
   [[nodiscard]] bool known() const;
   [[nodiscard]] Endpoint endpoint() const;
   /// From now on known, and dialled there.
-  void set_endpoint(const Endpoint& endpoint);
+  /// False, and no effect, if the peer has ended.
+  [[nodiscard]] bool set_endpoint(const Endpoint& endpoint);
   /// Not known any more.
   void forget();
   void note_failure(std::uint32_t dials_failed, const std::string& text);
@@ -82,6 +85,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Timers::Id drain_limit;
 
  private:
+  [[nodiscard]] std::vector<Ticket> end_locked();
   using Lock = std::unique_lock<std::mutex>;
   [[nodiscard]] std::optional<Error> refusal(const SendOptions& options) const;
   [[nodiscard]] Result<Ticket> send_pushed(Result<Ticket> ticket, const SendOptions& options, Lock& lock);
