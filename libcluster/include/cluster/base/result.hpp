@@ -10,8 +10,13 @@
 
 namespace cluster {
 
+namespace detail {
+/// Prints the error to stderr and aborts.
+[[noreturn]] void value_of_error(const Error& error) noexcept;
+}  // namespace detail
+
 /// A value or an Error. Names mirror std::expected, which C++20 lacks. `value()` on an error is a
-/// broken invariant and aborts: test first, or use `value_or`.
+/// broken invariant and aborts with its text: test first, or use `value_or`.
 template <class T>
 class [[nodiscard]] Result {
   static_assert(!std::is_reference_v<T>, "a Result holds a value, not a reference");
@@ -58,7 +63,9 @@ class [[nodiscard]] Result {
   }
 
  private:
-  void checked() const { CLUSTER_ASSERT(has_value()); }
+  void checked() const {
+    if (!has_value()) detail::value_of_error(*std::get_if<1>(&state_));
+  }
   std::variant<T, Error> state_;
 };
 
@@ -73,7 +80,9 @@ class [[nodiscard]] Result<void> {
 
   [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
-  void value() const { CLUSTER_ASSERT(has_value()); }
+  void value() const {
+    if (!has_value()) detail::value_of_error(*error_);
+  }
   [[nodiscard]] const Error& error() const& {
     CLUSTER_ASSERT(!has_value());
     return *error_;
