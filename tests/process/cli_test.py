@@ -1,5 +1,7 @@
 """cluster-cli and cluster-node as a person or a script meets them. Usage: cli_test.py BIN_DIR"""
 import os
+import pty
+import select
 import signal
 import socket
 import subprocess
@@ -142,6 +144,52 @@ class LoneNode(WithNodes):
         keys = {programs.run_cli("keygen").out for _ in range(3)}
         self.assertEqual(len(keys), 3)
         self.assertTrue(all(len(key) == 45 for key in keys))
+
+
+class Terminal(WithNodes):
+    """A session at a terminal, key by key."""
+
+    def open(self, foo):
+        self.seen = ""
+        pid, self.terminal = pty.fork()
+        if pid == 0:
+            os.environ.update(TERM="xterm", LC_ALL="C.UTF-8")
+            os.execv(programs.cli, [programs.cli, "-p", str(foo.port), "-a", COOKIE])
+        self.addCleanup(os.close, self.terminal)
+        return pid
+
+    def expect(self, text):
+        """Reads on until `text`; what is behind it is left for the next time."""
+        end = time.monotonic() + 30
+        while text not in self.seen:
+            ready, _, _ = select.select([self.terminal], [], [], max(0, end - time.monotonic()))
+            self.assertTrue(ready, f"{text!r} did not come after {self.seen!r}")
+            self.seen += os.read(self.terminal, 4096).decode()
+        self.seen = self.seen.split(text, 1)[1]
+
+    def type(self, keys):
+        os.write(self.terminal, keys.encode())
+
+    def test_a_session_completes_shows_tables_drops_a_line_and_ends(self):
+        foo = self.node("foo", "--ring", "ring", "--rfactor", "3")
+        pid = self.open(foo)
+        self.expect("Connected to foo")
+        self.expect("foo> ")
+        self.type("weig\ts\n")  # Tab completes as far as it is clear: weight, or weights
+        self.expect("foo  3\r\n")
+        self.expect("foo> ")
+        self.type("bogus")
+        self.expect("bogus")
+        self.type("\x03")  # Ctrl-C drops the line, not the session
+        self.expect("foo> ")
+        self.type("get bar\n")
+        self.expect("error: 'bar' is not defined in this ring.")
+        self.expect("foo> ")
+        self.type("\x1b[A\n")  # the last command again
+        self.expect("error: 'bar' is not defined in this ring.")
+        self.expect("foo> ")
+        self.type("\x04")  # Ctrl-D
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
 
 
 class ThreeNodes(WithNodes):
