@@ -28,13 +28,14 @@ def parse_arguments(argv):
     parser.add_argument("command", choices=("call", "cast"))
     parser.add_argument("server")
     parser.add_argument("event")
-    parser.add_argument("json", nargs="?", default="null", help="the message")
+    parser.add_argument("json", nargs="?", default="null", help="the message; - reads it from standard input")
     arguments = parser.parse_args(argv)
     for name in (arguments.server, arguments.event):
         if not 1 <= len(name.encode()) <= 255:
             parser.error("names have 1 to 255 bytes")
     try:
-        arguments.payload = from_json(json.loads(arguments.json))
+        text = sys.stdin.read() if arguments.json == "-" else arguments.json
+        arguments.payload = from_json(json.loads(text))
     except ValueError as fault:
         parser.error(f"the message is not JSON: {fault}")
     if arguments.cookie_file:

@@ -32,7 +32,7 @@ class WithNode(unittest.TestCase):
         cls.port = free_port()
         cls.node = subprocess.Popen(
             [cls.program, "-I", "home", "-H", "127.0.0.1", "-p", str(cls.port), "--cookie-file", cls.cookie_file,
-             "--ring", "ring", "--demo-actors"],
+             "--ring", "ring", "--demo-actors", "--log-level", "error"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -47,10 +47,10 @@ class WithNode(unittest.TestCase):
         cls.folder.cleanup()
 
     @classmethod
-    def client(cls, *words, cookie=None, options=()):
+    def client(cls, *words, cookie=None, options=(), stdin=None):
         who = ["-a", cookie] if cookie else ["--cookie-file", cls.cookie_file]
         command = [sys.executable, CLIENT, "-H", "127.0.0.1", "-p", str(cls.port), *who, *options, *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
         return done.returncode, done.stdout, done.stderr
 
     def test_calls_and_casts_reach_the_actor_in_order(self):
@@ -64,7 +64,7 @@ class WithNode(unittest.TestCase):
             None, True, -5, 2**64 - 1, 1.5, "grüße", [], {"a": [1, {"b": None}]}, {"$bytes": "AQID"},
             {"$text": "/w=="}, {"$float": "inf"}, {"__proto__": 1}, "x" * 200_000,
         ):  # fmt: skip
-            code, out, err = self.client("call", "echo", "echo", json.dumps(message))
+            code, out, err = self.client("call", "echo", "echo", "-", stdin=json.dumps(message))
             self.assertEqual((code, err), (0, ""))
             self.assertEqual(json.loads(out), message)
 
