@@ -15,6 +15,7 @@ import session
 from x25519 import generate, x25519
 
 COOKIE = "the cookie of these tests"
+PATIENCE = 60  # seconds; a busy machine is no failure
 
 
 class FakeNode:
@@ -30,7 +31,7 @@ class FakeNode:
     def _run(self, behaviour):
         connection, _ = self._listener.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(PATIENCE)
             try:
                 behaviour(connection)
             except OSError:
@@ -96,7 +97,7 @@ def message(*elements):
 
 
 class Strangers(unittest.TestCase):
-    def client(self, port, *words, timeout="5"):
+    def client(self, port, *words, timeout=str(PATIENCE)):
         out, err = io.StringIO(), io.StringIO()
         arguments = ["-H", "127.0.0.1", "-p", str(port), "-a", COOKIE, "--timeout", timeout]
         with redirect_stdout(out), redirect_stderr(err):
@@ -139,7 +140,7 @@ class Strangers(unittest.TestCase):
         with FakeNode(lambda c: c.recv(4096) and c.recv(4096)) as node:
             code, _, err = self.client(node.port, timeout="0.5")
         self.assertEqual((code, err), (3, "cannot connect: timeout: no answer in time\n"))
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, PATIENCE / 2)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.assertEqual(self.client(port)[0], 3)
@@ -148,7 +149,7 @@ class Strangers(unittest.TestCase):
         def answer(connection):
             keys = accept_handshake(connection, COOKIE)
             call = read_call(connection)
-            self.assertEqual(call, [1, 1, "counter", 0, "add", 5000, {"n": 2}])
+            self.assertEqual(call, [1, 1, "counter", 0, "add", PATIENCE * 1000, {"n": 2}])
             connection.sendall(frame(keys[1], 0, bytes(8), session.PING))  # pings come at any time
             connection.sendall(frame(keys[1], 1, message(2, 99, "of another call") + message(7, "another kind", 1)))
             connection.sendall(frame(keys[1], 2, message(2, call[1], {"total": 2, "raw": b"\1"})))

@@ -12,7 +12,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLIENT = os.path.join(HERE, "cluster_client.py")
 COOKIE = "the cookie of the python client's test"
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 60
 
 
 def free_port() -> int:
@@ -49,8 +49,8 @@ class WithNode(unittest.TestCase):
     @classmethod
     def client(cls, *words, cookie=None, options=(), stdin=None):
         who = ["-a", cookie] if cookie else ["--cookie-file", cls.cookie_file]
-        command = [sys.executable, CLIENT, "-H", "127.0.0.1", "-p", str(cls.port), *who, *options, *words]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        command = [sys.executable, CLIENT, "-H", "127.0.0.1", "-p", str(cls.port), "--timeout", "60", *who, *options, *words]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, check=False)
         return done.returncode, done.stdout, done.stderr
 
     def test_calls_and_casts_reach_the_actor_in_order(self):
