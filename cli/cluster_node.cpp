@@ -1,11 +1,11 @@
 // cluster-node: runs one node until SIGTERM.
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <iostream>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "cluster/base/log.hpp"
@@ -62,18 +62,22 @@ int run(const NodeOptions& options) {
   if (!cookie) return fail(cookie.error(), Exit::usage);
 
   StopSignals stop;
-  auto node = Node::start(node_config(options, std::move(cookie).value()));
+  std::atomic<bool> id_taken = false;  // another living process has this node's id
+  const auto give_up = [&id_taken] {
+    if (!id_taken.exchange(true)) StopSignals::raise();  // a second signal would end us at once
+  };
+  auto config = node_config(options, std::move(cookie).value());
+  config.on_ring_event = [give_up, id = config.id](const proto::GossipEvent& event) {
+    const auto* duplicate = std::get_if<proto::DuplicateId>(&event);
+    if (duplicate && duplicate->id.str() == id) give_up();
+  };
+  auto node = Node::start(std::move(config));
   if (!node) {
     const bool wrong_usage = node.error().code() == Errc::invalid_argument;
     return fail(node.error(), wrong_usage ? Exit::usage : Exit::refused);
   }
-  std::atomic<bool> refused = false;
-  node->actors().listen_to_peers([&refused](const PeerEvent& event) {
-    if (event.kind != PeerEvent::Kind::lost || event.code != Errc::duplicate_id) return;
-    if (!refused.exchange(true)) {
-      std::cerr << "cluster-node: " << printable(event.text) << '\n';
-      ::kill(::getpid(), SIGTERM);  // the main thread waits for it
-    }
+  node->actors().listen_to_peers([give_up](const PeerEvent& event) {
+    if (event.kind == PeerEvent::Kind::lost && event.code == Errc::duplicate_id) give_up();
   });
   if (options.demo_actors)
     if (const auto started = start_demo_actors(*node); !started) return fail(started.error(), Exit::refused);
@@ -82,13 +86,15 @@ int run(const NodeOptions& options) {
             << std::endl;
 
   stop.wait();
-  if (options.leave_on_stop && !node->ring()->ring.empty()) {
+  if (options.leave_on_stop && !id_taken && !node->ring()->ring.empty()) {
     log::info("node", "leaving the ring");
     if (const auto left = node->leave(); !left) log::warn("node", "leave: ", left.error().message());
   }
   log::info("node", "stopping");
   static_cast<void>(node->stop());  // this is no handler
-  return static_cast<int>(refused ? Exit::refused : Exit::ok);
+  if (!id_taken) return static_cast<int>(Exit::ok);
+  return fail(Error(Errc::duplicate_id, "another living process is '" + node->id().str() + "'"),
+              Exit::refused);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 namespace cluster::cli {
 namespace {
@@ -28,5 +29,7 @@ void StopSignals::wait() {
   }
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
+
+void StopSignals::raise() { ::kill(::getpid(), SIGTERM); }
 
 }  // namespace cluster::cli

@@ -272,6 +272,15 @@ class ThreeNodes(WithNodes):
         self.assertEqual(leaver.stop(), 0)
         wait_until(lambda: "qux" not in foo.ids(), "qux left")
 
+    def test_a_second_process_with_an_id_that_lives_ends_by_itself(self):
+        foo, bar, _ = self.ring_of_three()
+        command = [programs.node, "-I", "bar", "-p", str(free_port()), "-a", COOKIE, "--meet", f"localhost:{foo.port}",
+                   "--log-level", "off"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        self.assertEqual((done.returncode, done.stderr), (1, "cluster-node: another living process is 'bar'\n"))
+        self.assertEqual(foo.ids(), {"foo", "bar", "baz"})
+        self.assertEqual(foo.cli("get", "bar").data["port"], bar.port)
+
     def test_a_changed_port_is_dialled(self):
         foo, bar, baz = self.ring_of_three()
         baz.stop()
