@@ -116,7 +116,7 @@ TEST_CASE("gen server: an awaited call that gets no answer ends at its timeout")
   REQUIRE(answer.has_value());
   CHECK(answer->error().code() == Errc::timeout);
   CHECK(answer->error().executed() == Executed::yes);  // the proxy ran; what it asked is another matter
-  auto sent = proxy.take_sent();  // the late answer finds nobody
+  auto sent = proxy.take_sent();                       // the late answer finds nobody
   proxy.answer<std::int64_t>(sent[0], 5);
 }
 
