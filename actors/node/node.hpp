@@ -90,7 +90,8 @@ class Node {
     return actors().ping(node, timeout);
   }
 
-  /// The ring as this node sees it now.
+  /// The ring as this node sees it now. Keep the pointer while you read it: a `for` over `ring()->members`
+  /// itself would drop it first.
   [[nodiscard]] std::shared_ptr<const RingView> ring() const;
   /// Insert, update, remove, meet, join or leave; answered when it took effect at this node.
   Result<void> change(proto::RingCommand command, Duration timeout = 15s);

@@ -38,7 +38,8 @@ Node start(std::string id, std::string ring = "", std::uint16_t port = 0) {
 
 std::set<std::string> members(const Node& node) {
   std::set<std::string> ids;
-  for (const auto& member : node.ring()->members) ids.insert(member.id.str());
+  const auto view = node.ring();  // kept: a range-for would drop it before the first member is read
+  for (const auto& member : view->members) ids.insert(member.id.str());
   return ids;
 }
 
