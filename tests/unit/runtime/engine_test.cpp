@@ -227,7 +227,6 @@ TEST_CASE("engine: two actors that hand work to each other for ever do not starv
   const auto host = engine({.workers = 1});
   ActorRef ping;
   ActorRef pong;
-  Latch ready;
   const auto bounce = [&](const ActorRef& to) {
     return Functions{
         .message = [&](const ActorRef&, const Number& n) { static_cast<void>(post(to, n.value)); }};
