@@ -118,6 +118,25 @@ TEST_CASE(
   CHECK(foo.downs.empty());
 }
 
+TEST_CASE(
+    "processes: messages on their way to a process that is killed are counted as uncertain, not lost in "
+    "silence") {
+  TestNode foo(probe_config("foo"));
+  Probe bar("bar", 0, 1);
+  foo.kernel->add_peer("bar", bar.at());
+  REQUIRE(drive({&foo}, [&] { return foo.connected_to("bar"); }));
+  CHECK(foo.kernel->counters().uncertain == 0);
+  bar.signal(SIGSTOP);
+  std::size_t sent = 0;
+  while (foo.send("bar", "#" + std::string(10'000, 'x'))) ++sent;  // until the queue is full
+  const std::size_t queued = foo.kernel->peers().at(0).queued_messages;
+  bar.kill(SIGKILL);
+  REQUIRE(drive({&foo}, [&] { return foo.downs.size() == 1; }));
+  CHECK(foo.kernel->peers().at(0).queued_messages == queued);  // those wait for the next life
+  CHECK(foo.kernel->counters().uncertain > 0);
+  CHECK(foo.kernel->counters().uncertain <= sent - queued);
+}
+
 TEST_CASE("processes: a second process with a living node's id is told so and can act on it") {
   TestNode foo(probe_config("foo"));
   Probe first("bar", 0, 1);

@@ -1,5 +1,7 @@
 #include "frame_writer.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -18,7 +20,11 @@ bool FrameWriter::push_own(wire::FrameKind kind, ByteView body) {
 }
 
 bool FrameWriter::refill(Outbox* outbox) {
-  for (OutFrame& frame : frames_) pool_->give(std::move(frame.bytes));
+  for (OutFrame& frame : frames_) {
+    bytes_written_ += frame.bytes.size();
+    written_[frames_written_++ % kWrittenMax] = {bytes_written_, frame.messages};
+    pool_->give(std::move(frame.bytes));
+  }
   frames_.clear();
   at_ = sealed_ = offset_ = messages_taken_ = 0;
   frames_out = messages_out = bytes_out = 0;
@@ -30,6 +36,16 @@ bool FrameWriter::refill(Outbox* outbox) {
     frames_.push_back(std::move(frame));
   }
   return !frames_.empty();
+}
+
+std::size_t FrameWriter::messages_uncertain(int socket) const noexcept {
+  int unacknowledged = 0;
+  if (::ioctl(socket, SIOCOUTQ, &unacknowledged) != 0 || unacknowledged < 0) unacknowledged = 0;
+  const auto queued = static_cast<std::uint64_t>(unacknowledged);
+  std::size_t count = messages_taken_;
+  for (const Written& frame : written_)
+    if (frame.end + queued > bytes_written_) count += frame.messages;
+  return count;
 }
 
 void FrameWriter::seal(OutFrame& frame) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -20,6 +21,7 @@ class FrameWriter {
   static constexpr std::size_t kFramesMax = 8;
   /// Own frames (pings, pongs) that wait; a peer that asks more without reading gets no answers.
   static constexpr std::size_t kOwnFramesMax = 64;
+  static constexpr std::size_t kWrittenMax = 256;
 
   FrameWriter(ByteView key, BufferPool& pool) : seal_(key), pool_(&pool) {}
 
@@ -29,8 +31,9 @@ class FrameWriter {
   [[nodiscard]] bool refill(Outbox* outbox);
   /// Whether frames that were taken are not written yet.
   [[nodiscard]] bool unsent() const noexcept { return at_ < frames_.size(); }
-  /// Messages that were taken, of frames not wholly written.
-  [[nodiscard]] std::size_t messages_taken() const noexcept { return messages_taken_; }
+  /// Messages that were given away and that the peer's system is not known to have: those of frames not
+  /// wholly written, and of the last kWrittenMax written ones that `socket` has no acknowledgement for.
+  [[nodiscard]] std::size_t messages_uncertain(int socket) const noexcept;
 
   enum class Wrote { all, blocked, failed };
   /// Writes what was taken, as far as the socket goes. After `failed`, `errno` says why.
@@ -52,6 +55,13 @@ class FrameWriter {
   std::size_t sealed_ = 0;  // frames before this one have their tag
   std::size_t offset_ = 0;  // bytes of frames_[at_] already written
   std::size_t messages_taken_ = 0;
+  struct Written {
+    std::uint64_t end = 0;  // bytes written on this connection, up to and with this frame
+    std::size_t messages = 0;
+  };
+  std::array<Written, kWrittenMax> written_{};  // a ring; frames_written_ % kWrittenMax is the next place
+  std::uint64_t frames_written_ = 0;
+  std::uint64_t bytes_written_ = 0;  // of the frames in the ring and before
 };
 
 }  // namespace cluster::net

@@ -112,7 +112,7 @@ bool Peer::detach(const ConnectionRef& link) {
   if (link_ != link) return false;
   link_ = nullptr;
   info_ = {};
-  add(shared_.counters.uncertain, link->writer->messages_taken());
+  add(shared_.counters.uncertain, link->writer->messages_uncertain(link->socket()));
   outbox_.on_link_down();
   return true;
 }
