@@ -216,6 +216,7 @@ TEST_CASE(
     }
     rings.run(3s);
     CHECK(rings.members(0) == "ab");
+    CHECK(rings.cluster.at(2).ring().empty());
   }
 }
 
