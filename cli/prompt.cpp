@@ -1,6 +1,7 @@
 #include "prompt.hpp"
 
 #include <histedit.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,15 +23,47 @@ constexpr int kHistoryLinesMax = 1'000;
 std::atomic<bool> interrupt_seen{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler writes it");
 
+/// Blocks Ctrl-C's signal while it lives. It arrives inside `wait_for_input` alone, so that none comes
+/// between the look at `interrupted` and the wait, where it would be seen only after the next key.
+class InterruptsHeld {
+ public:
+  InterruptsHeld() {
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &interrupt, &before_);
+    waiting_mask = &before_;
+  }
+  ~InterruptsHeld() {
+    waiting_mask = nullptr;
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  InterruptsHeld(const InterruptsHeld&) = delete;
+  InterruptsHeld& operator=(const InterruptsHeld&) = delete;
+
+  /// False if Ctrl-C came.
+  static bool wait_for_input() {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    while (!interrupted())
+      if (::ppoll(&input, 1, nullptr, waiting_mask) > 0 || errno != EINTR) return true;
+    return false;
+  }
+
+ private:
+  inline static const sigset_t* waiting_mask = nullptr;
+  sigset_t before_{};
+};
+
 /// Reads one character; gives up when Ctrl-C came, which libedit's own reader does not.
 int read_character(EditLine*, wchar_t* to) {
   std::mbstate_t state{};
   while (true) {
     char byte = 0;
+    if (!InterruptsHeld::wait_for_input()) return -1;
     const auto count = ::read(STDIN_FILENO, &byte, 1);
     if (count == 0) return 0;
     if (count < 0) {
-      if (errno == EINTR && !interrupted()) continue;
+      if (errno == EINTR) continue;
       return -1;
     }
     const auto length = std::mbrtowc(to, &byte, 1, &state);
@@ -113,7 +146,11 @@ std::optional<std::string> Prompt::read(const std::string& text) {
   impl_->text = text;
   clear_interrupt();
   int length = 0;
-  const char* typed = el_gets(impl_->line, &length);
+  const char* typed = nullptr;
+  {
+    const InterruptsHeld held;
+    typed = el_gets(impl_->line, &length);
+  }
   if (interrupted()) {
     el_reset(impl_->line);
     std::fputc('\n', stdout);

@@ -45,6 +45,7 @@ Value network_counters(const net::Counters& counters) {
                      {"messages_out", counters.messages_out},
                      {"bytes_in", counters.bytes_in},
                      {"bytes_out", counters.bytes_out},
+                     {"handshakes_failed", counters.handshakes_failed},
                      {"proofs_failed", counters.proofs_failed},
                      {"bad_frames", counters.bad_frames},
                      {"overloaded", counters.overloaded},
@@ -76,6 +77,13 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
       Error(Errc::invalid_argument, "'" + command.name + "' is for the command line, not for a node"));
 }
 
+/// The ring server ran, but what it refuses did not happen. A meet that had no answer may have.
+Error not_changed(const Error& error) {
+  if (error.executed() != Executed::yes) return error;
+  return Error(error.code(), error.message(),
+               error.code() == Errc::timeout ? Executed::unknown : Executed::no);
+}
+
 Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
                                        const proto::RingCommand& command) {
   const Duration time = budget(request);
@@ -83,7 +91,7 @@ Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
   auto change = command;
   if (auto* meet = std::get_if<proto::MeetCommand>(&change)) meet->timeout = std::min(time, kMeetTimeout);
   const auto changed = co_await call_within<ChangeRing>(time, ring_, std::move(change));
-  if (!changed) co_return replies::failure(changed.error());
+  if (!changed) co_return replies::failure(not_changed(changed.error()));
   if (request.wait) co_return co_await wait_for_all(deadline);
   co_return replies::done();
 }

@@ -20,6 +20,11 @@ std::string describe(const ConnectionRef& connection) {
   return (connection->dialler() ? "to " : "from ") + connection->remote_address;
 }
 
+/// Clients come and go with each command.
+log::Level log_level(const PeerInfo& peer) {
+  return peer.role == Role::client ? log::Level::debug : log::Level::info;
+}
+
 }  // namespace
 
 ConnectionRef Kernel::make_connection(Socket socket, bool dialler, std::optional<NodeId> expected) {
@@ -161,7 +166,7 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   if (is_node) end_other_dials(peer, connection);
 
   const PeerInfo info = connection->info;
-  log::info("net", "connected ", describe(connection), ": '", info.id.str(), "'");
+  log::line(log_level(info), "net", "connected ", describe(connection), ": '", info.id.str(), "'");
   events_.on_peer_up(info);
   if (request) finish_request(request, info);
   finish_waiting(info.id, info);
@@ -204,7 +209,7 @@ void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::H
   }
   if (failed.error.code() != Errc::already_exists) {
     add(shared_.counters.handshakes_failed);
-    log::info("net", "no handshake ", describe(connection), ": ", failed.error.to_string());
+    log::debug("net", "no handshake ", describe(connection), ": ", failed.error.to_string());
   }
   if (const auto request = std::exchange(connection->request, nullptr))
     on_request_failed(request, connection, failed);
@@ -297,7 +302,8 @@ void Kernel::link_down(const ConnectionRef& link, PeerDownReason reason, const s
     const std::unique_lock lock(peers_mutex_);
     sessions_.erase(link->info.session);
   }
-  log::info("net", "disconnected ", describe(link), ": '", link->info.id.str(), "': ", text);
+  log::line(log_level(link->info), "net", "disconnected ", describe(link), ": '", link->info.id.str(),
+            "': ", text);
   events_.on_peer_down(link->info, reason, text);
   if (reason != PeerDownReason::replaced && !peer->link()) {
     if (const auto dropped = peer->end_if_unknown())

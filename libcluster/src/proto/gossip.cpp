@@ -50,14 +50,14 @@ Actions Gossip::on_command(Moment at, std::uint64_t command, const RingCommand& 
 
 Actions Gossip::on_peer_up(Moment at, const NodeId& peer) {
   begin(at);
-  down_.erase(peer);
+  up_.insert(peer);
   if (!ring_.empty() && state_.present(peer) && peer != self()) send_digest(peer);
   return finish();
 }
 
 Actions Gossip::on_peer_down(Moment at, const NodeId& peer) {
   begin(at);
-  if (state_.find(peer) != nullptr) down_.insert(peer);
+  up_.erase(peer);
   return finish();
 }
 
@@ -208,7 +208,6 @@ void Gossip::settle_connections() {
     if (id == self()) continue;
     const auto told = connected_.find(id);
     if (ring_.empty() || !state_.present(id)) {
-      down_.erase(id);
       if (told == connected_.end()) continue;
       connected_.erase(told);
       out_.emplace_back(std::in_place_type<Disconnect>, Disconnect{id, force});
@@ -227,12 +226,13 @@ void Gossip::schedule_round() {
   next_round_ = at_.now + config_.period + Duration(rng_.between(-spread, spread));
 }
 
-/// Other present members: those thought up, or all if there are none.
+/// Other present members: those with a link, or all if there are none. Members that nobody can reach take
+/// nothing from the others' share.
 std::vector<NodeId> Gossip::random_peers(std::size_t count, const NodeId& but) {
   std::vector<NodeId> up, all;
   for (const auto& member : state_.members()) {
     if (member.id == self() || member.id == but) continue;
-    if (!down_.contains(member.id)) up.push_back(member.id);
+    if (up_.contains(member.id)) up.push_back(member.id);
     all.push_back(member.id);
   }
   auto& peers = up.empty() ? all : up;

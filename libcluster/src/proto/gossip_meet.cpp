@@ -216,7 +216,6 @@ void Gossip::fall_out() {
   ring_.clear();
   state_ = RingState(state_, false, at_.wall);
   pushed_ = state_.issued();
-  down_.clear();
   mismatch_ = {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "cluster/wire/codec.hpp"
 
@@ -194,6 +195,23 @@ TEST_CASE("gossip: an edit is pushed at once to three others, and connects to th
   REQUIRE(all_of<Connect>(actions).size() == 1);
   CHECK(all_of<Connect>(actions)[0].endpoint == Endpoint{"h", 9});
   CHECK(all_of<Done>(actions).size() == 1);
+}
+
+TEST_CASE("gossip: members that nobody can reach take nothing from those with a link") {
+  auto gossip = make("a");
+  (void)gossip.on_command(kThen, 1, InsertCommand{{{"b", kHere}}});
+  (void)gossip.on_peer_up(kThen, "b");
+  for (int i = 0; i < 50; ++i) {
+    const NodeId ghost("ghost" + std::to_string(i));
+    const auto actions = gossip.on_command(kThen, 2, InsertCommand{{{ghost, kHere}}});
+    REQUIRE(all_of<Send>(actions).size() == 1);
+    CHECK(all_of<Send>(actions)[0].to == NodeId("b"));
+  }
+  Moment at = kThen;
+  for (int i = 0; i < 10; ++i) {  // the rounds of anti-entropy too
+    at.now += 2s;
+    for (const auto& send : all_of<Send>(gossip.on_time(at))) CHECK(send.to == NodeId("b"));
+  }
 }
 
 TEST_CASE("gossip: force is in the disconnect of who removes and of who hears of it") {
