@@ -188,7 +188,7 @@ class Terminal(WithNodes):
         self.type("\x1b[A\n")  # the last command again
         self.expect("error: 'bar' is not defined in this ring.")
         self.expect("foo> ")
-        self.type("\x04")  # Ctrl-D
+        self.type("exit\n")
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
 
 
