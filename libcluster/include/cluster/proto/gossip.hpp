@@ -292,7 +292,7 @@ class Gossip {
   bool force_ = false;                      // of the command that is being run
   std::map<NodeId, bool> changed_{};        // members changed by this input; true: with force
   std::map<NodeId, Endpoint> connected_{};  // what the driver was told
-  std::set<NodeId> up_{};  // peers with a link, members or not
+  std::set<NodeId> up_{};                   // peers with a link, members or not
   Mismatch mismatch_{};
   std::map<std::uint64_t, Meet> meets_{};
   std::optional<Leave> leave_{};
