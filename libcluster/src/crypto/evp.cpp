@@ -10,8 +10,20 @@ const EVP_MD* sha256_method() noexcept {
   return method;
 }
 
+const EVP_CIPHER* aes_256_gcm_method() noexcept {
+  static const EVP_CIPHER* const method = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
+  CLUSTER_ASSERT(method != nullptr);
+  return method;
+}
+
 MdContext make_md_context() noexcept {
   MdContext context{EVP_MD_CTX_new()};
+  CLUSTER_ASSERT(context != nullptr);
+  return context;
+}
+
+CipherContext make_cipher_context() noexcept {
+  CipherContext context{EVP_CIPHER_CTX_new()};
   CLUSTER_ASSERT(context != nullptr);
   return context;
 }

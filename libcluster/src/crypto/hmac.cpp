@@ -53,13 +53,24 @@ Hmac& Hmac::operator=(Hmac&&) noexcept = default;
 Hmac::~Hmac() = default;
 
 Digest Hmac::sign(std::span<const ByteView> parts) noexcept {
-  CLUSTER_ASSERT(state_ != nullptr);  // moved from
+  begin();
+  for (const auto& part : parts) update(part);
+  return finish();
+}
+
+void Hmac::begin() noexcept {
+  CLUSTER_ASSERT(EVP_MD_CTX_copy_ex(state_->work.get(), state_->inner.get()) == 1);
+}
+
+void Hmac::update(ByteView part) noexcept {
+  CLUSTER_ASSERT(EVP_DigestUpdate(state_->work.get(), part.data(), part.size()) == 1);
+}
+
+Digest Hmac::finish() noexcept {
   EVP_MD_CTX* const work = state_->work.get();
   Digest digest;
-  CLUSTER_ASSERT(EVP_MD_CTX_copy_ex(work, state_->inner.get()) == 1);
-  for (const auto& part : parts) CLUSTER_ASSERT(EVP_DigestUpdate(work, part.data(), part.size()) == 1);
-  CLUSTER_ASSERT(EVP_DigestFinal_ex(work, digest.data(), nullptr) == 1);
-  CLUSTER_ASSERT(EVP_MD_CTX_copy_ex(work, state_->outer.get()) == 1 &&
+  CLUSTER_ASSERT(EVP_DigestFinal_ex(work, digest.data(), nullptr) == 1 &&
+                 EVP_MD_CTX_copy_ex(work, state_->outer.get()) == 1 &&
                  EVP_DigestUpdate(work, digest.data(), digest.size()) == 1 &&
                  EVP_DigestFinal_ex(work, digest.data(), nullptr) == 1);
   return digest;

@@ -90,7 +90,7 @@ void Connection::on_readable() {
 
 void Connection::read_ready() {
   if (closed_) return;
-  if (open_)
+  if (opener_)
     read_frames();
   else
     read_handshake();
@@ -113,7 +113,7 @@ void Connection::read_handshake() {
 
 void Connection::feed_handshake() {
   const auto self = shared_from_this();
-  while (!closed_ && !deciding_ && !open_) {
+  while (!closed_ && !deciding_ && !opener_) {
     ByteView bytes = pending_;
     auto actions = handshake_->on_bytes(bytes);
     pending_.erase(pending_.begin(), pending_.end() - static_cast<std::ptrdiff_t>(bytes.size()));
@@ -139,15 +139,15 @@ void Connection::apply(proto::HandshakeActions actions) {
     } else {
       const auto& established = std::get<proto::Established>(action);  // always the last action
       shared_.timers.cancel(timer_);
-      open_.emplace(established.keys.receive);
+      opener_.emplace(established.protection, established.keys.receive);
       reassembler_.emplace(shared_.limits.message_bytes_max);
-      writer.emplace(established.keys.send, shared_.pool);
+      writer.emplace(established.protection, established.keys.send, shared_.pool);
       events_.on_established(self, established);
       handshake_.reset();
       if (closed_) return;
-      const Bytes early = std::move(pending_);
+      Bytes early = std::move(pending_);
       pending_ = {};
-      keep(ByteView(early).subspan(parse(early)), true);
+      keep(std::span(early).subspan(parse(early)), true);
     }
   }
 }
@@ -182,7 +182,7 @@ void Connection::read_frames() {
     }
     add(shared_.counters.bytes_in, static_cast<std::uint64_t>(got));
     std::copy(pending_.begin(), pending_.end(), buffer.begin());
-    const ByteView bytes = ByteView(buffer).first(have + static_cast<std::size_t>(got));
+    const std::span bytes = std::span(buffer).first(have + static_cast<std::size_t>(got));
     const std::size_t used = parse(bytes);
     if (closed_) return;
     keep(bytes.subspan(used), used > 0 || have == 0);
@@ -190,11 +190,11 @@ void Connection::read_frames() {
   }
 }
 
-/// Handles the whole frames at the front of `bytes`; returns how many bytes they are.
-std::size_t Connection::parse(ByteView bytes) {
+/// Handles the whole frames at the front of `bytes`, in place; returns how many bytes they are.
+std::size_t Connection::parse(std::span<std::uint8_t> bytes) {
   std::size_t used = 0;
   while (!closed_ && bytes.size() - used >= wire::kFrameHeaderBytes) {
-    const ByteView rest = bytes.subspan(used);
+    const std::span rest = bytes.subspan(used);
     const auto header = wire::read_header(rest.data());
     if (!header) {
       add(shared_.counters.bad_frames);
@@ -203,15 +203,16 @@ std::size_t Connection::parse(ByteView bytes) {
     }
     const std::size_t frame_bytes = header.value().frame_bytes();
     if (rest.size() < frame_bytes) break;
-    const ByteView sealed = rest.first(frame_bytes - wire::kFrameTagBytes);
-    if (!open_->accept(sealed, rest.subspan(sealed.size(), wire::kFrameTagBytes))) {
+    const std::span body = rest.subspan(wire::kFrameHeaderBytes, header.value().length);
+    if (!opener_->open(rest.first(wire::kFrameHeaderBytes), body,
+                       rest.subspan(wire::kFrameHeaderBytes + body.size(), wire::kFrameTagBytes))) {
       add(shared_.counters.bad_frames);
       broken(PeerDownReason::protocol_error, "INVALID_CHECKSUM: a frame with a wrong tag");
       break;
     }
     used += frame_bytes;
     add(shared_.counters.frames_in);
-    on_frame(header.value(), sealed.subspan(wire::kFrameHeaderBytes));
+    on_frame(header.value(), body);
   }
   return used;
 }

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "cluster/net/net_kernel.hpp"
 #include "cluster/proto/handshake.hpp"
+#include "cluster/wire/frame_protection.hpp"
 #include "counters.hpp"
 #include "frame_writer.hpp"
 #include "timers.hpp"
@@ -99,7 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void feed_handshake();
   void apply(proto::HandshakeActions actions);
   void read_frames();
-  [[nodiscard]] std::size_t parse(ByteView bytes);
+  [[nodiscard]] std::size_t parse(std::span<std::uint8_t> bytes);
   void on_frame(const wire::FrameHeader& header, ByteView body);
   void on_messages(const wire::FrameHeader& header, ByteView body);
   void keep(ByteView rest, bool frame_began);
@@ -114,7 +116,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int descriptor_;
   const bool dialler_;
   std::unique_ptr<proto::Handshake> handshake_;
-  std::optional<wire::FrameSeal> open_;
+  std::optional<wire::FrameOpener> opener_;
   std::optional<wire::Reassembler> reassembler_;
   Bytes pending_;  // bytes of an incomplete record or frame
   Instant frame_begun_ = kNever;

@@ -55,7 +55,9 @@ void FrameWriter::seal(OutFrame& frame) {
       .lane = frame.lane,
       .flags = frame.flags};
   wire::write_header(frame.bytes.data(), header);
-  const wire::FrameTag tag = seal_.next_tag(frame.bytes);
+  const auto [head, body] = std::pair{std::span(frame.bytes).first(wire::kFrameHeaderBytes),
+                                      std::span(frame.bytes).subspan(wire::kFrameHeaderBytes)};
+  const wire::FrameTag tag = sealer_.seal(head, body);
   frame.bytes.insert(frame.bytes.end(), tag.begin(), tag.end());
   ++frames_out;
   messages_out += frame.messages;

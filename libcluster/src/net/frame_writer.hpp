@@ -5,6 +5,7 @@
 #include <deque>
 #include <vector>
 
+#include "cluster/wire/frame_protection.hpp"
 #include "outbox.hpp"
 
 namespace cluster::net {
@@ -23,7 +24,8 @@ class FrameWriter {
   static constexpr std::size_t kOwnFramesMax = 64;
   static constexpr std::size_t kWrittenMax = 256;
 
-  FrameWriter(ByteView key, BufferPool& pool) : seal_(key), pool_(&pool) {}
+  FrameWriter(wire::Protection level, ByteView secret, BufferPool& pool)
+      : sealer_(level, secret), pool_(&pool) {}
 
   /// Queues a ping, pong or goodbye ahead of all messages. False if too many wait.
   bool push_own(wire::FrameKind kind, ByteView body);
@@ -47,7 +49,7 @@ class FrameWriter {
  private:
   void seal(OutFrame& frame);
 
-  wire::FrameSeal seal_;
+  wire::FrameSealer sealer_;
   BufferPool* pool_;
   std::deque<OutFrame> own_;
   std::vector<OutFrame> frames_;

@@ -22,8 +22,15 @@ constexpr std::uint16_t kCodeYes = 0;
 
 constexpr std::string_view kLabelProofDialler = "proof d";
 constexpr std::string_view kLabelProofListener = "proof l";
-constexpr std::string_view kLabelToListener = "key d→l";
-constexpr std::string_view kLabelToDialler = "key l→d";
+/// Labels of the secrets that protect the frames of a session.
+struct DirectionLabels {
+  std::string_view to_listener;
+  std::string_view to_dialler;
+};
+constexpr DirectionLabels labels_of(Protection level) {
+  return level == Protection::seal ? DirectionLabels{"seal d→l", "seal l→d"}
+                                   : DirectionLabels{"key d→l", "key l→d"};
+}
 
 Bytes record_header(std::uint8_t type, std::size_t body_bytes) {
   Bytes record(kRecordHeaderBytes);
@@ -290,8 +297,9 @@ crypto::SecretBytes Handshake::derive(ByteView cookie_key, std::string_view labe
 
 void Handshake::establish(HandshakeActions& out) {
   const ByteView cookie_key = config_.keyring.key(config_.dialler ? 0 : key_index_);
-  auto to_listener = derive(cookie_key, kLabelToListener);
-  auto to_dialler = derive(cookie_key, kLabelToDialler);
+  const DirectionLabels labels = labels_of(protection_);
+  auto to_listener = derive(cookie_key, labels.to_listener);
+  auto to_dialler = derive(cookie_key, labels.to_dialler);
   SessionKeys keys;
   keys.send = std::move(config_.dialler ? to_listener : to_dialler);
   keys.receive = std::move(config_.dialler ? to_dialler : to_listener);

@@ -1,6 +1,5 @@
 #include "cluster/wire/frame.hpp"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -32,19 +31,6 @@ Result<FrameHeader> read_header(const std::uint8_t* from) {
                      .kind = static_cast<FrameKind>(from[4]),
                      .lane = static_cast<Lane>(from[5]),
                      .flags = flags};
-}
-
-FrameTag FrameSeal::next_tag(ByteView header_and_body) noexcept {
-  std::array<std::uint8_t, 8> sequence;
-  store_be<std::uint64_t>(sequence.data(), sequence_++);
-  const crypto::Digest whole = hmac_.sign({ByteView(sequence), header_and_body});
-  FrameTag tag;
-  std::copy_n(whole.begin(), tag.size(), tag.begin());
-  return tag;
-}
-
-bool FrameSeal::accept(ByteView header_and_body, ByteView tag) noexcept {
-  return crypto::equal_in_constant_time(next_tag(header_and_body), tag);
 }
 
 Result<std::optional<ByteView>> take_message(ByteView& body) {

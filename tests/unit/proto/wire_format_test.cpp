@@ -66,7 +66,9 @@ std::string frame_around(ByteView message, ByteView key) {
   wire::write_header(frame.data(), {.length = length});
   store_be<std::uint32_t>(frame.data() + wire::kFrameHeaderBytes, static_cast<std::uint32_t>(message.size()));
   frame.insert(frame.end(), message.begin(), message.end());
-  const auto tag = wire::FrameSeal(key).next_tag(frame);
+  const auto tag = wire::FrameSealer(Protection::sign, key)
+                       .seal(ByteView(frame).first(wire::kFrameHeaderBytes),
+                             std::span(frame).subspan(wire::kFrameHeaderBytes));
   return hex(frame) + hex(tag);
 }
 

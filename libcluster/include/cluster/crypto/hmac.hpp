@@ -25,6 +25,11 @@ class Hmac {
   }
   [[nodiscard]] Digest sign(ByteView message) noexcept { return sign({message}); }
 
+  /// The same in pieces: `begin`, any number of `update`, then `finish`.
+  void begin() noexcept;
+  void update(ByteView part) noexcept;
+  [[nodiscard]] Digest finish() noexcept;
+
  private:
   struct State;
   std::unique_ptr<State> state_;

@@ -15,6 +15,7 @@
 #include "cluster/crypto/secret.hpp"
 #include "cluster/crypto/x25519.hpp"
 #include "cluster/proto/keyring.hpp"
+#include "cluster/wire/frame_protection.hpp"
 
 /// How two processes that share a cookie come to trust a connection (docs/wire_format.md).
 ///
@@ -32,12 +33,7 @@ namespace cluster::proto {
 /// A node is a member or may become one; a client only talks to the node that it dialled.
 enum class Role : std::uint8_t { node = 0, client = 1 };
 
-/// What protects the frames of a session, weakest first.
-enum class Protection : std::uint8_t {
-  sign = 0,  ///< HMAC-SHA256 tags
-  seal = 1,  ///< AES-256-GCM; reserved
-  tls = 2,   ///< TLS 1.3 underneath; reserved
-};
+using wire::Protection;
 
 inline constexpr std::uint8_t kProtocolVersionMin = 1;
 inline constexpr std::uint8_t kProtocolVersionMax = 1;
@@ -80,7 +76,7 @@ struct Hello {
 /// `bad_message` with the field that is wrong.
 [[nodiscard]] Result<Hello> decode_hello(ByteView body);
 
-/// 32-byte keys of the two directions of a session.
+/// 32-byte secrets of the two directions of a session, for the protection level that it uses.
 struct SessionKeys {
   crypto::SecretBytes send;
   crypto::SecretBytes receive;

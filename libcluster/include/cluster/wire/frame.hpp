@@ -8,15 +8,12 @@
 
 #include "cluster/base/bytes.hpp"
 #include "cluster/base/result.hpp"
-#include "cluster/crypto/hmac.hpp"
 
 /// Frames: what travels between two nodes once their handshake is done (docs/wire_format.md).
 ///
 ///     header, 8 bytes: length u32 | kind u8 | lane u8 | flags u16      all big-endian
 ///     body, `length` bytes
-///     tag, 16 bytes: the first half of HMAC-SHA256(key, sequence u64 | header | body)
-///
-/// The sequence is implicit: 0 for the first frame of a direction, one more for each, whatever the lane.
+///     tag, 16 bytes (frame_protection.hpp)
 namespace cluster::wire {
 
 /// Which traffic goes first when both wait: probes and gossip before calls before bulk data.
@@ -73,23 +70,6 @@ void write_header(std::uint8_t* to, const FrameHeader& header) noexcept;
 [[nodiscard]] Result<FrameHeader> read_header(const std::uint8_t* from);
 
 using FrameTag = std::array<std::uint8_t, kFrameTagBytes>;
-
-/// Makes or checks the tags of one direction of one connection; counts the frames. One thread at a time.
-class FrameSeal {
- public:
-  /// `key`: 32 bytes, of this direction only.
-  explicit FrameSeal(ByteView key) : hmac_(key) {}
-  /// The tag of the next frame. `header_and_body`: the frame as it stands before its tag.
-  [[nodiscard]] FrameTag next_tag(ByteView header_and_body) noexcept;
-  /// Whether `tag` is that of the next frame. A frame that was replayed, reordered, altered or taken from
-  /// another connection is not, and the connection must then end.
-  [[nodiscard]] bool accept(ByteView header_and_body, ByteView tag) noexcept;
-  [[nodiscard]] std::uint64_t frames() const noexcept { return sequence_; }
-
- private:
-  crypto::Hmac hmac_;
-  std::uint64_t sequence_ = 0;
-};
 
 /// Takes the next message off the front of a `messages` body; nothing at its end. `corrupt` if the rest
 /// does not hold what its length says.
