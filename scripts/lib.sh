@@ -7,7 +7,7 @@ build=${CLUSTER_BUILD_DIR:-$top/build}
 cores=$(nproc)
 
 build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev libxxhash-dev
-                libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3)
+                libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3 valgrind)
 format_packages=(clang-format-14)
 
 say() { printf '\n== %s\n' "$*"; }
