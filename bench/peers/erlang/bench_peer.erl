@@ -51,7 +51,7 @@ workload('W6-gen_server', Scale, _) ->
     spawns(Count, "spawn (gen_server:start)", "RSS (gen_server)", fun() -> {ok, Pid} = echo_server:start(), Pid end);
 workload(callers, Scale, Server) ->
     [begin
-         Each = max(2, Scale(case Callers of 1 -> 20000; _ -> 60000 end) div Callers),
+         Each = max(2, Scale(case Callers of 1 -> 10000; _ -> 60000 end) div Callers),
          {Rate, Latencies} = concurrent(Server, Callers, Each, fun(S, N) -> latencies(S, N, payload(64)) end),
          Name = integer_to_list(Callers),
          Sorted = list_to_tuple(lists:sort(Latencies)),

@@ -125,7 +125,7 @@ inline long calls_of_size(std::size_t bytes, Scale scale) {
 /// The numbers of concurrent callers of workload `callers`, and the calls of them all together.
 inline constexpr std::array<int, 4> kCallers{1, 8, 64, 512};
 inline long calls_of_callers(int callers, Scale scale) {
-  return std::max(2L, scale(callers == 1 ? 20'000 : 100'000) / callers) * callers;
+  return std::max(2L, scale(callers == 1 ? 10'000 : 100'000) / callers) * callers;
 }
 
 /// Runs the workload that the command line names. A run that takes over two minutes is ended by SIGALRM.

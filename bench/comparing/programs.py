@@ -1,0 +1,137 @@
+"""The programs that are compared, and how one run of one workload gives its figures.
+
+A program never outlives its run: it gets a session of its own, which is ended when its time is over, when this process is
+interrupted, and (by the kernel) when this process is killed.
+"""
+import ctypes
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+OURS = "libcluster"
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6", "thread-call", "callers", "sizes", "crypto", "chash")
+QUICK_SCALE = "0.01"
+SECONDS_MAX = 150
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One value that a run gave."""
+    peer: str
+    workload: str
+    metric: str
+    unit: str
+    value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    group: str  # what --only chooses by
+    path: str  # relative to the folder of the programs
+    package: str  # the Debian package that it needs; empty for ours
+    workloads: tuple[str, ...]
+    peer: str = ""  # ours alone: the name of its figures
+    options: tuple[str, ...] = ()
+
+    def command(self, folder, workload, quick):
+        if self.peer:
+            return [str(folder / self.path), "--json", "--workload", workload, "--runs", "1", *self.options,
+                    *(["--quick"] if quick else [])]
+        return [str(folder / self.path), workload, *([QUICK_SCALE] if quick else [])]
+
+    def figures(self, output, workload):
+        """The figures in what a run printed. `chash` and such of ours have names of their own and are left out."""
+        if self.peer:
+            return [Figure(self.peer, one["workload"], one["metric"], one["unit"], float(one["median"]))
+                    for one in json.loads(output) if one["workload"] == workload]
+        lines = [line.split("\t") for line in output.splitlines() if line.startswith("RES\t")]
+        return [Figure(peer, in_workload, metric, unit, float(value)) for _, peer, in_workload, metric, unit, value in lines]
+
+
+REMOTE = ("W3", "W4", "W5", "callers", "sizes")
+PROGRAMS = (
+    Program("ours", "cluster-bench", "", ("W1", "W2", "W3", "W4", "W5", "W6", "thread-call", "callers", "sizes"), OURS),
+    Program("sealed", "cluster-bench", "", ("W5", "sizes"), f"{OURS}, sealed", ("--protection", "seal")),
+    Program("erlang", "peers/erlang-peer", "erlang-base", ("W1", "W2", *REMOTE, "W6")),
+    Program("caf", "peers/caf-peer", "libcaf-dev", ("W1", "W2", *REMOTE, "W6", "thread-call")),
+    Program("zmq", "peers/zmq-peer", "libzmq3-dev", REMOTE),
+    Program("raw", "peers/raw-tcp", "libssl-dev", REMOTE),
+    Program("raw", "peers/raw-local", "g++", ("W1", "W2", "thread-call")),
+    Program("raw", "peers/raw-crypto", "libssl-dev", ("crypto",)),
+    Program("raw", "peers/raw-chash", "libxxhash-dev", ("chash",)),
+)
+
+
+def known_workloads(program, folder):
+    """Those of its workloads that this build of the program has: ours can say, a peer's are what is stated here."""
+    if not program.peer:
+        return program.workloads
+    try:
+        listed = subprocess.run([pathlib.Path(folder) / program.path, "--list"], stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return program.workloads  # its runs will say what is wrong
+    names = {line.split()[0] for line in listed.splitlines() if line.split()}
+    return tuple(name for name in program.workloads if name in names)
+
+
+class Failed(Exception):
+    """A run that gave no figures; its text says why."""
+
+
+def adopt_orphans():
+    """Lets the children of programs that were killed become ours, so that `reap_orphans` can wait for them."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def reap_orphans():
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0] != 0:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def run(program, folder, workload, quick=False, seconds_max=SECONDS_MAX):
+    """One run. Raises Failed."""
+    def die_with_parent():
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    command = program.command(pathlib.Path(folder), workload, quick)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True, preexec_fn=die_with_parent)
+    try:
+        output, errors = process.communicate(timeout=seconds_max)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"no end after {seconds_max} s") from None
+    finally:
+        _end(process)
+    if process.returncode != 0:
+        raise Failed(f"ended with {process.returncode}: {' / '.join(errors.strip().splitlines()[-2:]) or 'no word'}")
+    try:
+        figures = program.figures(output, workload)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failed(f"printed what cannot be read: {error}") from error
+    if not figures:
+        raise Failed("printed no figure")
+    return figures
+
+
+def _end(process):
+    """Asks the program to end, then ends its session. Nothing to do for one that ended by itself."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # the session's number stays taken while somebody is in it
+    except ProcessLookupError:
+        pass
+    process.communicate()
+    reap_orphans()
