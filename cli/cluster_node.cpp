@@ -42,6 +42,8 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.pfactor = options.pfactor;
   config.weight = options.weight.value_or(0);
   config.bind = options.bind;
+  config.protection = options.protection;
+  config.protection_min = options.protection_min;
   config.meet = options.meet;
   return config;
 }

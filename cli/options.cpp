@@ -84,6 +84,20 @@ Result<Duration> parse_seconds(const std::string& text) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
+/// --protection and --protection-min.
+Result<void> read_protection(const CLI::App& app, const std::string& most, const std::string& least,
+                             NodeOptions& options) {
+  const auto checked_most = wire::parse_protection(most);
+  if (!checked_most) return usage_error("--protection: " + checked_most.error().message());
+  const auto checked_least = wire::parse_protection(least);
+  if (!checked_least) return usage_error("--protection-min: " + checked_least.error().message());
+  if (*checked_least > *checked_most && app.count("--protection") > 0)
+    return usage_error("--protection-min " + least + " is more than --protection " + most);
+  options.protection = std::max(*checked_most, *checked_least);
+  options.protection_min = *checked_least;
+  return {};
+}
+
 }  // namespace
 
 Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) {
@@ -134,6 +148,8 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   std::string weight;
   std::string log_level = "info";
   std::vector<std::string> meets;
+  std::string protection = "sign";
+  std::string protection_min = "sign";
   app.add_option("--ring", options.ring, "ring to be in from the start")->type_name("RING");
   app.add_option("--weight", weight, "virtual nodes of this node (default: rfactor)")->type_name("N");
   app.add_option("--rfactor", rfactor, "default weight of members")->type_name("N")->capture_default_str();
@@ -146,6 +162,16 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
       ->type_name("HOST:PORT")
       ->expected(1)
       ->take_all();
+  app.add_option("--protection", protection,
+                 "the most that a connection gets, if its other end offers it too: sign (frames are signed)\n"
+                 "or seal (encrypted as well)")
+      ->type_name("LEVEL")
+      ->capture_default_str();
+  app.add_option(
+         "--protection-min", protection_min,
+         "refuse connections that get less; seal: nothing travels unencrypted (implies --protection seal)")
+      ->type_name("LEVEL")
+      ->capture_default_str();
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")
       ->type_name("LEVEL")
       ->capture_default_str();
@@ -179,6 +205,8 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
     if (!endpoint) return usage_error("--meet: " + endpoint.error().message());
     options.meet.push_back(std::move(endpoint).value());
   }
+  if (const auto checked = read_protection(app, protection, protection_min, options); !checked)
+    return checked.error();
   const auto level = log::level_from_name(log_level);
   if (!level) return usage_error("--log-level: '" + log_level + "' is not a level");
   options.log_level = *level;

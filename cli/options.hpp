@@ -9,6 +9,7 @@
 #include "cluster/base/node_id.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
+#include "cluster/wire/frame_protection.hpp"
 
 namespace cluster::cli {
 
@@ -36,6 +37,8 @@ struct NodeOptions {
   std::optional<std::uint32_t> weight{};  ///< this node's; default: rfactor
   std::vector<std::string> bind{};
   std::vector<Endpoint> meet{};
+  wire::Protection protection = wire::Protection::sign;
+  wire::Protection protection_min = wire::Protection::sign;
   log::Level log_level = log::Level::info;
   bool leave_on_stop = false;
   bool demo_actors = false;

@@ -187,6 +187,7 @@ Value CommandServer::members_status(const std::vector<Behind>& late) const {
     const bool is_self = member.id == actors_->id();
     const bool connected = peer != peers.end() && peer->connected;
     shown.set("link", is_self ? "self" : connected ? "connected" : "down");
+    shown.set("protection", connected ? Value(wire::name(peer->protection)) : Value());
     const auto found = std::ranges::find(late, member.id, &Behind::id);
     shown.set("ring", found == late.end() ? "same" : "behind: " + found->why);
     shown.set("queued_messages", peer == peers.end() ? std::size_t{0} : peer->queued_messages);

@@ -61,6 +61,8 @@ Result<Node> Node::start(NodeConfig config) {
                                             .advertised = {config.host, config.port},
                                             .bind = config.bind,
                                             .keyring = std::move(keyring).value(),
+                                            .protection = config.protection,
+                                            .protection_min = config.protection_min,
                                             .limits = config.limits,
                                             .seed = crypto::random_u64()},
                                     .engine = config.engine});

@@ -16,6 +16,8 @@
 
 namespace cluster {
 
+using wire::Protection;
+
 struct NodeConfig {
   std::string id;                  ///< unique in the cluster; 1..255 bytes of UTF-8
   std::string host = "localhost";  ///< what others dial: an address or a name
@@ -29,6 +31,8 @@ struct NodeConfig {
   std::uint32_t weight = 0;            ///< of this node; 0: rfactor
   std::vector<std::string> bind = {};  ///< local addresses; empty: all that `host` resolves to
   std::vector<Endpoint> meet = {};     ///< dialled until they answer, to find the ring at start
+  Protection protection = Protection::sign;      ///< the most that connections get, if the peer offers it too
+  Protection protection_min = Protection::sign;  ///< peers that offer less are refused
   net::NetLimits limits = {};
   runtime::EngineConfig engine = {};
   crypto::ScryptCost scrypt = {};  ///< of the cookie; the same on all nodes

@@ -81,6 +81,8 @@ struct Client::Impl final : NetEvents {
     net.boot = new_boot();
     net.role = Role::client;
     net.keyring = config.keyring;
+    net.protection = config.protection;
+    net.protection_min = config.protection_min;
     net.seed = crypto::random_u64();
     auto started = NetKernel::start(std::move(net), *this);
     if (!started) return std::move(started).error();

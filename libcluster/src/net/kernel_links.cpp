@@ -35,6 +35,8 @@ ConnectionRef Kernel::make_connection(Socket socket, bool dialler, std::optional
                              .keyring = config_.keyring,
                              .expected = std::move(expected),
                              .wall = wall_now(),
+                             .protection_min = config_.protection_min,
+                             .protection_max = config_.protection,
                              .timeout = shared_.limits.handshake_timeout});
   connections_.emplace(connection->begun, connection);
   return connection;
@@ -149,7 +151,8 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
                               .role = hello.identity.role,
                               .ring = hello.identity.ring,
                               .endpoint = hello.identity.advertised,
-                              .session = ++session_serial_};
+                              .session = ++session_serial_,
+                              .protection = established.protection};
   connection->up_since = ++event_serial_;
   connection->peer = peer;
   {
@@ -166,7 +169,8 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   if (is_node) end_other_dials(peer, connection);
 
   const PeerInfo info = connection->info;
-  log::line(log_level(info), "net", "connected ", describe(connection), ": '", info.id.str(), "'");
+  log::line(log_level(info), "net", "connected ", describe(connection), ": '", info.id.str(), "' (",
+            name(info.protection), ")");
   events_.on_peer_up(info);
   if (request) finish_request(request, info);
   finish_waiting(info.id, info);
@@ -209,7 +213,9 @@ void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::H
   }
   if (failed.error.code() != Errc::already_exists) {
     add(shared_.counters.handshakes_failed);
-    log::debug("net", "no handshake ", describe(connection), ": ", failed.error.to_string());
+    // What does not fit together stays so until somebody changes a setting.
+    log::line(failed.error.code() == Errc::incompatible ? log::Level::warn : log::Level::debug, "net",
+              "no handshake ", describe(connection), ": ", failed.error.to_string());
   }
   if (const auto request = std::exchange(connection->request, nullptr))
     on_request_failed(request, connection, failed);
@@ -302,8 +308,9 @@ void Kernel::link_down(const ConnectionRef& link, PeerDownReason reason, const s
     const std::unique_lock lock(peers_mutex_);
     sessions_.erase(link->info.session);
   }
-  log::line(log_level(link->info), "net", "disconnected ", describe(link), ": '", link->info.id.str(),
-            "': ", text);
+  const bool alarming = reason == PeerDownReason::protocol_error;
+  log::line(alarming ? log::Level::warn : log_level(link->info), "net", "disconnected ", describe(link),
+            ": '", link->info.id.str(), "': ", text);
   events_.on_peer_down(link->info, reason, text);
   if (reason != PeerDownReason::replaced && !peer->link()) {
     if (const auto dropped = peer->end_if_unknown())

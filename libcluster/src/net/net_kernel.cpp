@@ -22,6 +22,10 @@ Result<std::unique_ptr<NetKernel>> NetKernel::start(NetConfig config, NetEvents&
   if (config.id.empty()) return Error(Errc::invalid_argument, "a node needs an id");
   if (config.keyring.size() == 0) return Error(Errc::invalid_argument, "a node needs a cookie");
   if (config.ring.size() > 255) return Error(Errc::invalid_argument, "a ring id has at most 255 bytes");
+  if (config.protection > Protection::seal || config.protection_min > config.protection)
+    return Error(Errc::invalid_argument, "protection levels: from " +
+                                             std::string(name(config.protection_min)) + " to " +
+                                             std::string(name(config.protection)));
   if (config.role == Role::node)
     if (const auto host = parse_host(config.advertised.host); !host) return host.error();
   auto kernel = std::make_unique<Kernel>(std::move(config), events);

@@ -194,6 +194,7 @@ PeerStatus Peer::status() const {
                     .boot = info_.boot,
                     .ring = info_.ring,
                     .session = info_.session,
+                    .protection = info_.protection,
                     .queued_messages = outbox_.messages(),
                     .queued_bytes = outbox_.bytes(),
                     .dials_failed = dials_failed_,

@@ -59,6 +59,28 @@ Error read_reason(ByteView body) {
                readable ? std::string(text) : "the peer refused the connection", Executed::no);
 }
 
+/// The levels from `min` to `max`, a bit each.
+std::uint8_t protection_bits(Protection min, Protection max) {
+  unsigned bits = 0;
+  for (auto level = static_cast<unsigned>(min); level <= static_cast<unsigned>(max); ++level)
+    bits |= 1u << level;
+  return static_cast<std::uint8_t>(bits);
+}
+
+/// The greatest level of `bits`; nothing if there is none that we know.
+std::optional<Protection> greatest_of(unsigned bits) {
+  for (const auto level : {Protection::tls, Protection::seal, Protection::sign})
+    if ((bits >> static_cast<unsigned>(level) & 1u) != 0) return level;
+  return std::nullopt;
+}
+
+/// "'bar' offers sign and accepts no less than sign"
+std::string describe_protection(const Hello& hello) {
+  const auto most = greatest_of(hello.protections);
+  return "'" + hello.identity.id.str() + "' offers " + std::string(most ? name(*most) : "nothing known") +
+         " and accepts no less than " + std::string(name(hello.protection_min));
+}
+
 std::uint64_t distance(WallTime a, WallTime b) {
   const auto x = static_cast<std::uint64_t>(micros(a));
   const auto y = static_cast<std::uint64_t>(micros(b));
@@ -98,7 +120,11 @@ Handshake::Handshake(Instant now, HandshakeConfig config, HandshakeSecrets secre
       deadline_(saturated_add(now, config_.timeout)),
       state_(config_.dialler ? State::dialler_awaits_hello : State::listener_awaits_hello) {
   CLUSTER_ASSERT(config_.keyring.size() > 0);
+  CLUSTER_ASSERT(config_.protection_min <= config_.protection_max &&
+                 config_.protection_max <= Protection::seal);
   own_.wall = config_.wall;
+  own_.protections = protection_bits(config_.protection_min, config_.protection_max);
+  own_.protection_min = config_.protection_min;
   own_.nonce = secrets_.nonce;
   own_.public_key = secrets_.key_pair.public_key;
   own_.identity = config_.self;
@@ -173,8 +199,10 @@ HandshakeActions Handshake::proceed() {
       establish(out);
       break;
     }
-    default:
-      CLUSTER_ASSERT(!"proceed without a decision due");
+    default: {
+      constexpr bool kDecisionIsDue = false;
+      CLUSTER_ASSERT(kDecisionIsDue);
+    }
   }
   return out;
 }
@@ -258,12 +286,11 @@ std::optional<Error> Handshake::judge(const Hello& peer) {
                                          ".." + std::to_string(own_.version_max) + " here, " +
                                          std::to_string(peer.version_min) + ".." +
                                          std::to_string(peer.version_max) + " there");
-  const unsigned common = own_.protections & peer.protections;
-  unsigned level = static_cast<unsigned>(Protection::tls);
-  while (level > 0 && (common >> level & 1u) == 0) --level;
-  protection_ = static_cast<Protection>(level);
-  if ((common & 1u << level) == 0 || protection_ < std::max(own_.protection_min, peer.protection_min))
-    return Error(Errc::incompatible, "no common protection level");
+  const auto level = greatest_of(own_.protections & peer.protections);
+  if (!level || *level < std::max(own_.protection_min, peer.protection_min))
+    return Error(Errc::incompatible, "no common protection level: " + describe_protection(own_) + ", " +
+                                         describe_protection(peer));
+  protection_ = *level;
 
   if (config_.expected && peer.identity.id != *config_.expected)
     return Error(Errc::not_found, "the node there is '" + id + "', not '" + config_.expected->str() + "'");

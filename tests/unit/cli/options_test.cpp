@@ -105,6 +105,27 @@ TEST_CASE("options: cluster-node takes what it is told") {
   CHECK(!defaults.weight);
   CHECK(defaults.ring.empty());
   CHECK(!defaults.leave_on_stop);
+  CHECK(defaults.protection == wire::Protection::sign);
+  CHECK(defaults.protection_min == wire::Protection::sign);
+}
+
+TEST_CASE("options: cluster-node offers the level it is told, and demanding sealing offers it too") {
+  using wire::Protection;
+  struct Row {
+    Words arguments;
+    Protection protection;
+    Protection protection_min;
+  };
+  for (const auto& row :
+       {Row{{"--protection", "sign"}, Protection::sign, Protection::sign},
+        Row{{"--protection", "seal"}, Protection::seal, Protection::sign},
+        Row{{"--protection-min", "seal"}, Protection::seal, Protection::seal},
+        Row{{"--protection", "seal", "--protection-min", "seal"}, Protection::seal, Protection::seal}}) {
+    CAPTURE(row.arguments.back());
+    const auto options = parse_node_options(row.arguments).value();
+    CHECK(options.protection == row.protection);
+    CHECK(options.protection_min == row.protection_min);
+  }
 }
 
 TEST_CASE("options: cluster-node refuses what it cannot use") {
@@ -113,6 +134,12 @@ TEST_CASE("options: cluster-node refuses what it cannot use") {
   CHECK(refused({"--weight", "65536"}) == "'65536' is not a weight (1..65535)");
   CHECK(refused({"--meet", "localhost"}) == "--meet: 'localhost' is not HOST:PORT");
   CHECK(refused({"--log-level", "loud"}) == "--log-level: 'loud' is not a level");
+  CHECK(refused({"--protection", "tls"}) ==
+        "--protection: 'tls' is no protection level; there are sign and seal");
+  CHECK(refused({"--protection-min", ""}) ==
+        "--protection-min: '' is no protection level; there are sign and seal");
+  CHECK(refused({"--protection", "sign", "--protection-min", "seal"}) ==
+        "--protection-min seal is more than --protection sign");
   CHECK(refused({"--port", "x"}) == "--port: 'x' is not a port (1..65535)");
   CHECK(!refused({"stray"}).empty());
   CHECK(!refused({"--bogus"}).empty());

@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
+#include <tuple>
 
 #include "cluster/base/rng.hpp"
 #include "cluster/crypto/sha256.hpp"
@@ -54,35 +56,65 @@ TEST_CASE("handshake: two that share a cookie agree on keys, one pair per direct
   }
 }
 
+namespace {
+
+/// The two sides of handshake_vector.py.
+struct Vector {
+  explicit Vector(Protection most)
+      : foo(dialler(most),
+            secrets_of("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a", 0x11)),
+        bar(listener(most),
+            secrets_of("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb", 0x22)) {
+    talk(foo, bar);
+  }
+
+  static HandshakeConfig dialler(Protection most) {
+    auto config = config_of(true, "foo", 1);
+    config.self.boot.nonce = 2;
+    config.protection_max = most;
+    return config;
+  }
+  static HandshakeConfig listener(Protection most) {
+    auto config = config_of(false, "bar", 3);
+    config.self.boot.nonce = 4;
+    config.self.ring.clear();
+    config.self.advertised = {"::1", 7023};
+    config.wall += std::chrono::microseconds(1);
+    config.protection_max = most;
+    return config;
+  }
+
+  Side foo;
+  Side bar;
+};
+
+}  // namespace
+
 TEST_CASE("handshake: bytes and keys are those of an implementation in another language") {
-  // handshake_vector.py
-  auto dialler_config = config_of(true, "foo", 1);
-  dialler_config.self.boot.nonce = 2;
-  auto listener_config = config_of(false, "bar", 3);
-  listener_config.self.boot.nonce = 4;
-  listener_config.self.ring.clear();
-  listener_config.self.advertised = {"::1", 7023};
-  listener_config.wall += std::chrono::microseconds(1);
-  Side foo(std::move(dialler_config),
-           secrets_of("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a", 0x11));
-  Side bar(std::move(listener_config),
-           secrets_of("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb", 0x22));
-  talk(foo, bar);
-  REQUIRE(foo.established);
-  REQUIRE(bar.established);
-  CHECK(hex(ByteView(foo.sent).last(35)) ==
+  const Vector vector(Protection::sign);
+  REQUIRE(vector.foo.established);
+  REQUIRE(vector.bar.established);
+  CHECK(hex(ByteView(vector.foo.sent).last(35)) ==
         "02002050cd3926acf085de82b96d33c4b37a2056089b451d87040c05905835585a2daf");
-  CHECK(hex(ByteView(bar.sent).last(37)) ==
+  CHECK(hex(ByteView(vector.bar.sent).last(37)) ==
         "03002200005db6a262fd286502fc577ad031662964b1c3943b7a5b58e4d1edc50c9dd2f8b4");
-  CHECK(hex(crypto::sha256(ByteView(foo.sent).first(foo.sent.size() - 35))) ==
+  CHECK(hex(crypto::sha256(ByteView(vector.foo.sent).first(vector.foo.sent.size() - 35))) ==
         "1b88111c28cb77a78c023e6af7ade14f4208ecd01df3d2b48c37292503fd6fec");
-  CHECK(hex(foo.established->keys.send) ==
-        "8c637ca641250650a4c6f76c8cec2791d9a69ce39f0c889750bfce2b1376e686");
-  CHECK(hex(foo.established->keys.receive) ==
-        "bce02fba69884248d606cbb187fccdfec93844e0840328b93145e453f4719180");
-  wire::FrameSealer sealer(Protection::sign, foo.established->keys.send);
+  const auto& keys = vector.foo.established->keys;
+  CHECK(hex(keys.send) == "8c637ca641250650a4c6f76c8cec2791d9a69ce39f0c889750bfce2b1376e686");
+  CHECK(hex(keys.receive) == "bce02fba69884248d606cbb187fccdfec93844e0840328b93145e453f4719180");
+  wire::FrameSealer sealer(Protection::sign, keys.send);
   Bytes body = *from_hex("000000026869");
   CHECK(hex(sealer.seal(*from_hex("0000000600010000"), body)) == "09f029ec9c1a6d1f5cdc158c972c1305");
+}
+
+TEST_CASE("handshake: a sealed session has secrets of its own labels") {
+  const Vector vector(Protection::seal);
+  REQUIRE(vector.foo.established);
+  const auto& established = *vector.foo.established;
+  CHECK(established.protection == Protection::seal);
+  CHECK(hex(established.keys.send) == "d6972fd7d9c3ce608e752e48d657fa82f8c5e1efcfc38b2c2d0c7e3138cae4f7");
+  CHECK(hex(established.keys.receive) == "d7a0e8353d047929fea3940727b8adb665e00f836fb8b15e522efbc73fbcdfaa");
 }
 
 TEST_CASE("handshake: a wrong cookie is one clear error on both sides, and the listener says nothing keyed") {
@@ -196,9 +228,12 @@ TEST_CASE("handshake: no common version or protection level is refused with both
            Row{"only later versions", [](Hello& h) { h.version_min = 2, h.version_max = 9; }, false},
            Row{"later versions too", [](Hello& h) { h.version_max = 9; }, true},
            Row{"unknown capabilities", [](Hello& h) { h.capabilities = 0xffffffff; }, true},
-           Row{"wants sealing at least", [](Hello& h) { h.protection_min = Protection::seal; }, false},
+           Row{"demands sealing", [](Hello& h) { h.protections = 3, h.protection_min = Protection::seal; },
+               false},
            Row{"offers sealing only", [](Hello& h) { h.protections = 2; }, false},
            Row{"offers sealing too", [](Hello& h) { h.protections = 3; }, true},
+           Row{"offers levels that nobody knows yet", [](Hello& h) { h.protections = 0xf9; }, true},
+           Row{"offers nothing", [](Hello& h) { h.protections = 0; }, false},
        }) {
     CAPTURE(row.what);
     Hello changed = hello;
@@ -209,6 +244,86 @@ TEST_CASE("handshake: no common version or protection level is refused with both
     if (!row.accepted) {
       REQUIRE(bar.failure);
       CHECK(bar.failure->code() == Errc::incompatible);
+    }
+  }
+}
+
+TEST_CASE("handshake: the greatest level that both take part in is used, and none below either's least") {
+  struct Range {
+    Protection min;
+    Protection max;
+  };
+  constexpr std::array kRanges{Range{Protection::sign, Protection::sign},
+                               Range{Protection::sign, Protection::seal},
+                               Range{Protection::seal, Protection::seal}};
+  for (const auto& d : kRanges) {
+    for (const auto& l : kRanges) {
+      auto dialler = config_of(true, "foo", 1);
+      auto listener = config_of(false, "bar", 2);
+      dialler.protection_min = d.min, dialler.protection_max = d.max;
+      listener.protection_min = l.min, listener.protection_max = l.max;
+      Side foo(std::move(dialler));
+      Side bar(std::move(listener));
+      talk(foo, bar);
+      const Protection expected = std::min(d.max, l.max);
+      CAPTURE(wire::name(d.min));
+      CAPTURE(wire::name(d.max));
+      CAPTURE(wire::name(l.min));
+      CAPTURE(wire::name(l.max));
+      if (expected >= std::max(d.min, l.min)) {
+        REQUIRE(foo.established);
+        REQUIRE(bar.established);
+        CHECK(foo.established->protection == expected);
+        CHECK(bar.established->protection == expected);
+        CHECK(same(foo.established->keys.send, bar.established->keys.receive));
+        CHECK(same(foo.established->keys.receive, bar.established->keys.send));
+        CHECK_FALSE(same(foo.established->keys.send, foo.established->keys.receive));
+      } else {
+        REQUIRE(foo.failure);
+        REQUIRE(bar.failure);
+        for (const auto& failure : {*foo.failure, *bar.failure}) {
+          CHECK(failure.code() == Errc::incompatible);
+          CHECK(failure.message().find("no less than seal") != std::string::npos);
+          CHECK(failure.message().find("'foo' offers ") != std::string::npos);
+          CHECK(failure.message().find("'bar' offers ") != std::string::npos);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("handshake: a man in the middle who takes sealing out of the HELLOs gets no session") {
+  // Each byte of the offer, changed to what would make both sides settle for signing.
+  constexpr std::size_t kProtectionsAt = kRecordHeaderBytes + 10;
+  for (const bool change_dialler : {true, false}) {
+    for (const bool change_listener : {true, false}) {
+      auto dialler = config_of(true, "foo", 1);
+      auto listener = config_of(false, "bar", 2);
+      dialler.protection_max = listener.protection_max = Protection::seal;
+      Side foo(std::move(dialler));
+      Side bar(std::move(listener));
+      foo.apply(foo.handshake.start());
+      REQUIRE(foo.sent[kProtectionsAt] == 3);
+      for (int round = 0; round < 3; ++round) {
+        for (const auto& [from, to, change] :
+             {std::tuple{&foo, &bar, change_dialler}, std::tuple{&bar, &foo, change_listener}}) {
+          Bytes piece(from->sent.begin() + static_cast<std::ptrdiff_t>(from->delivered), from->sent.end());
+          if (change && from->delivered == 0 && !piece.empty()) piece[kProtectionsAt] = 1;
+          from->delivered = from->sent.size();
+          to->receive(piece);
+        }
+      }
+      CAPTURE(change_dialler);
+      CAPTURE(change_listener);
+      if (!change_dialler && !change_listener) {
+        REQUIRE(foo.established);
+        CHECK(foo.established->protection == Protection::seal);
+      } else {
+        CHECK_FALSE(foo.established);
+        CHECK_FALSE(bar.established);
+        REQUIRE(bar.failure);
+        CHECK(bar.failure->code() == Errc::wrong_cookie);
+      }
     }
   }
 }

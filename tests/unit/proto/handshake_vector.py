@@ -15,30 +15,36 @@ def text(value):
     return bytes([len(value)]) + value.encode()
 
 
-def hello(wall_us, nonce, public_key, role, boot, node_id, ring, host, port):
-    body = b"lcluster" + bytes([1, 1, 1, 0]) + struct.pack(">IQ", 0, wall_us) + nonce + public_key
+def hello(wall_us, nonce, public_key, role, boot, node_id, ring, host, port, protections=1):
+    body = b"lcluster" + bytes([1, 1, protections, 0]) + struct.pack(">IQ", 0, wall_us) + nonce + public_key
     body += bytes([role]) + struct.pack(">QQ", *boot) + text(node_id) + text(ring) + text(host) + struct.pack(">H", port)
     return b"\x01" + struct.pack(">H", len(body)) + body
 
 
-dialler = hello(1_700_000_000_000_000, b"\x11" * 32, ALICE, 0, (1, 2), "foo", "ring", "localhost", 7022)
-listener = hello(1_700_000_000_000_001, b"\x22" * 32, BOB, 0, (3, 4), "bar", "", "::1", 7023)
-cookie_key = hashlib.scrypt(b"a cookie of some length", salt=b"libcluster cookie v1", n=2, r=1, p=1, dklen=32)
+class Session:
+    """What the cookie and the two HELLOs make."""
 
-transcript = b"\x01" + struct.pack(">I", len(dialler)) + dialler + struct.pack(">I", len(listener)) + listener
-prk = hmac.digest(transcript, cookie_key + SHARED, "sha256")
+    def __init__(self, protections):
+        self.dialler = hello(1_700_000_000_000_000, b"\x11" * 32, ALICE, 0, (1, 2), "foo", "ring", "localhost", 7022, protections)
+        self.listener = hello(1_700_000_000_000_001, b"\x22" * 32, BOB, 0, (3, 4), "bar", "", "::1", 7023, protections)
+        cookie_key = hashlib.scrypt(b"a cookie of some length", salt=b"libcluster cookie v1", n=2, r=1, p=1, dklen=32)
+        sized = lambda record: struct.pack(">I", len(record)) + record
+        self.prk = hmac.digest(b"\x01" + sized(self.dialler) + sized(self.listener), cookie_key + SHARED, "sha256")
+
+    def derive(self, label):
+        return hmac.digest(self.prk, label.encode() + b"\x01", "sha256")
 
 
-def derive(label):
-    return hmac.digest(prk, label.encode() + b"\x01", "sha256")
-
-
+session = Session(protections=1)
 proof = b"\x02\x00\x20"
 verdict = b"\x03\x00\x22\x00\x00"
-print("proof", (proof + hmac.digest(derive("proof d"), proof, "sha256")).hex())
-print("verdict", (verdict + hmac.digest(derive("proof l"), verdict, "sha256")).hex())
-print("to listener", derive("key d→l").hex())
-print("to dialler", derive("key l→d").hex())
+print("proof", (proof + hmac.digest(session.derive("proof d"), proof, "sha256")).hex())
+print("verdict", (verdict + hmac.digest(session.derive("proof l"), verdict, "sha256")).hex())
+print("to listener", session.derive("key d→l").hex())
+print("to dialler", session.derive("key l→d").hex())
 frame = struct.pack(">IBBH", 6, 0, 1, 0) + struct.pack(">I", 2) + b"hi"
-print("frame", (frame + hmac.digest(derive("key d→l"), struct.pack(">Q", 0) + frame, "sha256")[:16]).hex())
-print("hello", hashlib.sha256(dialler).hexdigest())
+print("frame", (frame + hmac.digest(session.derive("key d→l"), struct.pack(">Q", 0) + frame, "sha256")[:16]).hex())
+print("hello", hashlib.sha256(session.dialler).hexdigest())
+sealed = Session(protections=3)
+print("seal to listener", sealed.derive("seal d→l").hex())
+print("seal to dialler", sealed.derive("seal l→d").hex())

@@ -15,8 +15,10 @@ namespace cluster::net {
 struct ClientConfig {
   Endpoint endpoint;
   Keyring keyring;
-  Duration timeout = 5s;              ///< for the connection and its handshake
-  NodeId expected{};                  ///< not empty: another node there is an error
+  Duration timeout = 5s;                     ///< for the connection and its handshake
+  NodeId expected{};                         ///< not empty: another node there is an error
+  Protection protection = Protection::seal;  ///< the node decides between the most and the least
+  Protection protection_min = Protection::sign;
   std::function<bool()> cancelled{};  ///< asked about every 50 ms while waiting; true ends the wait
 };
 

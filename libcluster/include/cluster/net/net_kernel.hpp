@@ -16,12 +16,14 @@
 #include "cluster/proto/handshake.hpp"
 #include "cluster/proto/keyring.hpp"
 #include "cluster/wire/frame.hpp"
+#include "cluster/wire/frame_protection.hpp"
 
 namespace cluster::net {
 
 using proto::Keyring;
 using proto::Role;
 using wire::Lane;
+using wire::Protection;
 
 struct NetLimits {
   std::size_t queue_bytes_max = 16u << 20;         ///< waiting for one peer, lanes normal and bulk
@@ -47,6 +49,8 @@ struct NetConfig {
   Endpoint advertised;            ///< what peers dial; port 0: the bound one (tests)
   std::vector<std::string> bind;  ///< addresses or names; empty: all that the advertised host resolves to
   Keyring keyring;
+  Protection protection = Protection::sign;      ///< the most that connections get, if the peer offers it too
+  Protection protection_min = Protection::sign;  ///< peers that offer less are refused
   NetLimits limits;
   std::uint64_t seed = 0;  ///< of the jitter
 };
@@ -59,6 +63,7 @@ struct PeerInfo {
   std::string ring;           ///< at the time of the handshake
   Endpoint endpoint;          ///< where it says it listens; an empty host for a client
   std::uint64_t session = 0;  ///< names this connection in this process; never 0, never reused
+  Protection protection = Protection::sign;
 };
 
 enum class PeerDownReason : std::uint8_t {
@@ -112,9 +117,10 @@ struct PeerStatus {
   Role role = Role::node;
   bool known = false;  ///< added, so dialled
   bool connected = false;
-  Boot boot;                  ///< of the connection, else zero
-  std::string ring;           ///< of the connection, else empty
-  std::uint64_t session = 0;  ///< of the connection, else zero
+  Boot boot;                                 ///< of the connection, else zero
+  std::string ring;                          ///< of the connection, else empty
+  std::uint64_t session = 0;                 ///< of the connection, else zero
+  Protection protection = Protection::sign;  ///< of the connection
   std::size_t queued_messages = 0;
   std::size_t queued_bytes = 0;
   std::uint32_t dials_failed = 0;  ///< since the last success

@@ -95,6 +95,9 @@ struct HandshakeConfig {
   Keyring keyring;
   std::optional<NodeId> expected;  ///< the dialler ends it if another id answers
   WallTime wall{};                 ///< this process's clock now
+  /// The levels that this side takes part in, at least and at most; the greatest that both sides do is used.
+  Protection protection_min = Protection::sign;
+  Protection protection_max = Protection::sign;
   Duration timeout = 5s;
   Duration clock_skew_warned = kClockSkewWarned;
   Duration clock_skew_max = kClockSkewMax;  ///< between nodes; a client's clock is not judged
