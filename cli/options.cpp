@@ -169,7 +169,7 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
       ->capture_default_str();
   app.add_option(
          "--protection-min", protection_min,
-         "refuse connections that get less; seal: nothing travels unencrypted (implies --protection seal)")
+         "refuse connections that get less; seal (nothing travels unencrypted) implies\n--protection seal")
       ->type_name("LEVEL")
       ->capture_default_str();
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")

@@ -105,7 +105,7 @@ def parse_hello(body: bytes) -> dict:
     if not body[8] <= VERSION <= body[9]:
         raise ClusterError("incompatible", f"the node speaks versions {body[8]} to {body[9]}, this client {VERSION}")
     if not body[10] >> SIGN & 1 or body[11] > SIGN:
-        raise ClusterError("incompatible", "no common protection level")
+        raise ClusterError("incompatible", "the node demands encrypted frames; this client only signs them")
     size = body[105]
     return {"public_key": body[56:88], "id": body[106 : 106 + size].decode("utf-8", "replace")}
 

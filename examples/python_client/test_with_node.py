@@ -29,16 +29,18 @@ class WithNode(unittest.TestCase):
         cls.cookie_file = os.path.join(cls.folder.name, "cookie")
         with open(os.open(cls.cookie_file, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
             file.write(COOKIE + "\n")
-        cls.port = free_port()
-        cls.node = subprocess.Popen(
-            [cls.program, "-I", "home", "-H", "127.0.0.1", "-p", str(cls.port), "--cookie-file", cls.cookie_file,
-             "--ring", "ring", "--demo-actors", "--log-level", "error"],
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        cls.port, cls.node = cls.start_node("home", "--ring", "ring", "--demo-actors")
         deadline = time.monotonic() + START_SECONDS_MAX
         while cls.client("call", "counter", "get")[0] != 0:
             if cls.node.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError("the node did not start")
+
+    @classmethod
+    def start_node(cls, name, *options):
+        port = free_port()
+        command = [cls.program, "-I", name, "-H", "127.0.0.1", "-p", str(port), "--cookie-file", cls.cookie_file,
+                   "--log-level", "error", *options]  # fmt: skip
+        return port, subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     @classmethod
     def tearDownClass(cls):
@@ -47,9 +49,9 @@ class WithNode(unittest.TestCase):
         cls.folder.cleanup()
 
     @classmethod
-    def client(cls, *words, cookie=None, options=(), stdin=None):
+    def client(cls, *words, cookie=None, options=(), stdin=None, port=None):
         who = ["-a", cookie] if cookie else ["--cookie-file", cls.cookie_file]
-        command = [sys.executable, CLIENT, "-H", "127.0.0.1", "-p", str(cls.port), "--timeout", "60", *who, *options, *words]
+        command = [sys.executable, CLIENT, "-H", "127.0.0.1", "-p", str(port or cls.port), "--timeout", "60", *who, *options, *words]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, check=False)
         return done.returncode, done.stdout, done.stderr
 
@@ -86,6 +88,19 @@ class WithNode(unittest.TestCase):
         code, out, err = self.client("call", "counter", "get", options=("-I", "abroad"))
         self.assertEqual((code, out), (3, ""))
         self.assertEqual(err, "cannot connect: not_found: the node there is 'home', not 'abroad'\n")
+
+    def test_a_node_that_demands_sealing_refuses_this_client_in_one_line(self):
+        port, strict = self.start_node("strict", "--protection-min", "seal")
+        try:
+            deadline = time.monotonic() + START_SECONDS_MAX
+            while "Connection refused" in (done := self.client("call", "counter", "get", port=port))[2]:
+                self.assertLess(time.monotonic(), deadline)
+        finally:
+            strict.terminate()
+            strict.wait(START_SECONDS_MAX)
+        self.assertEqual(done[0], 3)
+        self.assertEqual(done[2].count("\n"), 1)
+        self.assertIn("incompatible: no common protection level: 'strict' offers seal and accepts no less than seal", done[2])
 
     def test_wrong_usage_ends_with_2(self):
         for words in ((), ("call",), ("shout", "counter", "get"), ("call", "counter", "add", "{n: 2}"), ("call", "", "get")):

@@ -1,5 +1,6 @@
 """cluster-cli and cluster-node as a person or a script meets them. Usage: cli_test.py BIN_DIR"""
 import os
+import pathlib
 import pty
 import select
 import signal
@@ -19,8 +20,8 @@ TREE_KEYS = ["avmox6bKHfmLdzmObwjwIrh2WC6XM471ods56FWbDo0=", "kL2YfHLEuxHGaEz4nO
 
 
 class WithNodes(unittest.TestCase):
-    def node(self, name, *options, port=None):
-        started = Node(programs, name, *options, port=port).start()
+    def node(self, name, *options, port=None, errors=subprocess.DEVNULL):
+        started = Node(programs, name, *options, port=port).start(errors)
         self.addCleanup(started.stop)
         return started
 
@@ -137,6 +138,26 @@ class LoneNode(WithNodes):
         self.assertEqual(done.returncode, 1)
         self.assertIn("in use", done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1)
+
+    def test_a_node_that_demands_sealing_seals_what_the_command_line_says_and_refuses_who_only_signs(self):
+        strict = self.node("strict", "--ring", "ring", "--protection-min", "seal")
+        self.assertEqual(strict.cli("nodes").code, 0)
+        log = tempfile.NamedTemporaryFile("a+")
+        self.addCleanup(log.close)
+        self.node("plain", "--meet", f"localhost:{strict.port}", errors=log)
+        read_log = lambda: pathlib.Path(log.name).read_text()
+        wait_until(lambda: "no common protection level" in read_log(), "plain says why it does not get in")
+        self.assertIn("'strict' offers seal and accepts no less than seal", read_log())
+        self.assertIn("'plain' offers sign and accepts no less than sign", read_log())
+        self.assertEqual(strict.ids(), {"strict"})
+
+    def test_status_tells_how_each_connection_is_protected(self):
+        foo = self.node("foo", "--ring", "ring", "--protection", "seal")
+        others = {"bar": "seal", "baz": "sign"}
+        for name, level in others.items():
+            self.node(name, "--meet", f"localhost:{foo.port}", "--protection", level)
+        shown = lambda: {member["id"]: member.get("protection") for member in foo.cli("status").data["members"]}
+        wait_until(lambda: shown() == {"foo": None, **others}, "all are there")
 
     def test_sigterm_stops_cleanly_and_keygen_needs_no_node(self):
         self.assertEqual(Node(programs, "foo").start().stop(), 0)

@@ -64,10 +64,10 @@ class Node:
         self.options = options
         self.process = None
 
-    def start(self):
+    def start(self, errors=subprocess.DEVNULL):
         command = [self.programs.node, "-I", self.name, "-p", str(self.port), "-a", COOKIE, "--log-level", "warn",
                    *self.options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         line = self.process.stdout.readline()
         assert " listens on " in line, f"{self.name} did not start: {line!r}"
         return self

@@ -2,7 +2,9 @@
 
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "cluster/proto/handshake.hpp"
 #include "cluster/wire/codec.hpp"
@@ -135,4 +137,45 @@ TEST_CASE("wire format: the document's worked example is what two nodes really s
   wire::encode_to(reply, std::int64_t{2});
   CHECK(hex(reply) == said["reply"]);
   CHECK(frame_around(reply, listener_keys->send.view()) == said["frame_reply"]);
+}
+
+TEST_CASE("wire format: the document's frames of both levels are those that travel") {
+  std::ifstream file(CLUSTER_WIRE_FORMAT_DOCUMENT);
+  REQUIRE(file);
+  std::map<std::string, std::string> said;  // "    seal 0: hex", and what goes on behind it, indented further
+  std::string name;
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("    ") && colon == 10) {
+      name = line.substr(4, 6);
+      said[name] = line.substr(12);
+    } else if (!name.empty() && line.starts_with(std::string(12, ' '))) {
+      said[name] += line.substr(12);
+    } else {
+      name.clear();
+    }
+  }
+
+  Bytes secret(32);
+  std::iota(secret.begin(), secret.end(), std::uint8_t{0});
+  Bytes hundred(100);
+  std::iota(hundred.begin(), hundred.end(), std::uint8_t{0});
+  const std::vector<Bytes> bodies{{}, {0, 0, 0, 5, 'h', 'e', 'l', 'l', 'o'}, hundred};
+  const auto frame_of = [](wire::FrameSealer& sealer, Bytes body) {
+    Bytes header(wire::kFrameHeaderBytes);
+    wire::write_header(header.data(), {.length = static_cast<std::uint32_t>(body.size())});
+    const auto tag = sealer.seal(header, body);
+    return hex(header) + hex(body) + hex(tag);
+  };
+  wire::FrameSealer sign(Protection::sign, secret);
+  wire::FrameSealer seal(Protection::seal, secret);
+  wire::FrameSealer next(Protection::seal, secret, 1);
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    CAPTURE(i);
+    const std::string number = " " + std::to_string(i);
+    const std::string of_sign = frame_of(sign, bodies[i]);
+    if (i < 2) CHECK(said["sign" + number] == of_sign);
+    CHECK(said["seal" + number] == frame_of(seal, bodies[i]));
+    CHECK(said["next" + number] == frame_of(next, Bytes{'h', 'e', 'l', 'l', 'o'}));
+  }
 }
