@@ -32,17 +32,16 @@ class Spread:
 class Results:
     """Values by figure, peer and round; what is missing, what failed."""
 
-    def __init__(self, environment=None):
+    def __init__(self, environment=None, rounds=1):
         self.environment = environment or {}
         self.missing = []  # texts
         self.failed = []  # texts
-        self.rounds = 0
+        self.rounds = rounds
         self._values = {}  # Key -> peer -> round -> value
 
     def add(self, round_number, figure):
         key = Key(figure.workload, figure.metric, figure.unit)
         self._values.setdefault(key, {}).setdefault(figure.peer, {})[round_number] = figure.value
-        self.rounds = max(self.rounds, round_number + 1)
 
     def keys(self, *workloads):
         """In the order in which they first came, of these workloads (or of all)."""
@@ -77,13 +76,12 @@ class Results:
 
     @staticmethod
     def from_json(stored):
-        results = Results(stored["environment"])
+        results = Results(stored["environment"], stored["rounds"])
         results.missing, results.failed = stored["missing"], stored["failed"]
         for figure in stored["figures"]:
             key = Key(figure["workload"], figure["metric"], figure["unit"])
             results._values.setdefault(key, {})[figure["peer"]] = {
                 int(number): value for number, value in figure["values"].items()}
-        results.rounds = stored["rounds"]
         return results
 
 

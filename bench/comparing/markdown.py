@@ -3,7 +3,7 @@
     <!-- results: begin -->  ...  <!-- results: end -->
 """
 from comparing.figures import RATES, Key, number, times
-from comparing.programs import OURS
+from comparing.programs import COMPARED, OURS
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 TITLES = {  # workload, metric: how a reader calls it
@@ -94,12 +94,20 @@ def bound_table(results):
     return rows(["figure", "unit", OURS, "bound", "its figure", "ours: times as good"], body)
 
 
-def alone_table(results):
+def operation_table(results):
     """What the bounds of single operations are."""
     return rows(["operation", "unit", "median", "least-greatest"],
                 [[f"{peer}: {key.metric}", key.unit, number(spread.median), f"{number(spread.min)}-{number(spread.max)}"]
                  for key in results.keys("crypto", "chash") for peer in results.peers(key)
-                 if (spread := results.spread(key, peer))])
+                 if peer.startswith(BOUNDS) and (spread := results.spread(key, peer))])
+
+
+def ours_alone_table(results):
+    """What no peer does."""
+    keys = [key for key in results.keys() if key.workload not in COMPARED]
+    return rows(["workload", "metric", "unit", "median", "least-greatest"],
+                [[key.workload, key.metric, key.unit, number(spread.median), f"{number(spread.min)}-{number(spread.max)}"]
+                 for key in keys if (spread := results.spread(key, OURS))]) if keys else ""
 
 
 def document(results):
@@ -108,7 +116,9 @@ def document(results):
         parts.append("Measured on: " + "; ".join(f"{key} {value}" for key, value in results.environment.items())
                      + f". {results.rounds} rounds.")
     parts += ["### Side by side", main_table(results), "### Bounds", bound_table(results),
-              "### Single operations", alone_table(results)]
+              "### Bounds of single operations", operation_table(results)]
+    if alone := ours_alone_table(results):
+        parts += ["### libcluster alone", alone]
     if results.missing or results.failed:
         parts.append("\n".join(["Not in these tables:", "", *(f"- {text}" for text in results.missing + results.failed)]))
     return "\n\n".join(parts)

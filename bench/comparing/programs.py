@@ -12,9 +12,10 @@ import signal
 import subprocess
 
 OURS = "libcluster"
-WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6", "thread-call", "callers", "sizes", "crypto", "chash")
 QUICK_SCALE = "0.01"
 SECONDS_MAX = 150
+SECONDS_MAX_ALONE = 400
+RUNS_ALONE = 3
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -52,9 +53,11 @@ class Program:
         return [Figure(peer, in_workload, metric, unit, float(value)) for _, peer, in_workload, metric, unit, value in lines]
 
 
+COMPARED = ("W1", "W2", "W3", "W4", "W5", "W6", "thread-call", "callers", "sizes")  # what ours and peers share
+WORKLOADS = (*COMPARED, "crypto", "chash")  # the last two: bounds of single operations
 REMOTE = ("W3", "W4", "W5", "callers", "sizes")
 PROGRAMS = (
-    Program("ours", "cluster-bench", "", ("W1", "W2", "W3", "W4", "W5", "W6", "thread-call", "callers", "sizes"), OURS),
+    Program("ours", "cluster-bench", "", COMPARED, OURS),
     Program("sealed", "cluster-bench", "", ("W5", "sizes"), f"{OURS}, sealed", ("--protection", "seal")),
     Program("erlang", "peers/erlang-peer", "erlang-base", ("W1", "W2", *REMOTE, "W6")),
     Program("caf", "peers/caf-peer", "libcaf-dev", ("W1", "W2", *REMOTE, "W6", "thread-call")),
@@ -70,13 +73,18 @@ def known_workloads(program, folder):
     """Those of its workloads that this build of the program has: ours can say, a peer's are what is stated here."""
     if not program.peer:
         return program.workloads
+    listed = our_workloads(folder)
+    return tuple(name for name in program.workloads if not listed or name in listed)
+
+
+def our_workloads(folder):
+    """What cluster-bench lists; nothing if it does not run."""
     try:
-        listed = subprocess.run([pathlib.Path(folder) / program.path, "--list"], stdin=subprocess.DEVNULL,
+        listed = subprocess.run([pathlib.Path(folder) / "cluster-bench", "--list"], stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return program.workloads  # its runs will say what is wrong
-    names = {line.split()[0] for line in listed.splitlines() if line.split()}
-    return tuple(name for name in program.workloads if name in names)
+        return ()
+    return tuple(line.split()[0] for line in listed.splitlines() if line.split())
 
 
 class Failed(Exception):
@@ -97,11 +105,35 @@ def reap_orphans():
 
 
 def run(program, folder, workload, quick=False, seconds_max=SECONDS_MAX):
-    """One run. Raises Failed."""
+    """The figures of one run. Raises Failed."""
+    output = _output(program.command(pathlib.Path(folder), workload, quick), seconds_max)
+    return _read(lambda: program.figures(output, workload))
+
+
+def run_alone(folder, workload, runs, quick=False, seconds_max=SECONDS_MAX_ALONE):
+    """A workload that ours alone has: (least, median, greatest) as three figures of each metric. Raises Failed."""
+    command = [str(pathlib.Path(folder) / "cluster-bench"), "--json", "--workload", workload, "--runs", str(runs),
+               *(["--quick"] if quick else [])]
+    output = _output(command, seconds_max)
+    return _read(lambda: [tuple(Figure(OURS, one["workload"], one["metric"], one["unit"], float(one[which]))
+                                for which in ("min", "median", "max")) for one in json.loads(output)])
+
+
+def _read(parse):
+    try:
+        figures = parse()
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failed(f"printed what cannot be read: {error!r}") from error
+    if not figures:
+        raise Failed("printed no figure")
+    return figures
+
+
+def _output(command, seconds_max):
+    """What a command prints. Raises Failed."""
     def die_with_parent():
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
-    command = program.command(pathlib.Path(folder), workload, quick)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True, start_new_session=True, preexec_fn=die_with_parent)
     try:
@@ -112,13 +144,7 @@ def run(program, folder, workload, quick=False, seconds_max=SECONDS_MAX):
         _end(process)
     if process.returncode != 0:
         raise Failed(f"ended with {process.returncode}: {' / '.join(errors.strip().splitlines()[-2:]) or 'no word'}")
-    try:
-        figures = program.figures(output, workload)
-    except (ValueError, KeyError, TypeError) as error:
-        raise Failed(f"printed what cannot be read: {error}") from error
-    if not figures:
-        raise Failed("printed no figure")
-    return figures
+    return output
 
 
 def _end(process):

@@ -20,7 +20,7 @@ from comparing import charts, figures, markdown, programs  # noqa: E402
 # Says what it ran to a file that all share; prints a figure that depends on the round.
 OURS = """#!/usr/bin/env python3
 import json, sys
-if "--list" in sys.argv: print("W1  local calls\\nthread-call  from a thread"); sys.exit()
+if "--list" in sys.argv: print("W1  local calls\\nthread-call  from a thread\\nidle  at rest"); sys.exit()
 if "--environment" in sys.argv: print('{"processor": "fake"}'); sys.exit()
 log = open(sys.argv[0] + ".log", "a+"); log.write("run\\n"); log.seek(0); runs = len(log.readlines())
 name = sys.argv[sys.argv.index("--workload") + 1]
@@ -143,6 +143,15 @@ class CompareTest(unittest.TestCase):
             self.assertEqual(len(pids), 2)
             for pid in pids:
                 wait_until(lambda: gone(pid), f"the end of {pid}")
+
+    def test_workloads_of_ours_alone_are_run_in_a_full_run_only(self):
+        with Folder(ours=OURS) as folder:
+            said = folder.compare("--rounds", "1", code=0)
+            self.assertIn("alone: idle", said.stderr)
+            alone = next(one for one in folder.results()["figures"] if one["workload"] == "idle")
+            self.assertEqual((alone["min"], alone["median"], alone["max"]), (1, 9, 300))
+            for options in (("--no-alone",), ("--workload", "W1"), ("--only", "caf")):
+                self.assertNotIn("alone: idle", folder.compare("--rounds", "1", *options).stderr)
 
     def test_ctrl_c_ends_the_programs(self):
         for event, code in ((signal.SIGINT, 130), (signal.SIGTERM, 1)):
