@@ -21,9 +21,8 @@ STYLES = {  # peer: colour on white, colour on black, marker. Colours: Okabe and
     "ZeroMQ": ("#6a9a1f", "#a5d65a", "diamond"),
     "raw sockets": ("#707070", "#a8a8a8", "cross"),
 }
-KINDS = ("rate", "p50", "p99")
-METRIC = re.compile(r"^(\d+) ?(B|KiB|MiB)?(?: (p50|p99))?$")
-BYTES = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+METRIC = re.compile(r"^(\d+)(?: (p50|p99))?$")
+KINDS = {"MB/s": "rate", "1/s": "rate", "msg/s": None}  # by unit; of the others the metric says which
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +50,11 @@ def lines_of(results, workload, kind, dashed=False):
     by_peer = {}
     for key in results.keys(workload):
         metric = METRIC.match(key.metric)
-        if not metric or (metric[3] or "rate") != kind:
+        if not metric or KINDS.get(key.unit, metric[2] or "p50") != kind:
             continue
-        x = int(metric[1]) * BYTES[metric[2]]
         for peer in results.peers(key):
             spread = results.spread(key, peer)
-            scale = x / 1e6 if workload == "sizes" and key.unit == "msg/s" else 1
-            by_peer.setdefault(peer, []).append(Point(x, spread.min * scale, spread.median * scale, spread.max * scale))
+            by_peer.setdefault(peer, []).append(Point(int(metric[1]), spread.min, spread.median, spread.max))
     return [Line(peer, sorted(points, key=lambda point: point.x), dashed) for peer, points in by_peer.items()]
 
 

@@ -9,7 +9,8 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 TITLES = {  # workload, metric: how a reader calls it
     ("W1", "call"): "W1 local call",
     ("W2", "cast"): "W2 local casts",
-    ("thread-call", "call"): "call from a plain thread",
+    ("thread-call", "p50"): "call from a plain thread, p50",
+    ("thread-call", "p99"): "call from a plain thread, p99",
     ("W3", "p50"): "W3 remote call, p50",
     ("W3", "p99"): "W3 remote call, p99",
     ("W3", "calls"): "W3 remote calls, one caller",
@@ -23,7 +24,7 @@ TITLES = {  # workload, metric: how a reader calls it
 AIMS = {  # what the design wants of ours (signed), and of ours sealed where that differs
     ("W1", "call"): 120,
     ("W2", "cast"): 13e6,
-    ("thread-call", "call"): 3_000,
+    ("thread-call", "p50"): 3_000,
     ("W3", "p50"): 13,
     ("W4", "calls"): 800e3,
     ("W5", "64B"): 8e6,

@@ -190,7 +190,7 @@ class ChartTest(unittest.TestCase):
         results = figures.Results()
         with tempfile.TemporaryDirectory() as folder:
             self.assertEqual(charts.write_all(results, folder), [])
-            results.add(0, programs.Figure(programs.OURS, "sizes", "1KiB", "MB/s", 5))
+            results.add(0, programs.Figure(programs.OURS, "sizes", "1024", "MB/s", 5))
             (path,) = charts.write_all(results, folder)
             xml.parse(path)
 

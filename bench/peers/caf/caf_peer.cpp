@@ -193,12 +193,15 @@ void thread_call(Scale scale) {
   caf::actor_system system{config};
   const auto server = system.spawn(echo);
   caf::scoped_actor self{system};
-  const long calls = scale(30'000);
-  const auto start = Clock::now();
-  for (long i = 0; i < calls; ++i)
+  std::vector<double> each;
+  for (long i = scale(30'000); i > 0; --i) {
+    const auto sent = Clock::now();
     self->request(server, caf::infinite, std::int32_t{7})
         .receive([](std::int32_t) {}, [](const caf::error&) { peer::fail("a call failed"); });
-  result("thread-call", "call", "ns/call", peer::seconds_since(start) / static_cast<double>(calls) * 1e9);
+    each.push_back(peer::seconds_since(sent) * 1e9);
+  }
+  result("thread-call", "p50", "ns", peer::percentile(each, .5));
+  result("thread-call", "p99", "ns", peer::percentile(each, .99));
   caf::anon_send(server, Quit::value);
 }
 void w2(Scale scale) {

@@ -117,14 +117,17 @@ void thread_call(Scale scale) {
       to_client.notify_one();
     }
   });
-  const auto start = Clock::now();
+  std::vector<double> each;
   for (long i = 0; i < calls; ++i) {
+    const auto sent = Clock::now();
     std::unique_lock lock(mutex);
     asked = true;
     to_server.notify_one();
     to_client.wait(lock, [&] { return !asked; });
+    each.push_back(seconds_since(sent) * 1e9);
   }
-  result("thread-call", "call", "ns/call", nanoseconds_each(start, calls));
+  result("thread-call", "p50", "ns", percentile(each, .5));
+  result("thread-call", "p99", "ns", percentile(each, .99));
   server.join();
 }
 
