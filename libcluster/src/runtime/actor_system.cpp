@@ -88,9 +88,6 @@ Result<runtime::Target> ActorSystem::spawn_server(Spawn spawn) {
     if (!reserved) return std::move(reserved).error();
     token = reserved.value();
   }
-  const auto free_name = [&registry, name = options.name, token] {
-    if (token != 0) registry.remove(name, token);
-  };
 
   std::unique_ptr<ServerBase> server;
   std::optional<Error> failure;
@@ -102,14 +99,14 @@ Result<runtime::Target> ActorSystem::spawn_server(Spawn spawn) {
     failure.emplace(Errc::handler_failed, "the constructor threw something that is no std::exception");
   }
   if (failure) {
-    free_name();
+    if (token != 0) registry.remove(options.name, token);
     return *std::move(failure);
   }
   const bool restarts = options.restart == Restart::on_failure;
   auto behaviour = std::make_unique<runtime::ServerBehaviour>(
       runtime::HostConfig{options.name, options.restart, options.restart_limit, spawn.reentrant},
       impl_->router, restarts ? std::move(spawn.factory) : runtime::ServerFactory{}, std::move(server),
-      free_name);
+      registry, token);
   runtime::ActorRef actor = impl_->engine->spawn(
       std::move(behaviour),
       {.detached = options.detached, .system = spawn.system, .mailbox_max = options.mailbox_max});
@@ -159,12 +156,12 @@ Result<void> ActorSystem::may_block(const runtime::Target& target) const {
   return {};
 }
 
-runtime::ReplyPtr ActorSystem::await(runtime::ReplySlot& slot, const runtime::SentCall& sent,
+runtime::ReplyPtr ActorSystem::await(runtime::CallSlot& call, const runtime::SentCall& sent,
                                      Instant deadline) {
-  if (auto reply = slot.wait(deadline))
+  if (auto reply = call.slot.wait(deadline))
     return runtime::ReplyPtr(static_cast<runtime::Reply*>(reply.release()));
   const auto executed = sent.call != 0 ? impl_->router.abandon_call(sent.call) : Executed::unknown;
-  return std::make_unique<runtime::Reply>(Error(Errc::timeout, "no answer in time", executed));
+  return std::make_unique<runtime::ErrorReply>(Error(Errc::timeout, "no answer in time", executed));
 }
 
 Result<wire::Value> ActorSystem::call(std::string_view address, std::string_view event,
@@ -173,7 +170,7 @@ Result<wire::Value> ActorSystem::call(std::string_view address, std::string_view
   if (!target) return std::move(target).error();
   if (auto may = may_block(target.value()); !may) return std::move(may).error();
   const Instant deadline = saturated_add(MonotonicClock::now(), timeout);
-  auto slot = std::make_shared<runtime::ReplySlot>();
+  auto slot = runtime::make_sink<runtime::CallSlot>();
   auto sent = runtime::send_event_call(impl_->router, target.value(), event, message, runtime::ReplyTo(slot),
                                        0, timeout);
   if (!sent) return std::move(sent).error();
@@ -206,12 +203,12 @@ Result<std::vector<EventInfo>> ActorSystem::describe(std::string_view name) cons
 Result<Duration> ActorSystem::ping(const NodeId& node, Duration timeout) {
   if (node == id()) return Duration::zero();
   if (runtime::Engine::on_worker()) return Error(Errc::would_block, "a blocking ping inside a handler");
-  auto slot = std::make_shared<runtime::ReplySlot>();
+  auto slot = runtime::make_sink<runtime::CallSlot>();
   impl_->kernel->ping(node, timeout, [slot](Result<Duration> round_trip) {
     if (round_trip)
-      slot->fulfil(std::make_unique<runtime::TypedReply<std::int64_t>>(round_trip->count()));
+      slot->slot.fulfil(std::make_unique<runtime::TypedReply<std::int64_t>>(round_trip->count()));
     else
-      slot->fulfil(std::make_unique<runtime::Reply>(round_trip.error()));
+      slot->slot.fulfil(std::make_unique<runtime::ErrorReply>(round_trip.error()));
   });
   const auto reply = await(*slot, {}, saturated_add(MonotonicClock::now(), timeout + 100ms));
   auto nanoseconds = runtime::take<std::int64_t>(*reply);

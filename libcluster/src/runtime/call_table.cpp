@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace cluster::runtime {
+namespace {
+
+constexpr auto is_later = [](const auto& a, const auto& b) { return a.at > b.at; };
+
+}  // namespace
 
 std::uint64_t CallTable::open(Instant deadline) {
   std::uint32_t slot = 0;
@@ -17,34 +22,50 @@ std::uint64_t CallTable::open(Instant deadline) {
   }
   Call& call = slots_[slot];
   call.id = ++generation_ << kSlotBits | slot;
-  call.deadline = deadline;
+  ++open_;
+  if (deadline != kNever) push_deadline({deadline, call.id});
   return call.id;
-}
-
-CallTable::Call* CallTable::find(std::uint64_t id) noexcept {
-  const auto slot = static_cast<std::size_t>(id & ((std::uint64_t{1} << kSlotBits) - 1));
-  return id != 0 && slot < slots_.size() && slots_[slot].id == id ? &slots_[slot] : nullptr;
 }
 
 void CallTable::close(std::uint64_t id) noexcept {
   Call* call = find(id);
   if (call == nullptr) return;
   *call = Call{};
-  free_.push_back(static_cast<std::uint32_t>(id & ((std::uint64_t{1} << kSlotBits) - 1)));
+  --open_;
+  free_.push_back(static_cast<std::uint32_t>(slot_of(id)));
 }
 
-std::vector<std::uint64_t> CallTable::expired(Instant now) const {
+std::vector<std::uint64_t> CallTable::take_expired(Instant now) {
   std::vector<std::uint64_t> ids;
-  for (const auto& call : slots_)
-    if (call.id != 0 && call.reply == nullptr && call.deadline <= now) ids.push_back(call.id);
+  for (drop_stale_deadlines(); !deadlines_.empty() && deadlines_.front().at <= now; drop_stale_deadlines()) {
+    ids.push_back(deadlines_.front().id);
+    pop_deadline();
+  }
   return ids;
 }
 
-Instant CallTable::earliest() const noexcept {
-  Instant first = kNever;
-  for (const auto& call : slots_)
-    if (call.id != 0 && call.reply == nullptr) first = std::min(first, call.deadline);
-  return first;
+Instant CallTable::earliest() {
+  drop_stale_deadlines();
+  return deadlines_.empty() ? kNever : deadlines_.front().at;
+}
+
+void CallTable::push_deadline(Deadline deadline) {
+  drop_stale_deadlines();
+  if (deadlines_.size() >= 2 * open_ + kStaleMax) {
+    std::erase_if(deadlines_, [this](const Deadline& entry) { return !waits(entry.id); });
+    std::make_heap(deadlines_.begin(), deadlines_.end(), is_later);
+  }
+  deadlines_.push_back(deadline);
+  std::push_heap(deadlines_.begin(), deadlines_.end(), is_later);
+}
+
+void CallTable::pop_deadline() noexcept {
+  std::pop_heap(deadlines_.begin(), deadlines_.end(), is_later);
+  deadlines_.pop_back();
+}
+
+void CallTable::drop_stale_deadlines() noexcept {
+  while (!deadlines_.empty() && !waits(deadlines_.front().id)) pop_deadline();
 }
 
 }  // namespace cluster::runtime

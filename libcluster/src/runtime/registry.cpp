@@ -31,11 +31,11 @@ void Registry::remove(std::string_view name, Token token) noexcept {
   slots_.erase(slot);
 }
 
-std::optional<Registry::Entry> Registry::find(std::string_view name) const {
+std::optional<Registry::Found> Registry::find(std::string_view name) const {
   const std::shared_lock lock(mutex_);
   const auto slot = slots_.find(name);
   if (slot == slots_.end() || !slot->second.actor) return std::nullopt;
-  return Entry{slot->first, slot->second.actor, slot->second.type};
+  return Found{slot->second.actor, slot->second.type};
 }
 
 std::vector<Registry::Entry> Registry::all() const {
@@ -43,7 +43,7 @@ std::vector<Registry::Entry> Registry::all() const {
   {
     const std::shared_lock lock(mutex_);
     for (const auto& [name, slot] : slots_)
-      if (slot.actor) entries.push_back({name, slot.actor, slot.type});
+      if (slot.actor) entries.push_back({{slot.actor, slot.type}, name});
   }
   std::ranges::sort(entries, {}, &Entry::name);
   return entries;

@@ -18,10 +18,12 @@ namespace cluster::runtime {
 /// The names of this node's servers; each names one living server. Thread-safe, readers side by side.
 class Registry {
  public:
-  struct Entry {
-    std::string name;
+  struct Found {
     ActorRef actor;
     const ServerType* type = nullptr;
+  };
+  struct Entry : Found {
+    std::string name;
   };
   /// Names one reservation, so that the end of an old server never removes the name of its successor.
   using Token = std::uint64_t;
@@ -32,7 +34,7 @@ class Registry {
   void bind(std::string_view name, Token token, ActorRef actor);
   void remove(std::string_view name, Token token) noexcept;
 
-  [[nodiscard]] std::optional<Entry> find(std::string_view name) const;
+  [[nodiscard]] std::optional<Found> find(std::string_view name) const;
   /// In the order of the names.
   [[nodiscard]] std::vector<Entry> all() const;
 

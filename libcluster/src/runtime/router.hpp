@@ -42,6 +42,7 @@ class Router final : public Services, public net::NetEvents {
   Executed abandon_call(std::uint64_t call) override;
   Result<void> send_cast(const NodeId& node, Bytes message) override;
   [[nodiscard]] Instant now() const override { return MonotonicClock::now(); }
+  [[nodiscard]] Instant deadline_after(Duration timeout) const override;
   std::uint64_t set_timer(Instant due, const ActorRef& to, EnvelopePtr message) override;
   void cancel_timer(std::uint64_t timer) override;
   [[nodiscard]] Result<Target> resolve(std::string_view address) const override;
@@ -65,7 +66,7 @@ class Router final : public Services, public net::NetEvents {
   void on_view(const net::PeerInfo& from, const wire::CallView& call);
   void on_view(const net::PeerInfo& from, const wire::ReplyView& reply);
   void on_view(const net::PeerInfo& from, const wire::ErrorView& error);
-  [[nodiscard]] std::shared_ptr<ReplySink> connection(const net::PeerInfo& peer);
+  [[nodiscard]] SinkPtr<ReplySink> connection(const net::PeerInfo& peer);
   void tell_listeners(const PeerEvent& event);
 
   NodeId self_;
@@ -75,7 +76,7 @@ class Router final : public Services, public net::NetEvents {
   Registry registry_;
   RemoteCalls calls_;
   // Of the polling thread alone: the reply addresses of the sessions, and the newest session of each node.
-  std::unordered_map<std::uint64_t, std::shared_ptr<ReplySink>> connections_;
+  std::unordered_map<std::uint64_t, SinkPtr<ReplySink>> connections_;
   std::unordered_map<NodeId, std::uint64_t> sessions_;
   std::mutex listeners_mutex_;
   std::vector<std::function<void(const PeerEvent&)>> listeners_;

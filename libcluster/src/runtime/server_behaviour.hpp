@@ -1,30 +1,30 @@
 #pragma once
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
 #include "cluster/runtime/behaviour.hpp"
 #include "cluster/runtime/server_host.hpp"
+#include "registry.hpp"
 
 namespace cluster::runtime {
 
 /// A ServerHost on the engine.
-class ServerBehaviour final : public Behaviour {
+class ServerBehaviour final : public Behaviour, private ServerHost::Owner {
  public:
-  /// `on_end` runs once, when the server has ended and its mailbox refuses messages: whoever is refused and
-  /// looks the name up again finds no dead server.
+  /// When the server has ended and its mailbox refuses messages, its name's reservation (0: it has no name)
+  /// is removed: whoever is refused and looks the name up again finds no dead server.
   ServerBehaviour(HostConfig config, Services& services, ServerFactory factory,
-                  std::unique_ptr<ServerBase> server, std::function<void()> on_end)
-      : host_(std::move(config), services, std::move(factory), std::move(server),
-              [this](const ExitReason& reason) { self_.stop(reason); }),
-        on_end_(std::move(on_end)) {}
+                  std::unique_ptr<ServerBase> server, Registry& registry, Registry::Token reservation)
+      : host_(std::move(config), services, std::move(factory), std::move(server), *this),
+        registry_(registry),
+        reservation_(reservation) {}
 
-  ~ServerBehaviour() override { on_end_(); }
-
-  void on_start(ActorRef self) override {
-    self_ = std::move(self);
-    host_.start(self_);
+  ~ServerBehaviour() override {
+    if (reservation_ != 0) registry_.remove(host_.name(), reservation_);
   }
+
+  void on_start(ActorRef self) override { host_.start(std::move(self)); }
   void on_message(EnvelopePtr message) override {
     host_.on_item(std::unique_ptr<Item>(static_cast<Item*>(message.release())));
   }
@@ -36,9 +36,11 @@ class ServerBehaviour final : public Behaviour {
   }
 
  private:
-  ActorRef self_;
+  void on_exit_wanted(const ExitReason& reason) override { host_.self().stop(reason); }
+
   ServerHost host_;
-  std::function<void()> on_end_;
+  Registry& registry_;
+  const Registry::Token reservation_;
 };
 
 }  // namespace cluster::runtime

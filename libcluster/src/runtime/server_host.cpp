@@ -11,6 +11,8 @@
 namespace cluster::runtime {
 namespace {
 
+constexpr const char* kNoStdException = "something that is no std::exception";
+
 /// Runs `body`; the text of what it threw, or nothing.
 template <class Body>
 std::optional<std::string> thrown_by(Body&& body) noexcept {
@@ -20,23 +22,32 @@ std::optional<std::string> thrown_by(Body&& body) noexcept {
   } catch (const std::exception& thrown) {
     return thrown.what();
   } catch (...) {
-    return "something that is no std::exception";
+    return kNoStdException;
   }
 }
 
 }  // namespace
 
 ServerHost::ServerHost(HostConfig config, Services& services, ServerFactory factory,
-                       std::unique_ptr<ServerBase> server, std::function<void(const ExitReason&)> exit)
-    : config_(std::move(config)),
-      services_(services),
-      factory_(std::move(factory)),
-      exit_(std::move(exit)),
-      server_(std::move(server)) {}
+                       std::unique_ptr<ServerBase> server, Owner& owner)
+    : services_(services),
+      owner_(owner),
+      name_(config.name.empty() ? nullptr : std::make_unique<const std::string>(std::move(config.name))),
+      restarting_(
+          config.restart == Restart::never || !factory
+              ? nullptr
+              : std::make_unique<Restarting>(Restarting{std::move(factory), config.restart_limit, {}})),
+      server_(std::move(server)),
+      reentrant_(config.reentrant) {}
 
 ServerHost::~ServerHost() { drop_handlers(); }
 
-void ServerHost::start(ActorRef self, std::shared_ptr<ReplySink> sink) {
+const std::string& ServerHost::name() const noexcept {
+  static const std::string none;
+  return name_ == nullptr ? none : *name_;
+}
+
+void ServerHost::start(ActorRef self, SinkPtr<ReplySink> sink) {
   self_ = std::move(self);
   sink_ = std::move(sink);
   start_server();
@@ -53,7 +64,7 @@ void ServerHost::start_server() {
 }
 
 void ServerHost::fail_start(const std::string& why) {
-  log::warn("server", "'", config_.name, "' did not start: ", why);
+  log::warn("server", "'", name(), "' did not start: ", why);
   exit({ExitReason::Kind::failed, why});
 }
 
@@ -61,11 +72,7 @@ std::uint64_t ServerHost::serial() const noexcept { return self_ ? self_.serial(
 
 void ServerHost::exit(const ExitReason& reason) {
   if (std::exchange(exiting_, true)) return;
-  exit_(reason);
-}
-
-bool ServerHost::takes_messages() const noexcept {
-  return !paused_ && (active_.empty() || config_.reentrant);
+  owner_.on_exit_wanted(reason);
 }
 
 void ServerHost::on_item(std::unique_ptr<Item> item) {
@@ -84,7 +91,7 @@ void ServerHost::on_item(std::unique_ptr<Item> item) {
       on_reply(ReplyPtr(static_cast<Reply*>(item.release())));
       break;
     case Item::Kind::timer:
-      on_timer(static_cast<const TimerItem&>(*item).timer);
+      on_timer(std::move(item));
       break;
     case Item::Kind::deadline:
       on_deadline(static_cast<const DeadlineItem&>(*item).at);
@@ -94,8 +101,8 @@ void ServerHost::on_item(std::unique_ptr<Item> item) {
       paused_ = item->kind() == Item::Kind::pause;
       break;
   }
-  finish_handlers();
-  drain_stash();
+  if (handler_ended_) finish_handlers();
+  if (!stash_.empty()) drain_stash();
 }
 
 void ServerHost::set_paused(bool paused) { on_item(std::make_unique<PauseItem>(paused)); }
@@ -107,12 +114,22 @@ void ServerHost::dispatch(MessagePtr message) {
     return;
   }
   std::unique_ptr<ActiveHandler> handler;
-  if (const auto what = thrown_by([&] { handler = message->invoke(*server_, *message); })) {
-    message->reply_to.fail(Error(Errc::handler_failed, *what));
-    on_failure(*what);
-    return;
+  try {
+    handler = message->invoke(*server_, *message);
+  } catch (const std::exception& thrown) {
+    return fail_message(*message, thrown.what());
+  } catch (...) {
+    return fail_message(*message, kNoStdException);
   }
-  if (handler == nullptr) return;
+  if (handler != nullptr) suspend(std::move(message), std::move(handler));
+}
+
+void ServerHost::fail_message(Message& message, const std::string& what) {
+  message.reply_to.fail(Error(Errc::handler_failed, what));
+  on_failure(what);
+}
+
+void ServerHost::suspend(MessagePtr message, std::unique_ptr<ActiveHandler> handler) {
   auto suspended = std::make_unique<Suspended>();
   suspended->handler = std::move(handler);
   suspended->message = std::move(message);
@@ -124,16 +141,24 @@ void ServerHost::dispatch(MessagePtr message) {
         ended.host->handler_ended_ = true;
       },
       suspended.get());
-  active_.push_back(std::move(suspended));
+  suspended->next = std::move(active_);
+  active_ = std::move(suspended);
 }
 
 void ServerHost::finish_handlers() {
   while (std::exchange(handler_ended_, false)) {
-    const auto first_ended =
-        std::partition(active_.begin(), active_.end(), [](const auto& handler) { return !handler->done; });
-    std::vector<std::unique_ptr<Suspended>> ended(std::make_move_iterator(first_ended),
-                                                  std::make_move_iterator(active_.end()));
-    active_.erase(first_ended, active_.end());
+    std::vector<std::unique_ptr<Suspended>> ended;
+    for (auto* place = &active_; *place != nullptr;) {
+      auto handler = std::move(*place);
+      *place = std::move(handler->next);
+      if (handler->done) {
+        ended.push_back(std::move(handler));
+      } else {
+        handler->next = std::move(*place);
+        *place = std::move(handler);
+        place = &(*place)->next;
+      }
+    }
     for (const auto& handler : ended)
       if (const auto what = thrown_by([&] { handler->handler->finish(); })) {
         ended.clear();  // the frames refer to the server that a restart replaces
@@ -145,13 +170,13 @@ void ServerHost::finish_handlers() {
 
 void ServerHost::drain_stash() {
   while (!stash_.empty() && takes_messages() && !exiting_) {
-    Waiting next = std::move(stash_.front());
-    stash_.pop_front();
-    if (next.timer != 0) {
-      beat(next.timer);
+    auto next = stash_.pop_front();
+    if (next->kind() == Item::Kind::timer) {
+      beat(static_cast<const TimerItem&>(*next).timer);
     } else {
-      if (self_ && !next.own) self_.core()->taken_up();
-      dispatch(std::move(next.message));
+      MessagePtr message(static_cast<Message*>(next.release()));
+      if (self_ && !message->own) self_.core()->taken_up();
+      dispatch(std::move(message));
     }
     finish_handlers();
   }
@@ -160,177 +185,197 @@ void ServerHost::drain_stash() {
 // What is put aside still counts as waiting, so that a bounded mailbox stays bounded.
 void ServerHost::put_aside(MessagePtr message) {
   if (self_) self_.core()->put_aside();
-  stash_.push_back({std::move(message)});
+  stash_.push_back(std::move(message));
 }
 
-void ServerHost::prepend(MessagePtr message) { stash_.push_front({std::move(message), 0, true}); }
+void ServerHost::prepend(MessagePtr message) {
+  message->own = true;
+  stash_.push_front(std::move(message));
+}
 
 void ServerHost::forget_own_messages() noexcept {
-  std::erase_if(stash_, [](const Waiting& waiting) { return waiting.own || waiting.timer != 0; });
+  stash_.erase_if([](const Item& item) {
+    return item.kind() == Item::Kind::timer || static_cast<const Message&>(item).own;
+  });
 }
 
 void ServerHost::on_failure(const std::string& what) {
-  log::warn("server", "'", config_.name, "' failed: ", what);
+  log::warn("server", "'", name(), "' failed: ", what);
   const ExitReason reason{ExitReason::Kind::failed, what};
+  if (restarting_ == nullptr || exiting_) return exit(reason);
+  auto& times = restarting_->times;
   const Instant now = services_.now();
-  while (!restart_times_.empty() && restart_times_.front() + config_.restart_limit.within <= now)
-    restart_times_.pop_front();
-  const bool may_restart = config_.restart == Restart::on_failure && factory_ && !exiting_ &&
-                           restart_times_.size() < config_.restart_limit.restarts_max;
-  if (!may_restart) return exit(reason);
+  std::erase_if(times, [&](Instant time) { return time + restarting_->limit.within <= now; });
+  if (times.size() >= restarting_->limit.restarts_max) return exit(reason);
 
-  restart_times_.push_back(now);
-  ++restarts_;
+  times.push_back(now);
   end_server(reason);
-  if (const auto again = thrown_by([&] { server_ = factory_(); }))
+  if (const auto again = thrown_by([&] { server_ = restarting_->factory(); }))
     return fail_start("the constructor threw: " + *again);
   start_server();
 }
 
 void ServerHost::end_server(const ExitReason& reason) noexcept {
   drop_handlers();
-  for (const auto& [id, timer] : timers_) services_.cancel_timer(timer.engine_timer);
-  timers_.clear();
+  if (timers_ != nullptr) {
+    for (const auto& [id, timer] : timers_->entries) services_.cancel_timer(timer.engine_timer);
+    timers_->entries.clear();
+  }
   forget_own_messages();
   if (server_ == nullptr) return;
   if (const auto what = thrown_by([&] { server_->terminate(reason); }))
-    log::warn("server", "'", config_.name, "': terminate threw: ", *what);
+    log::warn("server", "'", name(), "': terminate threw: ", *what);
   server_.reset();
 }
 
 void ServerHost::on_stop(const ExitReason& reason) noexcept {
   exiting_ = true;
   end_server(reason);
-  for (const auto& waiting : std::exchange(stash_, {}))
-    waiting.message->reply_to.fail(Error(Errc::stopped, "the server stopped", Executed::no));
+  while (auto item = stash_.pop_front())  // a timer's beats are gone already
+    static_cast<Message&>(*item).reply_to.fail(Error(Errc::stopped, "the server stopped", Executed::no));
 }
 
 void ServerHost::drop_handlers() noexcept {
-  const auto dropped = std::exchange(active_, {});
+  // One by one: a long chain would be destroyed recursively.
+  for (auto dropped = std::move(active_); dropped != nullptr;) dropped = std::move(dropped->next);
   handler_ended_ = false;
 }
 
 // Timers.
 
+ServerHost::TimerEntry* ServerHost::find_timer(Timer timer) noexcept {
+  if (timers_ == nullptr) return nullptr;
+  const auto found = timers_->entries.find(timer);
+  return found == timers_->entries.end() ? nullptr : &found->second;
+}
+
 ServerHost::Timer ServerHost::set_timer(Duration wait, Duration period, std::function<MessagePtr()> make) {
-  const Timer timer = ++timer_last_;
+  if (timers_ == nullptr) timers_ = std::make_unique<Timers>();
+  const Timer timer = ++timers_->last;
   const Instant due = saturated_add(services_.now(), wait);
   const auto engine_timer = services_.set_timer(due, self_, std::make_unique<TimerItem>(timer));
-  timers_.emplace(timer, TimerEntry{engine_timer, due, period, std::move(make), false});
+  timers_->entries.emplace(timer, TimerEntry{engine_timer, due, period, std::move(make), false});
   return timer;
 }
 
 bool ServerHost::cancel_timer(Timer timer) {
-  const auto found = timers_.find(timer);
-  if (found == timers_.end()) return false;
-  services_.cancel_timer(found->second.engine_timer);
-  timers_.erase(found);
+  const auto* found = find_timer(timer);
+  if (found == nullptr) return false;
+  services_.cancel_timer(found->engine_timer);
+  timers_->entries.erase(timer);
   return true;
 }
 
-void ServerHost::on_timer(Timer timer) {
-  const auto found = timers_.find(timer);
-  if (found == timers_.end()) return;
-  auto& entry = found->second;
-  if (entry.period > Duration::zero()) {
+void ServerHost::on_timer(std::unique_ptr<Item> item) {
+  const Timer timer = static_cast<const TimerItem&>(*item).timer;
+  auto* entry = find_timer(timer);
+  if (entry == nullptr) return;
+  if (entry->period > Duration::zero()) {
     // Keeps the beat, but does not catch up on beats that were missed.
-    entry.due = std::max(saturated_add(entry.due, entry.period), services_.now());
-    entry.engine_timer = services_.set_timer(entry.due, self_, std::make_unique<TimerItem>(timer));
+    entry->due = std::max(saturated_add(entry->due, entry->period), services_.now());
+    entry->engine_timer = services_.set_timer(entry->due, self_, std::make_unique<TimerItem>(timer));
   }
-  if (exiting_ || entry.waits) return;  // one beat of a timer waits at most
+  if (exiting_ || entry->waits) return;  // one beat of a timer waits at most
   if (takes_messages() && stash_.empty()) return beat(timer);
-  entry.waits = true;
-  stash_.push_back({nullptr, timer});
+  entry->waits = true;
+  stash_.push_back(std::move(item));
 }
 
 /// The timer's message, unless it was cancelled meanwhile.
 void ServerHost::beat(Timer timer) {
-  const auto found = timers_.find(timer);
-  if (found == timers_.end()) return;
-  found->second.waits = false;
-  MessagePtr message = found->second.make();
-  if (found->second.period == Duration::zero()) timers_.erase(found);
+  auto* entry = find_timer(timer);
+  if (entry == nullptr) return;
+  entry->waits = false;
+  MessagePtr message = entry->make();
+  if (entry->period == Duration::zero()) timers_->entries.erase(timer);
   dispatch(std::move(message));
 }
 
 // Calls.
 
+ServerHost::Calls& ServerHost::calls() {
+  if (calls_ == nullptr) calls_ = std::make_unique<Calls>();
+  return *calls_;
+}
+
 std::uint64_t ServerHost::open_call(Duration timeout) {
-  const Instant deadline = saturated_add(services_.now(), timeout);
-  const auto call = calls_.open(deadline);
+  const Instant deadline = services_.deadline_after(timeout);
+  const auto call = calls().table.open(deadline);
   if (call != 0) arm_deadline(deadline);
   return call;
 }
 
 ReplyTo ServerHost::return_address(std::uint64_t call) {
+  if (returned_) return ReplyTo(std::move(returned_), call);
   return self_ ? ReplyTo(self_, call) : ReplyTo(sink_, call);
 }
 
 void ServerHost::call_sent(std::uint64_t id, const Result<SentCall>& sent) {
-  auto* call = calls_.find(id);
+  auto* call = find_call(id);
   if (call == nullptr) return;
   if (sent)
     call->remote = sent->call;
   else
-    call->reply = std::make_unique<Reply>(sent.error());
+    call->reply = std::make_unique<ErrorReply>(sent.error());
 }
 
 bool ServerHost::call_answered(std::uint64_t id) noexcept {
-  const auto* call = calls_.find(id);
+  const auto* call = find_call(id);
   return call == nullptr || call->reply != nullptr;
 }
 
 void ServerHost::await_call(std::uint64_t id, std::coroutine_handle<> waiter) noexcept {
-  auto* call = calls_.find(id);
+  auto* call = find_call(id);
   CLUSTER_ASSERT(call != nullptr && !call->waiter);
   call->waiter = waiter;
 }
 
 ReplyPtr ServerHost::take_reply(std::uint64_t id) {
-  auto* call = calls_.find(id);
+  auto* call = find_call(id);
   if (call == nullptr)
-    return std::make_unique<Reply>(Error(Errc::overloaded, "the server has too many open calls"));
+    return std::make_unique<ErrorReply>(Error(Errc::overloaded, "the server has too many open calls"));
   ReplyPtr reply = std::move(call->reply);
-  calls_.close(id);
+  calls_->table.close(id);
   return reply;
 }
 
 void ServerHost::forget_call(std::uint64_t id) noexcept {
-  const auto* call = calls_.find(id);
+  const auto* call = find_call(id);
   if (call == nullptr) return;
   if (call->remote != 0 && call->reply == nullptr) static_cast<void>(services_.abandon_call(call->remote));
-  calls_.close(id);
+  calls_->table.close(id);
 }
 
 void ServerHost::on_reply(ReplyPtr reply) {
-  auto* call = calls_.find(reply->id);
+  returned_ = std::move(reply->caller);
+  auto* call = find_call(reply->id);
   if (call == nullptr || call->reply != nullptr) return;  // late: the caller gave up
   call->reply = std::move(reply);
   if (const auto waiter = std::exchange(call->waiter, {})) waiter.resume();
 }
 
 void ServerHost::arm_deadline(Instant deadline) {
-  if (deadline >= deadline_armed_) return;
-  deadline_armed_ = deadline;
+  if (deadline >= calls_->deadline_armed) return;
+  calls_->deadline_armed = deadline;
   services_.set_timer(deadline, self_, std::make_unique<DeadlineItem>(deadline));
 }
 
 void ServerHost::on_deadline(Instant at) {
-  const bool is_latest = at == deadline_armed_;
-  if (is_latest) deadline_armed_ = kNever;
-  for (const auto id : calls_.expired(services_.now())) {
-    auto* call = calls_.find(id);
+  const bool is_latest = at == calls_->deadline_armed;
+  if (is_latest) calls_->deadline_armed = kNever;
+  for (const auto id : calls_->table.take_expired(services_.now())) {
+    auto* call = find_call(id);
     if (call == nullptr || call->reply != nullptr) continue;  // a handler resumed before has dropped it
     const auto executed = call->remote != 0 ? services_.abandon_call(call->remote) : Executed::unknown;
-    call->reply = std::make_unique<Reply>(Error(Errc::timeout, "no answer in time", executed));
+    call->reply = std::make_unique<ErrorReply>(Error(Errc::timeout, "no answer in time", executed));
     if (const auto waiter = std::exchange(call->waiter, {})) waiter.resume();
   }
-  if (is_latest) arm_deadline(calls_.earliest());
+  if (is_latest) arm_deadline(calls_->table.earliest());
 }
 
 bool ServerHost::is_self(const Target& target) const noexcept {
-  if (!target.node.empty() || config_.reentrant) return false;
-  return target.actor ? target.actor == self_ : target.name == config_.name && !config_.name.empty();
+  if (!target.node.empty() || reentrant_) return false;
+  return (self_ && target.actor == self_) || (name_ != nullptr && target.name == *name_);
 }
 
 }  // namespace cluster::runtime

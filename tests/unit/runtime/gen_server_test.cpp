@@ -56,9 +56,9 @@ TEST_CASE("gen server: a reply may come later, and a caller that is never answer
 TEST_CASE("gen server: a From that dies unanswered answers with an error") {
   struct Callers : runtime::ReplySink {
     std::optional<Error> seen;
-    void deliver(std::uint64_t, runtime::ReplyPtr reply) noexcept override { seen = reply->error(); }
+    void deliver(std::uint64_t, runtime::ReplyPtr reply) noexcept override { seen = *reply->error(); }
   };
-  auto callers = std::make_shared<Callers>();
+  auto callers = runtime::make_sink<Callers>();
   { From<std::int64_t> from(runtime::ReplyTo(callers, 1)); }
   REQUIRE(callers->seen.has_value());
   CHECK(callers->seen->code() == Errc::stopped);

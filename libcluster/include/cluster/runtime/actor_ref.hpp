@@ -34,6 +34,18 @@ class ActorCore {
     if (push == Mailbox::Push::wake) schedule();
     return Posted::ok;
   }
+  /// As `post_system`, of a message that itself carries the caller's reference to this actor.
+  Posted post_with_reference(EnvelopePtr& message) noexcept {
+    if (mailbox_.push_if_idle(message.get())) {
+      static_cast<void>(message.release());
+      schedule();
+      return Posted::ok;
+    }
+    retain();  // the message may be handled, and its reference be gone, before the push has returned
+    const Posted posted = post_system(message);
+    release();
+    return posted;
+  }
   /// A message that the behaviour took and then put aside still counts against mailbox_max, until it is
   /// handled. Only the runner.
   void put_aside() noexcept {
@@ -95,6 +107,8 @@ class ActorRef {
   ~ActorRef() {
     if (core_ != nullptr) core_->release();
   }
+  /// Gives up the reference, which the caller now has, and becomes empty.
+  [[nodiscard]] ActorCore* detach() noexcept { return std::exchange(core_, nullptr); }
   /// Takes over one reference to `core`.
   [[nodiscard]] static ActorRef adopt(ActorCore* core) noexcept { return ActorRef(core); }
 

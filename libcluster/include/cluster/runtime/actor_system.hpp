@@ -142,7 +142,7 @@ class ActorSystem {
   [[nodiscard]] runtime::Services& services() const noexcept;
   /// An error if this thread must not block for an answer of `target`.
   [[nodiscard]] Result<void> may_block(const runtime::Target& target) const;
-  [[nodiscard]] runtime::ReplyPtr await(runtime::ReplySlot& slot, const runtime::SentCall& sent,
+  [[nodiscard]] runtime::ReplyPtr await(runtime::CallSlot& call, const runtime::SentCall& sent,
                                         Instant deadline);
 
   std::unique_ptr<Impl> impl_;
@@ -189,7 +189,7 @@ template <class S, class M>
 Result<reply_of<M>> ActorSystem::call(const Ref<S>& to, M message, Duration timeout) {
   if (auto may = may_block(to.target()); !may) return std::move(may).error();
   const Instant deadline = saturated_add(services().now(), timeout);
-  auto slot = std::make_shared<runtime::ReplySlot>();
+  auto slot = runtime::make_sink<runtime::CallSlot>();
   auto sent = runtime::send_call<S, M>(services(), to.target(), runtime::ReplyTo(slot), 0, timeout,
                                        std::move(message));
   if (!sent) return std::move(sent).error();
@@ -207,13 +207,13 @@ std::vector<NodeResult<reply_of<M>>> ActorSystem::multicall(std::span<const Node
                                                             std::string_view name, const M& message,
                                                             Duration timeout) {
   struct Open {
-    std::shared_ptr<runtime::ReplySlot> slot;
+    runtime::SinkPtr<runtime::CallSlot> slot;
     Result<runtime::SentCall> sent;
   };
   const Instant deadline = saturated_add(services().now(), timeout);
   std::vector<Open> open;
   for (const auto& node : nodes) {
-    auto slot = std::make_shared<runtime::ReplySlot>();
+    auto slot = runtime::make_sink<runtime::CallSlot>();
     auto target = services().resolve(std::string(name) + "@" + node.str());
     Result<void> may = target ? may_block(target.value()) : Result<void>(target.error());
     auto sent = may ? runtime::send_call<S, M>(services(), target.value(), runtime::ReplyTo(slot), 0, timeout,

@@ -1,11 +1,13 @@
 #pragma once
 #include <memory>
 
+#include "cluster/runtime/pool.hpp"
+
 namespace cluster::runtime {
 
 /// One message on its way: a single allocation that derived classes extend with header and value.
 /// It has one owner at a time: the sender, a mailbox, then the behaviour that receives it.
-class Envelope {
+class Envelope : public Pooled {
  public:
   virtual ~Envelope() = default;
   Envelope(const Envelope&) = delete;
@@ -19,8 +21,10 @@ class Envelope {
 
  private:
   friend class Signal;
-  bool is_signal_ = false;  // the engine's own: never reaches a behaviour
   friend class EngineActor;
+  friend class Mailbox;
+  bool is_signal_ = false;  // the engine's own: never reaches a behaviour
+  bool urgent_ = false;     // a system message among the mailbox's user messages
 };
 
 using EnvelopePtr = std::unique_ptr<Envelope>;

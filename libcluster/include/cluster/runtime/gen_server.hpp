@@ -177,8 +177,9 @@ class ServerBase {
       host.call_sent(id, Error(Errc::would_deadlock, "a server cannot wait for an answer of its own"));
       return id;
     }
-    host.call_sent(id, runtime::send_call<S, M>(host.services(), to, host.return_address(id), host.serial(),
-                                                timeout, std::forward<Fields>(fields)...));
+    const auto sent = runtime::send_call<S, M>(host.services(), to, host.return_address(id), host.serial(),
+                                               timeout, std::forward<Fields>(fields)...);
+    if (!sent || sent->call != 0) host.call_sent(id, sent);
     return id;
   }
 

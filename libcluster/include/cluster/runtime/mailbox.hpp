@@ -18,6 +18,9 @@ namespace cluster::runtime {
 ///     kClosed    the actor has ended; pushes are refused
 ///     otherwise  the newest of a stack of user messages, linked to the older ones
 ///
+/// A system message for an idle actor needs only one step: it becomes the first of the user stack, marked
+/// `urgent_`, and the runner begins there (`fresh_`). So it still comes before all others.
+///
 /// A runner that went idle touches the mailbox no more: another thread may run the actor, end it and
 /// free it at once. That is why a system push changes `user_` as well (kRunning -> kNudged makes a
 /// concurrent `try_idle` fail) instead of the runner looking again after it went idle.
@@ -36,13 +39,25 @@ class Mailbox {
     do {
       if (head == mark(kClosed)) return Push::closed;
       message->next = is_mark(head) ? nullptr : head;
+      message->urgent_ = false;
     } while (
         !user_.compare_exchange_weak(head, message, std::memory_order_seq_cst, std::memory_order_relaxed));
     return head == mark(kIdle) ? Push::wake : Push::ok;
   }
 
+  /// As `push_system`, but false if the actor is not idle. If true, it must be scheduled, and until then the
+  /// message keeps it alive: the caller needs no reference to it.
+  [[nodiscard]] bool push_if_idle(Envelope* message) noexcept {
+    Envelope* idle = mark(kIdle);
+    message->next = nullptr;
+    message->urgent_ = true;
+    return user_.compare_exchange_strong(idle, message, std::memory_order_seq_cst, std::memory_order_relaxed);
+  }
+
   /// As `push`, into the queue that goes first.
   Push push_system(Envelope* message) noexcept {
+    if (push_if_idle(message)) return Push::wake;
+    message->urgent_ = false;
     Envelope* head = system_.load(std::memory_order_relaxed);
     do {
       if (head == mark(kClosed)) return Push::closed;
@@ -58,15 +73,14 @@ class Mailbox {
   };
   /// The next message. Only the runner.
   [[nodiscard]] Popped pop() noexcept {
+    if (fresh_) take_user();
     for (;;) {
       if (system_ready_ == nullptr && system_.load(std::memory_order_seq_cst) != nullptr)
         system_ready_ = reversed(system_.exchange(nullptr, std::memory_order_acquire));
       if (system_ready_ != nullptr) return {take(system_ready_), true};
       if (user_ready_ != nullptr) return {take(user_ready_), false};
       if (user_.load(std::memory_order_relaxed) == mark(kRunning)) return {nullptr, false};
-      // kNudged is cleared before the system queue is looked at again: nothing can hide behind it.
-      Envelope* head = user_.exchange(mark(kRunning), std::memory_order_seq_cst);
-      if (!is_mark(head)) user_ready_ = reversed(head);
+      take_user();
     }
   }
 
@@ -74,6 +88,7 @@ class Mailbox {
   /// `pop`. Only the runner, after `pop` returned null.
   [[nodiscard]] bool try_idle() noexcept {
     Envelope* expected = mark(kRunning);
+    fresh_ = true;  // for the next runner
     return user_.compare_exchange_strong(expected, mark(kIdle), std::memory_order_seq_cst,
                                          std::memory_order_relaxed);
   }
@@ -117,6 +132,17 @@ class Mailbox {
         return idle ? Push::wake : Push::ok;
     }
   }
+  // All that was pushed since the last time, while user_ready_ and system_ready_ are empty. kNudged is
+  // cleared before the system queue is looked at again: nothing can hide behind it.
+  void take_user() noexcept {
+    fresh_ = false;
+    Envelope* head = user_.exchange(mark(kRunning), std::memory_order_seq_cst);
+    if (is_mark(head)) return;
+    user_ready_ = reversed(head);
+    if (!user_ready_->urgent_) return;
+    system_ready_ = std::exchange(user_ready_, user_ready_->next);
+    system_ready_->next = nullptr;
+  }
   static Envelope* take(Envelope*& queue) noexcept { return std::exchange(queue, queue->next); }
   static Envelope* reversed(Envelope* newest) noexcept {
     Envelope* oldest = nullptr;
@@ -138,6 +164,7 @@ class Mailbox {
 
   std::atomic<Envelope*> user_{mark(kRunning)};  // a new actor is scheduled once, for on_start
   std::atomic<Envelope*> system_{nullptr};
+  bool fresh_ = false;                // the actor was idle, and the runner has not looked yet
   Envelope* user_ready_ = nullptr;    // taken from the stack, oldest first; only the runner
   Envelope* system_ready_ = nullptr;  // the same
 };

@@ -1,5 +1,7 @@
 #pragma once
+#include <atomic>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -59,27 +61,45 @@ class Item : public Envelope {
   Kind kind_;
 };
 
-/// The answer to a call: an error, a value as it is (TypedReply), or a value still encoded (EncodedReply).
+/// The answer to a call: an error (ErrorReply), a value as it is (TypedReply), or a value still encoded
+/// (EncodedReply).
 class Reply : public Item {
  public:
-  Reply() noexcept : Item(Kind::reply) {}
-  explicit Reply(Error error) : Item(Kind::reply), error_(std::move(error)) {}
-
   /// Which of the caller's open calls this answers.
   std::uint64_t id = 0;
+  /// The caller, if it is an actor: its reference comes back with the reply, for its next call.
+  ActorRef caller;
 
-  [[nodiscard]] const std::optional<Error>& error() const noexcept { return error_; }
+  /// Null if it is a value.
+  [[nodiscard]] inline const Error* error() const noexcept;
   /// Key of the value's type if the value is held as it is; null if encoded or an error.
-  [[nodiscard]] virtual TypeKey value_type() const noexcept { return nullptr; }
+  [[nodiscard]] TypeKey value_type() const noexcept { return value_type_; }
   /// Appends the value as MessagePack; only without an error.
-  virtual void encode_value(Bytes& out) const { out.push_back(0xc0); }
+  virtual void encode_value(Bytes& out) const = 0;
   /// The encoded value; empty if `value_type()`.
   [[nodiscard]] virtual ByteView encoded() const noexcept { return {}; }
 
+ protected:
+  enum class Form : std::uint8_t { value, error };
+  Reply(Form form, TypeKey value_type) noexcept : Item(Kind::reply), form_(form), value_type_(value_type) {}
+
  private:
-  std::optional<Error> error_;
+  Form form_;
+  TypeKey value_type_;
 };
 using ReplyPtr = std::unique_ptr<Reply>;
+
+class ErrorReply final : public Reply {
+ public:
+  explicit ErrorReply(Error error) : Reply(Form::error, nullptr), what(std::move(error)) {}
+  Error what;
+
+  void encode_value(Bytes& out) const override { out.push_back(0xc0); }
+};
+
+inline const Error* Reply::error() const noexcept {
+  return form_ == Form::error ? &static_cast<const ErrorReply*>(this)->what : nullptr;
+}
 
 template <class R>
 using Stored = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
@@ -87,16 +107,15 @@ using Stored = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 template <class R>
 class TypedReply final : public Reply {
  public:
-  explicit TypedReply(Stored<R> held) : value(std::move(held)) {}
+  explicit TypedReply(Stored<R> held) : Reply(Form::value, type_key<Stored<R>>()), value(std::move(held)) {}
   Stored<R> value;
 
-  [[nodiscard]] TypeKey value_type() const noexcept override { return type_key<Stored<R>>(); }
   void encode_value(Bytes& out) const override { wire::encode_to(out, value); }
 };
 
 class EncodedReply final : public Reply {
  public:
-  explicit EncodedReply(Bytes bytes) : bytes_(std::move(bytes)) {}
+  explicit EncodedReply(Bytes bytes) : Reply(Form::value, nullptr), bytes_(std::move(bytes)) {}
   void encode_value(Bytes& out) const override { out.insert(out.end(), bytes_.begin(), bytes_.end()); }
   [[nodiscard]] ByteView encoded() const noexcept override { return bytes_; }
 
@@ -129,11 +148,70 @@ template <class R>
   }
 }
 
-/// Takes replies for callers that are not actors of this process. Thread-safe.
+/// Takes replies for callers that are not actors of this process. Thread-safe; counted by who may still
+/// answer: held through SinkPtr.
 class ReplySink {
  public:
+  ReplySink() = default;
   virtual ~ReplySink() = default;
+  ReplySink(const ReplySink&) = delete;
+  ReplySink& operator=(const ReplySink&) = delete;
   virtual void deliver(std::uint64_t id, ReplyPtr reply) noexcept = 0;
+
+  void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ private:
+  std::atomic<std::size_t> references_{1};
+};
+
+/// Shares a sink of class T. Empty by default; `make_sink` makes one.
+template <class T>
+class SinkPtr {
+ public:
+  SinkPtr() noexcept = default;
+  SinkPtr(std::nullptr_t) noexcept {}
+  SinkPtr(const SinkPtr& other) noexcept : sink_(other.sink_) {
+    if (sink_ != nullptr) sink_->retain();
+  }
+  SinkPtr(SinkPtr&& other) noexcept : sink_(other.detach()) {}
+  template <std::derived_from<T> U>
+  SinkPtr(SinkPtr<U> other) noexcept : sink_(other.detach()) {}
+  SinkPtr& operator=(SinkPtr other) noexcept {
+    std::swap(sink_, other.sink_);
+    return *this;
+  }
+  ~SinkPtr() {
+    if (sink_ != nullptr) sink_->release();
+  }
+  /// Takes over one reference to `sink`.
+  [[nodiscard]] static SinkPtr adopt(T* sink) noexcept {
+    SinkPtr adopted;
+    adopted.sink_ = sink;
+    return adopted;
+  }
+  /// Gives up the reference, which the caller now has, and becomes empty.
+  [[nodiscard]] T* detach() noexcept { return std::exchange(sink_, nullptr); }
+
+  [[nodiscard]] T* operator->() const noexcept { return sink_; }
+  [[nodiscard]] T& operator*() const noexcept { return *sink_; }
+  friend bool operator==(const SinkPtr& a, std::nullptr_t) noexcept { return a.sink_ == nullptr; }
+
+ private:
+  T* sink_ = nullptr;
+};
+template <std::derived_from<ReplySink> T, class... Args>
+[[nodiscard]] SinkPtr<T> make_sink(Args&&... args) {
+  return SinkPtr<T>::adopt(new T(std::forward<Args>(args)...));
+}
+
+/// Where a thread outside the actors waits for one reply.
+class CallSlot final : public ReplySink, public Pooled {
+ public:
+  ReplySlot slot;
+  void deliver(std::uint64_t, ReplyPtr reply) noexcept override { slot.fulfil(std::move(reply)); }
 };
 
 /// The return address of a call. Answers at most once; empty for casts. If it dies unanswered, the
@@ -141,41 +219,41 @@ class ReplySink {
 class ReplyTo {
  public:
   ReplyTo() = default;
-  ReplyTo(ActorRef caller, std::uint64_t id) : to_(ToActor{std::move(caller), id}) {}
-  explicit ReplyTo(std::shared_ptr<ReplySlot> slot) : to_(std::move(slot)) {}
-  ReplyTo(std::shared_ptr<ReplySink> sink, std::uint64_t id) : to_(ToSink{std::move(sink), id}) {}
-  ReplyTo(ReplyTo&& other) noexcept : to_(std::exchange(other.to_, std::monostate{})) {}
+  ReplyTo(ActorRef caller, std::uint64_t id) noexcept
+      : target_(reinterpret_cast<std::uintptr_t>(caller.detach())), id_(id) {}
+  ReplyTo(SinkPtr<ReplySink> sink, std::uint64_t id) noexcept : id_(id) {
+    if (ReplySink* to = sink.detach()) target_ = reinterpret_cast<std::uintptr_t>(to) | kIsSink;
+  }
+  explicit ReplyTo(SinkPtr<CallSlot> slot) noexcept : ReplyTo(SinkPtr<ReplySink>(std::move(slot)), 0) {}
+  ReplyTo(ReplyTo&& other) noexcept : target_(std::exchange(other.target_, 0)), id_(other.id_) {}
   ReplyTo& operator=(ReplyTo&& other) noexcept {
     if (this != &other) {
-      abandon();
-      to_ = std::exchange(other.to_, std::monostate{});
+      if (*this) abandon();
+      target_ = std::exchange(other.target_, 0);
+      id_ = other.id_;
     }
     return *this;
   }
-  ~ReplyTo() { abandon(); }
+  ~ReplyTo() {
+    if (*this) abandon();
+  }
 
-  explicit operator bool() const noexcept { return to_.index() != 0; }
+  explicit operator bool() const noexcept { return target_ != 0; }
   /// Sends the reply and becomes empty; does nothing if empty.
   void deliver(ReplyPtr reply) noexcept;
   void fail(Error error) noexcept {
-    if (*this) deliver(std::make_unique<Reply>(std::move(error)));
+    if (*this) deliver(std::make_unique<ErrorReply>(std::move(error)));
   }
   /// Becomes empty without answering.
-  void forget() noexcept { to_ = std::monostate{}; }
+  void forget() noexcept;
 
  private:
-  struct ToActor {
-    ActorRef caller;
-    std::uint64_t id;
-  };
-  struct ToSink {
-    std::shared_ptr<ReplySink> sink;
-    std::uint64_t id;
-  };
-  void abandon() noexcept {
-    if (*this) fail(Error(Errc::stopped, "the server gave no answer", Executed::unknown));
-  }
-  std::variant<std::monostate, ToActor, std::shared_ptr<ReplySlot>, ToSink> to_;
+  static constexpr std::uintptr_t kIsSink = 1;  // neither an actor nor a sink has an odd address
+
+  void abandon() noexcept;
+
+  std::uintptr_t target_ = 0;  // a counted ActorCore, or a counted ReplySink with kIsSink; 0: empty
+  std::uint64_t id_ = 0;
 };
 
 /// The same error, of an operation that ran.
@@ -212,6 +290,8 @@ class Message : public Item {
   Message(Invoke run, ReplyTo caller, Kind kind = Kind::message) noexcept
       : Item(kind), invoke(run), reply_to(std::move(caller)) {}
 
+  /// From the server to itself (`continue`): a restart forgets it, and it never counted as waiting.
+  bool own = false;
   Invoke invoke;
   ReplyTo reply_to;
   /// Not run after this instant; the caller has given up.

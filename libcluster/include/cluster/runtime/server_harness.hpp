@@ -24,7 +24,7 @@ namespace cluster {
 ///   counter.cast(Add{2});
 ///   CHECK(counter.call(Get{}).value() == 2);
 template <class S>
-class ServerHarness {
+class ServerHarness : private runtime::ServerHost::Owner {
  public:
   /// A call or cast that the server sent; the test answers it if it is a call.
   struct Sent {
@@ -45,9 +45,9 @@ class ServerHarness {
       : ServerHarness(runtime::HostConfig{.name = "server"}, args...) {}
   template <class... Args>
   explicit ServerHarness(runtime::HostConfig config, const Args&... args)
-      : replies_(std::make_shared<Replies>()),
+      : replies_(runtime::make_sink<Replies>()),
         host_(configured(std::move(config)), services_, factory(args...), std::make_unique<S>(args...),
-              [this](const runtime::ExitReason& reason) { exited_ = reason; }) {
+              *this) {
     host_.start({}, replies_);
     settle();
   }
@@ -177,6 +177,8 @@ class ServerHarness {
     }
   };
 
+  void on_exit_wanted(const runtime::ExitReason& reason) override { exited_ = reason; }
+
   static runtime::HostConfig configured(runtime::HostConfig config) {
     if constexpr (requires { S::reentrant; }) config.reentrant = S::reentrant;
     return config;
@@ -202,8 +204,8 @@ class ServerHarness {
   }
 
   Services services_;
-  std::shared_ptr<Replies> replies_;
-  std::shared_ptr<Callers> callers_ = std::make_shared<Callers>();
+  runtime::SinkPtr<Replies> replies_;
+  runtime::SinkPtr<Callers> callers_ = runtime::make_sink<Callers>();
   std::uint64_t call_last_ = 0;
   bool stopped_ = false;
   std::optional<runtime::ExitReason> exited_;

@@ -1,7 +1,8 @@
 #pragma once
 #include <chrono>
+#include <coroutine>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "cluster/base/time.hpp"
 #include "cluster/runtime/behaviour.hpp"
 #include "cluster/runtime/call_table.hpp"
+#include "cluster/runtime/item_queue.hpp"
 #include "cluster/runtime/message.hpp"
 #include "cluster/runtime/services.hpp"
 
@@ -42,35 +44,46 @@ struct HostConfig {
 };
 
 /// The semantics of a GenServer, once for the engine and the harness: dispatch, stash, timers, coroutines,
-/// failure. Knows neither threads nor the network. One thread at a time.
+/// failure. Knows neither threads nor the network. One thread at a time. Small when idle: what only some
+/// servers need (calls, timers, restarts) is allocated when it is needed.
 class ServerHost {
  public:
   using Timer = std::uint64_t;
 
-  /// `exit` is called at most once, when the server wants to end.
+  /// Who runs the host.
+  class Owner {
+   public:
+    /// Called at most once, when the server wants to end.
+    virtual void on_exit_wanted(const ExitReason& reason) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  /// `factory` is needed for a restart only.
   ServerHost(HostConfig config, Services& services, ServerFactory factory, std::unique_ptr<ServerBase> server,
-             std::function<void(const ExitReason&)> exit);
+             Owner& owner);
   ~ServerHost();
   ServerHost(const ServerHost&) = delete;
   ServerHost& operator=(const ServerHost&) = delete;
 
   // The driver's side.
   /// `self` is empty in a harness, which takes replies through `sink` instead.
-  void start(ActorRef self, std::shared_ptr<ReplySink> sink = nullptr);
+  void start(ActorRef self, SinkPtr<ReplySink> sink = nullptr);
   void on_item(std::unique_ptr<Item> item);
   /// While paused, messages and timers wait.
   void set_paused(bool paused);
   /// Ends the server: suspended handlers are destroyed, their callers and those of stashed messages told.
   void on_stop(const ExitReason& reason) noexcept;
   [[nodiscard]] ServerBase& server() noexcept { return *server_; }
-  [[nodiscard]] bool suspended() const noexcept { return !active_.empty(); }
+  [[nodiscard]] bool suspended() const noexcept { return active_ != nullptr; }
   [[nodiscard]] std::size_t stashed() const noexcept { return stash_.size(); }
-  [[nodiscard]] std::uint64_t restarts() const noexcept { return restarts_; }
 
   // The server's side.
   [[nodiscard]] Services& services() noexcept { return services_; }
   [[nodiscard]] const ActorRef& self() const noexcept { return self_; }
-  [[nodiscard]] const std::string& name() const noexcept { return config_.name; }
+  /// Empty if it has none.
+  [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] std::uint64_t serial() const noexcept;
   void exit(const ExitReason& reason);
 
@@ -80,7 +93,7 @@ class ServerHost {
   void prepend(MessagePtr message);
 
   /// Books a call; `return_address` is where its reply is to go. A call of `target` that is this server
-  /// itself would never be answered: `would_deadlock`.
+  /// itself would never be answered: `would_deadlock`. 0: too many are open.
   std::uint64_t open_call(Duration timeout);
   [[nodiscard]] ReplyTo return_address(std::uint64_t call);
   void call_sent(std::uint64_t call, const Result<SentCall>& sent);
@@ -98,17 +111,25 @@ class ServerHost {
     std::function<MessagePtr()> make;
     bool waits = false;  ///< fired, and its beat waits in the stash
   };
-  /// What waits while messages are not taken: a message, or the beat of a timer.
-  struct Waiting {
-    MessagePtr message;
-    Timer timer = 0;
-    bool own = false;  ///< from this server to itself
+  struct Timers {
+    std::map<Timer, TimerEntry> entries;
+    Timer last = 0;
+  };
+  struct Calls {
+    CallTable table;
+    Instant deadline_armed = kNever;
+  };
+  struct Restarting {
+    ServerFactory factory;
+    RestartLimit limit;
+    std::vector<Instant> times;
   };
   struct Suspended {
     MessagePtr message;  // the handler's frame may refer to it until it is destroyed: declared before it
     std::unique_ptr<ActiveHandler> handler;
     ServerHost* host = nullptr;
     bool done = false;
+    std::unique_ptr<Suspended> next;  // more than one only in a reentrant server
   };
 
   void dispatch(MessagePtr message);
@@ -116,36 +137,43 @@ class ServerHost {
   void beat(Timer timer);
   void forget_own_messages() noexcept;
   void on_reply(ReplyPtr reply);
-  void on_timer(Timer timer);
+  void on_timer(std::unique_ptr<Item> item);
   void on_deadline(Instant at);
   void arm_deadline(Instant deadline);
+  [[nodiscard]] Calls& calls();
+  [[nodiscard]] CallTable::Call* find_call(std::uint64_t id) noexcept {
+    return calls_ == nullptr ? nullptr : calls_->table.find(id);
+  }
+  [[nodiscard]] TimerEntry* find_timer(Timer timer) noexcept;
+  void suspend(MessagePtr message, std::unique_ptr<ActiveHandler> handler);
   void finish_handlers();
   void drain_stash();
+  void fail_message(Message& message, const std::string& what);
   void on_failure(const std::string& what);
   void drop_handlers() noexcept;
   void start_server();
   void fail_start(const std::string& why);
   void end_server(const ExitReason& reason) noexcept;
-  [[nodiscard]] bool takes_messages() const noexcept;
+  [[nodiscard]] bool takes_messages() const noexcept {
+    return !paused_ && (active_ == nullptr || reentrant_);
+  }
 
-  HostConfig config_;
   Services& services_;
-  ServerFactory factory_;
-  std::function<void(const ExitReason&)> exit_;
+  Owner& owner_;
   ActorRef self_;
-  std::shared_ptr<ReplySink> sink_;
-  CallTable calls_;
-  Instant deadline_armed_ = kNever;
-  std::map<Timer, TimerEntry> timers_;
-  Timer timer_last_ = 0;
-  std::deque<Waiting> stash_;
+  ActorRef returned_;  // a reference to self_ that came back with a reply: saves the next call two atomics
+  SinkPtr<ReplySink> sink_;
+  const std::unique_ptr<const std::string> name_;
+  const std::unique_ptr<Restarting> restarting_;
+  std::unique_ptr<Calls> calls_;
+  std::unique_ptr<Timers> timers_;
+  ItemQueue stash_;  // what waits while messages are not taken: messages, and TimerItems for a timer's beat
+  std::unique_ptr<ServerBase> server_;
+  std::unique_ptr<Suspended> active_;  // destroyed before the server that its frames refer to
+  bool handler_ended_ = false;
   bool paused_ = false;
   bool exiting_ = false;
-  std::uint64_t restarts_ = 0;
-  std::deque<Instant> restart_times_;
-  std::unique_ptr<ServerBase> server_;
-  std::vector<std::unique_ptr<Suspended>> active_;  // destroyed before the server that its frames refer to
-  bool handler_ended_ = false;
+  const bool reentrant_;
 };
 
 }  // namespace runtime

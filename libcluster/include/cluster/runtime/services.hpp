@@ -41,6 +41,10 @@ class Services {
   virtual Result<void> send_cast(const NodeId& node, Bytes message) = 0;
 
   [[nodiscard]] virtual Instant now() const = 0;
+  /// When a call that is made now with this timeout is over. A long one may end one clock tick (4 ms) late.
+  [[nodiscard]] virtual Instant deadline_after(Duration timeout) const {
+    return saturated_add(now(), timeout);
+  }
   virtual std::uint64_t set_timer(Instant due, const ActorRef& to, EnvelopePtr message) = 0;
   virtual void cancel_timer(std::uint64_t timer) = 0;
 
@@ -57,6 +61,16 @@ struct SentCall {
   return std::max(std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(timeout));
 }
 
+/// Posts to the actor that `to` holds, if it holds one of the class `expected` and that takes it. If false,
+/// the message stays with the caller, and `Services::post` finds another way, or the reason.
+[[nodiscard]] inline bool post_direct(const Target& to, const ServerType& expected, MessagePtr& message) {
+  if (to.type != &expected || !to.actor) return false;
+  EnvelopePtr envelope(message.release());
+  if (to.actor.post(envelope) == Posted::ok) return true;
+  message.reset(static_cast<Message*>(envelope.release()));
+  return false;
+}
+
 /// Sends a call of message M, built from `fields`, to a server of class S.
 template <class S, class M, class... Fields>
 Result<SentCall> send_call(Services& services, const Target& to, ReplyTo reply_to, std::uint64_t sender,
@@ -65,6 +79,7 @@ Result<SentCall> send_call(Services& services, const Target& to, ReplyTo reply_t
   if (to.node.empty()) {
     MessagePtr message = std::make_unique<TypedMessage<M>>(
         &detail::invoke<S, M>, std::move(reply_to), Item::Kind::message, std::forward<Fields>(fields)...);
+    if (post_direct(to, S::type(), message)) return SentCall{};
     auto posted = services.post(to, S::type(), message);
     if (posted) return SentCall{};
     message->reply_to.forget();
@@ -92,6 +107,7 @@ Result<void> send_cast(Services& services, const Target& to, std::uint64_t sende
   if (to.node.empty()) {
     MessagePtr message = std::make_unique<TypedMessage<M>>(
         &detail::invoke<S, M>, ReplyTo{}, Item::Kind::message, std::forward<Fields>(fields)...);
+    if (post_direct(to, S::type(), message)) return {};
     return services.post(to, S::type(), message);
   }
   const M value{std::forward<Fields>(fields)...};

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cluster/base/assert.hpp"
+#include "cluster/runtime/pool.hpp"
 
 namespace cluster {
 
@@ -16,7 +17,7 @@ class Task;
 namespace detail {
 
 /// What every Task's promise shares: who continues when it ends, and what it threw.
-class TaskPromiseBase {
+class TaskPromiseBase : public runtime::Pooled {
  public:
   /// Called once when a top-level task (one that nobody awaits) has ended; its frame is still alive.
   using OnDone = void (*)(void* context);
