@@ -14,8 +14,9 @@ Value node_of(const CHash::Node& node) { return replies::node(node.id, node.endp
 Value inspect(const CHash& ring) {
   Value::Array tree;
   tree.reserve(ring.size());
-  for (const auto& point : ring.points())
-    tree.push_back(Value::map({{"key", base64(point.key)}, {"value", node_of(point.node)}}));
+  for (std::size_t i = 0; i < ring.size(); ++i)
+    tree.push_back(Value::map({{"key", position_text(ring.config().policy, ring.position(i))},
+                               {"value", node_of(ring.holder(i))}}));
   return answer(Value::map(
       {{"rfactor", ring.config().rfactor}, {"pfactor", ring.config().pfactor}, {"tree", std::move(tree)}}));
 }

@@ -51,12 +51,10 @@ CHash empty_ring(cluster::CHashConfig config) { return accepted("config", CHash:
 CHash ring_of(const Json& object) {
   std::vector<CHash::Point> points;
   for (const auto& item : list(member(object, "tree"), "tree")) {
-    const auto key = cluster::from_base64(text(element(item, 0), "key"));
-    CHash::Point point;
-    if (!key || key->size() != point.key.size()) throw Malformed("a tree key is not base64 of 32 bytes");
-    std::ranges::copy(*key, point.key.begin());
-    point.node = node_of(element(item, 1), element(item, 2), element(item, 3));
-    points.push_back(std::move(point));
+    const auto position =
+        cluster::position_from_text(cluster::HashPolicy::sha256, text(element(item, 0), "key"));
+    if (!position) throw Malformed("a tree key is not base64 of 32 bytes");
+    points.push_back({*position, node_of(element(item, 1), element(item, 2), element(item, 3))});
   }
   return accepted("ring", CHash::from_points(config_of(object), std::move(points)));
 }
@@ -86,9 +84,9 @@ Json weights_of(const CHash& ring) {
 
 Json tree_of(const CHash& ring) {
   Json result = Json::array();
-  for (const auto& [key, node] : ring.points())
-    result.push_back(
-        Json::array({cluster::base64(key), node.id.str(), node.endpoint.host, node.endpoint.port}));
+  for (const auto& [position, node] : ring.points())
+    result.push_back(Json::array({cluster::position_text(ring.config().policy, position), node.id.str(),
+                                  node.endpoint.host, node.endpoint.port}));
   return result;
 }
 
@@ -171,7 +169,7 @@ void apply(Checker& checker, const std::string& op, const Json& step, CHash& rin
     if (op == "merge")
       accepted(op, ring.merge(other));
     else
-      ring.intersect(other);
+      accepted(op, ring.intersect(other));
     checker.equal("equalsOther", member(step, "equalsOther"), ring == other);
   } else if (op == "rfactor" || op == "pfactor") {
     const auto value = static_cast<std::uint32_t>(natural(member(step, "value"), "value", kAnyWeight));

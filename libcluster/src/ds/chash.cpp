@@ -1,12 +1,14 @@
 #include "cluster/ds/chash.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "cluster/base/utf8.hpp"
 #include "snapshot.hpp"
 
 namespace cluster {
@@ -32,6 +34,10 @@ Result<void> check_config(const CHashConfig& config) {
 
 Result<void> check_node(const CHash::Node& node) {
   if (node.id.empty()) return Error(Errc::invalid_argument, "a node of a ring must have an id");
+  if (node.zone.size() > CHash::kZoneBytesMax || !is_utf8(node.zone) || has_control_character(node.zone))
+    return Error(
+        Errc::invalid_argument,
+        "the zone of '" + node.id.str() + "' is not at most 255 bytes of UTF-8 without control characters");
   if (node.endpoint.host.empty()) return {};
   if (auto host = parse_host(node.endpoint.host); !host) return std::move(host).error();
   return {};
@@ -56,18 +62,17 @@ std::optional<std::uint32_t> array_index(std::string_view id) noexcept {
 
 }  // namespace
 
-crypto::Digest chash_point_key(std::string_view id, std::uint32_t index) {
-  char digits[10];
-  const char* const end = std::to_chars(std::begin(digits), std::end(digits), index).ptr;
-  std::string name;
-  name.reserve(id.size() + 1 + sizeof digits);
-  name.append(id).append(1, '_').append(std::string_view(digits, end));
-  return crypto::sha256(as_bytes(name));
+Position chash_point(HashPolicy policy, std::string_view id, std::uint32_t index) noexcept {
+  std::array<char, NodeId::kBytesMax + 1 + 10> name;  // the id, '_', decimal digits
+  char* end = std::copy_n(id.data(), std::min(id.size(), NodeId::kBytesMax), name.data());
+  *end++ = '_';
+  end = std::to_chars(end, name.data() + name.size(), index).ptr;
+  return position_of(policy, {name.data(), end});
 }
 
 CHash::CHash(CHashConfig config) : config_(config) {
   if (auto good = check_config(config); !good) throw std::invalid_argument(good.error().message());
-  static const auto empty = std::make_shared<const Snapshot>();
+  static const auto empty = Draft().seal(HashPolicy::sha256).value();
   snapshot_ = empty;
 }
 
@@ -76,23 +81,25 @@ Result<CHash> CHash::from_points(CHashConfig config, std::vector<Point> points) 
   Draft draft;
   draft.items.reserve(points.size());
   draft.nodes.reserve(points.size());
-  for (auto& point : points) {
-    if (auto good = check_node(point.node); !good) return std::move(good).error();
-    draft.items.push_back(Draft::item(point.key, draft.nodes.size()));
-    draft.nodes.push_back(std::move(point.node));
+  for (auto& [position, node] : points) {
+    if (auto good = check_node(node); !good) return std::move(good).error();
+    if (config.policy == HashPolicy::xxh3 && position != Position{{position.words[0]}})
+      return Error(Errc::invalid_argument, "a position has more bits than those of policy 'xxh3'");
+    draft.append(position, std::move(node));
   }
   draft.sort();
   for (std::size_t i = 1; i < draft.items.size(); ++i)
-    if (draft.items[i - 1].key == draft.items[i].key)
-      return Error(Errc::invalid_argument,
-                   "the key " + base64(draft.items[i].key) + " occurs twice in the ring");
+    if (draft.items[i - 1].position == draft.items[i].position)
+      return Error(
+          Errc::invalid_argument,
+          "the key " + position_text(config.policy, draft.items[i].position) + " occurs twice in the ring");
   CHash ring(config);
   if (auto good = ring.adopt(std::move(draft)); !good) return std::move(good).error();
   return ring;
 }
 
 Result<void> CHash::adopt(Draft draft) {
-  auto next = std::move(draft).seal();
+  auto next = std::move(draft).seal(config_.policy);
   if (!next) return std::move(next).error();
   snapshot_ = *std::move(next);
   return {};
@@ -115,7 +122,7 @@ Result<std::size_t> CHash::insert_all(std::span<const Insertion> insertions) {
     if (contains(node.id.str()) || !ids.insert(node.id.str()).second) continue;
     if (size() + added.items.size() + weight > kPointsMax)
       return Error(Errc::too_large, "a ring has at most " + std::to_string(kPointsMax) + " virtual nodes");
-    added.append(node, weight);
+    added.append(config_.policy, node, weight);
   }
   if (ids.empty()) return std::size_t{0};
   added.sort();
@@ -140,23 +147,33 @@ Result<void> CHash::update(Node node, std::optional<std::uint32_t> given) {
   Draft draft(*snapshot_);
   draft.erase(node.id.str());
   Draft added;
-  added.append(std::move(node), weight);
+  added.append(config_.policy, std::move(node), weight);
   added.sort();
   draft.unite(std::move(added));
   return adopt(std::move(draft));
 }
 
+Result<void> CHash::check_policy(const CHash& other, const char* what) const {
+  if (config_.policy == other.config_.policy) return {};
+  return Error(Errc::invalid_argument, "a ring of policy '" + std::string(name(config_.policy)) +
+                                           "' cannot be " + what + " one of policy '" +
+                                           std::string(name(other.config_.policy)) +
+                                           "': their positions have nothing to do with each other");
+}
+
 Result<void> CHash::merge(const CHash& other) {
+  if (auto good = check_policy(other, "merged with"); !good) return good;
   if (snapshot_ == other.snapshot_) return {};
   Draft draft(*snapshot_);
   draft.unite(Draft(*other.snapshot_));
   return adopt(std::move(draft));
 }
 
-void CHash::intersect(const CHash& other) {
+Result<void> CHash::intersect(const CHash& other) {
+  if (auto good = check_policy(other, "intersected with"); !good) return good;
   Draft draft(*other.snapshot_);
-  draft.keep_keys_of(Draft(*snapshot_));
-  adopt(std::move(draft)).value();  // a smaller ring is within every bound
+  draft.keep_positions_of(Draft(*snapshot_));
+  return adopt(std::move(draft));
 }
 
 Result<void> CHash::set_rfactor(std::uint32_t rfactor) {
@@ -174,15 +191,19 @@ Result<void> CHash::set_pfactor(std::uint32_t pfactor) {
 const CHash::Node* CHash::find(std::string_view key) const noexcept {
   const Snapshot& ring = *snapshot_;
   if (ring.size() == 0) return nullptr;
-  const std::size_t at = ring.upper_bound(crypto::sha256(as_bytes(key)));
-  return &ring.node_at(at == ring.size() ? 0 : at);
+  return &ring.node_at(ring.after_key(config_.policy, key));
+}
+
+const CHash::Node* CHash::owner_at(const Position& position) const noexcept {
+  const Snapshot& ring = *snapshot_;
+  return ring.size() == 0 ? nullptr : &ring.node_at(ring.upper_bound(position));
 }
 
 const CHash::Node* CHash::get(std::string_view id) const noexcept {
   const Snapshot& ring = *snapshot_;
-  const auto key = chash_point_key(id, 1);
-  const std::size_t at = ring.lower_bound(key);
-  return at != ring.size() && ring.keys[at] == key ? &ring.node_at(at) : nullptr;
+  const auto position = chash_point(config_.policy, id, 1);
+  const std::size_t at = ring.lower_bound(position);
+  return at != ring.size() && ring.position_at(at) == position ? &ring.node_at(at) : nullptr;
 }
 
 std::uint32_t CHash::weight(std::string_view id) const noexcept {
@@ -200,7 +221,7 @@ std::vector<CHash::Node> CHash::collect(std::size_t start, bool forward, std::si
     seen[static_cast<std::size_t>(own - ring.weights.data())] = true;
   std::size_t at = start;
   for (std::size_t steps = 0; steps < ring.size() && found.size() < limit; ++steps) {
-    const auto member = ring.members[ring.holders[at]];
+    const auto member = ring.member_at(at);
     if (!seen[member]) {
       seen[member] = true;
       found.push_back(ring.node_at(at));
@@ -217,7 +238,7 @@ Result<std::vector<CHash::Node>> CHash::next(std::string_view id, std::optional<
   const bool alone = node_count() <= 1 || !contains(id);
   const auto limit = limit_of(range.value_or(config_.pfactor), alone ? 0 : node_count() - 1);
   if (!limit) return limit.error();
-  const std::size_t after = snapshot_->upper_bound(chash_point_key(id, 1));
+  const std::size_t after = snapshot_->upper_bound(chash_point(config_.policy, id, 1));
   return collect(after == size() ? 0 : after, true, *limit, id);
 }
 
@@ -225,7 +246,7 @@ Result<std::vector<CHash::Node>> CHash::prev(std::string_view id, std::optional<
   const bool alone = node_count() <= 1 || !contains(id);
   const auto limit = limit_of(range.value_or(config_.pfactor), alone ? 0 : node_count() - 1);
   if (!limit) return limit.error();
-  const std::size_t own = snapshot_->lower_bound(chash_point_key(id, 1));
+  const std::size_t own = snapshot_->lower_bound(chash_point(config_.policy, id, 1));
   return collect((own == 0 ? size() : own) - 1, false, *limit, id);
 }
 
@@ -233,7 +254,7 @@ Result<std::vector<CHash::Node>> CHash::range_next(std::string_view key,
                                                    std::optional<std::int64_t> range) const {
   const auto limit = limit_of(range.value_or(std::int64_t{config_.pfactor} + 1), node_count());
   if (!limit) return limit.error();
-  const std::size_t owner = snapshot_->upper_bound(crypto::sha256(as_bytes(key)));
+  const std::size_t owner = snapshot_->after_key(config_.policy, key);
   return collect(owner == size() ? 0 : owner, true, *limit, {});
 }
 
@@ -241,7 +262,7 @@ Result<std::vector<CHash::Node>> CHash::range_prev(std::string_view key,
                                                    std::optional<std::int64_t> range) const {
   const auto limit = limit_of(range.value_or(std::int64_t{config_.pfactor} + 1), node_count());
   if (!limit) return limit.error();
-  const std::size_t after = snapshot_->lower_bound(crypto::sha256(as_bytes(key)));
+  const std::size_t after = snapshot_->lower_bound(position_of(config_.policy, key));
   return collect((after == 0 ? size() : after) - 1, false, *limit, {});
 }
 
@@ -258,7 +279,7 @@ std::vector<CHash::Node> CHash::nodes() const {
   };
   std::vector<Seen> seen(ring.weights.size());
   for (std::size_t i = 0; i < ring.size(); ++i) {
-    Seen& member = seen[ring.members[ring.holders[i]]];
+    Seen& member = seen[ring.member_at(i)];
     if (member.rank == Seen{}.rank) {
       const auto index = array_index(ring.node_at(i).id.str());
       member.rank = index ? *index : (std::uint64_t{1} << 32) + i;
@@ -273,18 +294,21 @@ std::vector<CHash::Node> CHash::nodes() const {
 }
 
 std::vector<CHash::Point> CHash::points() const {
-  const Snapshot& ring = *snapshot_;
   std::vector<Point> all;
-  all.reserve(ring.size());
-  for (std::size_t i = 0; i < ring.size(); ++i) all.push_back({ring.keys[i], ring.node_at(i)});
+  all.reserve(size());
+  for (std::size_t i = 0; i < size(); ++i) all.push_back({position(i), holder(i)});
   return all;
 }
 
+Position CHash::position(std::size_t index) const noexcept { return snapshot_->position_at(index); }
+const CHash::Node& CHash::holder(std::size_t index) const noexcept { return snapshot_->node_at(index); }
+
 bool CHash::operator==(const CHash& other) const noexcept {
+  if (config_.policy != other.config_.policy) return false;
   const Snapshot& a = *snapshot_;
   const Snapshot& b = *other.snapshot_;
   // Sealed nodes are sorted, distinct and held, so equal rings have equal arrays.
-  return &a == &b || (a.holders == b.holders && a.keys == b.keys && a.nodes == b.nodes);
+  return &a == &b || (a.holders == b.holders && a.tops == b.tops && a.tails == b.tails && a.nodes == b.nodes);
 }
 
 }  // namespace cluster

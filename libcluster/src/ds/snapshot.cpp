@@ -3,64 +3,61 @@
 #include <algorithm>
 #include <bit>
 #include <iterator>
+#include <map>
 #include <numeric>
 #include <string>
 #include <utility>
 
+#include "hash.hpp"
+
 namespace cluster {
 namespace {
 
-/// Among the points with the prefix of `key`, beginning at `first`: the first one for which `passed`
-/// does not hold.
-template <class Passed>
-std::size_t among_ties(const std::vector<std::uint64_t>& prefixes, std::size_t first, std::uint64_t prefix,
-                       Passed passed) noexcept {
-  if (first == prefixes.size() || prefixes[first] != prefix) return first;
-  std::size_t last =
-      static_cast<std::size_t>(std::upper_bound(prefixes.begin(), prefixes.end(), prefix) - prefixes.begin());
-  while (first < last) {
-    const std::size_t middle = first + (last - first) / 2;
-    if (passed(middle))
-      first = middle + 1;
-    else
-      last = middle;
-  }
-  return first;
-}
+constexpr int kIndexBitsMax = 22;           // 16 MiB
+constexpr std::uint32_t kCrowdedFrom = 64;  // points with equal top bits: no hash makes so many
 
 }  // namespace
 
-std::size_t CHash::Snapshot::first_of(std::uint64_t prefix) const noexcept {
-  if (prefixes.empty()) return 0;
-  const auto top = static_cast<std::size_t>(prefix >> shift);
-  const std::uint64_t* base = prefixes.data() + starts[top];
-  std::size_t length = starts[top + 1] - starts[top];
-  while (length > 0) {  // no branch on the data: half of all guesses would be wrong
-    const std::size_t half = (length + 1) / 2;
-    base += static_cast<std::size_t>(base[half - 1] < prefix) * half;
-    length -= half;
+// --- searching ---
+
+std::size_t CHash::Snapshot::first_of(std::uint64_t top) const noexcept {
+  if (crowded) return static_cast<std::size_t>(std::ranges::lower_bound(tops, top) - tops.begin());
+  std::size_t at = starts[top >> shift];
+  while (at != tops.size() && tops[at] < top) ++at;  // mostly no step
+  return at;
+}
+
+Position CHash::Snapshot::position_at(std::size_t point) const noexcept {
+  if (tails.empty()) return {{tops[point]}};
+  const Tail& tail = tails[point];
+  return {{tops[point], tail[0], tail[1], tail[2]}};
+}
+
+std::size_t CHash::Snapshot::lower_bound(const Position& position) const noexcept {
+  const std::uint64_t top = position.words[0];
+  std::size_t low = first_of(top);
+  if (low == size() || tops[low] != top) return low;
+  auto high = static_cast<std::size_t>(std::ranges::upper_bound(tops, top) - tops.begin());
+  while (low < high) {  // among points with one first word
+    const std::size_t middle = low + (high - low) / 2;
+    if (position_at(middle) < position)
+      low = middle + 1;
+    else
+      high = middle;
   }
-  return static_cast<std::size_t>(base - prefixes.data());
+  return low;
 }
 
-void CHash::Snapshot::index_prefixes() {
-  const int bits = std::max(1, static_cast<int>(std::bit_width(prefixes.size())));  // 1 to 2 buckets a point
-  shift = 64 - bits;
-  starts.assign((std::size_t{1} << bits) + 1, 0);
-  for (const auto prefix : prefixes) ++starts[static_cast<std::size_t>(prefix >> shift) + 1];
-  std::partial_sum(starts.begin(), starts.end(), starts.begin());
+std::size_t CHash::Snapshot::upper_bound(const Position& position) const noexcept {
+  const std::size_t at = lower_bound(position);
+  return at != size() && position_at(at) == position ? at + 1 : at;
 }
 
-std::size_t CHash::Snapshot::lower_bound(const crypto::Digest& key) const noexcept {
-  const auto prefix = detail::base64_prefix(key);
-  return among_ties(prefixes, first_of(prefix), prefix,
-                    [&](std::size_t i) { return detail::base64_compare(keys[i], key) < 0; });
-}
-
-std::size_t CHash::Snapshot::upper_bound(const crypto::Digest& key) const noexcept {
-  const auto prefix = detail::base64_prefix(key);
-  return among_ties(prefixes, first_of(prefix), prefix,
-                    [&](std::size_t i) { return detail::base64_compare(keys[i], key) <= 0; });
+std::size_t CHash::Snapshot::after_key(HashPolicy policy, std::string_view key) const noexcept {
+  const std::uint64_t top = detail::first_word(policy, key);
+  const std::size_t at = first_of(top);
+  if (at == size() || tops[at] != top) return at;
+  return upper_bound(position_of(policy, key));
 }
 
 const CHash::Weight* CHash::Snapshot::find_weight(std::string_view id) const noexcept {
@@ -69,23 +66,45 @@ const CHash::Weight* CHash::Snapshot::find_weight(std::string_view id) const noe
   return at != weights.end() && at->id.str() == id ? &*at : nullptr;
 }
 
+// --- building ---
+
+void CHash::Snapshot::index_points() {
+  if (!holders.empty()) holders.push_back(holders.front());
+  // 2 to 4 values a point. Measured against 1/2, 1 and 4, and against Eytzinger's order.
+  const int bits = std::min(static_cast<int>(std::bit_width(size())) + 1, kIndexBitsMax);
+  shift = 64 - bits;
+  starts.assign((std::size_t{1} << bits) + 1, 0);
+  for (const auto top : tops) ++starts[static_cast<std::size_t>(top >> shift) + 1];
+  crowded = std::ranges::max(starts) >= kCrowdedFrom;
+  std::partial_sum(starts.begin(), starts.end(), starts.begin());
+}
+
+void CHash::Snapshot::number_zones() {
+  std::vector<const std::string*> labels(weights.size());
+  for (std::size_t i = 0; i < size(); ++i) labels[member_at(i)] = &node_at(i).zone;  // the last one counts
+  std::map<std::string_view, std::uint32_t> numbers;
+  for (const auto* label : labels) {
+    const auto [at, added] = numbers.try_emplace(*label, static_cast<std::uint32_t>(zone_sizes.size()));
+    if (added) zone_sizes.push_back(0);
+    ++zone_sizes[at->second];
+    zones.push_back(at->second);
+  }
+}
+
 CHash::Draft::Draft(const Snapshot& snapshot) : nodes(snapshot.nodes) {
   items.reserve(snapshot.size());
   for (std::size_t i = 0; i < snapshot.size(); ++i)
-    items.push_back({snapshot.prefixes[i], snapshot.keys[i], snapshot.holders[i]});
+    items.push_back({snapshot.position_at(i), snapshot.holders[i]});
 }
 
-bool CHash::Draft::before(const Item& a, const Item& b) noexcept {
-  return a.prefix != b.prefix ? a.prefix < b.prefix : detail::base64_compare(a.key, b.key) < 0;
-}
-
-CHash::Draft::Item CHash::Draft::item(const crypto::Digest& key, std::size_t holder) noexcept {
-  return {detail::base64_prefix(key), key, static_cast<std::uint32_t>(holder)};
-}
-
-void CHash::Draft::append(Node node, std::uint32_t weight) {
+void CHash::Draft::append(HashPolicy policy, Node node, std::uint32_t weight) {
   for (std::uint32_t i = 1; i <= weight; ++i)
-    items.push_back(item(chash_point_key(node.id.str(), i), nodes.size()));
+    items.push_back({chash_point(policy, node.id.str(), i), static_cast<std::uint32_t>(nodes.size())});
+  nodes.push_back(std::move(node));
+}
+
+void CHash::Draft::append(const Position& position, Node node) {
+  items.push_back({position, static_cast<std::uint32_t>(nodes.size())});
   nodes.push_back(std::move(node));
 }
 
@@ -105,14 +124,14 @@ void CHash::Draft::unite(Draft other) {
   items = std::move(all);
 }
 
-void CHash::Draft::keep_keys_of(const Draft& other) {
+void CHash::Draft::keep_positions_of(const Draft& other) {
   std::vector<Item> common;
   std::set_intersection(items.begin(), items.end(), other.items.begin(), other.items.end(),
                         std::back_inserter(common), before);
   items = std::move(common);
 }
 
-Result<std::shared_ptr<const CHash::Snapshot>> CHash::Draft::seal() && {
+Result<std::shared_ptr<const CHash::Snapshot>> CHash::Draft::seal(HashPolicy policy) && {
   if (items.size() > kPointsMax)
     return Error(Errc::too_large, "a ring has at most " + std::to_string(kPointsMax) + " virtual nodes");
   auto next = std::make_shared<Snapshot>();
@@ -137,20 +156,22 @@ Result<std::shared_ptr<const CHash::Snapshot>> CHash::Draft::seal() && {
   if (next->weights.size() > kNodesMax)
     return Error(Errc::too_large, "a ring has at most " + std::to_string(kNodesMax) + " nodes");
 
-  next->prefixes.reserve(items.size());
-  next->keys.reserve(items.size());
-  next->holders.reserve(items.size());
-  for (const auto& point : items) {
-    next->prefixes.push_back(point.prefix);
-    next->keys.push_back(point.key);
-    next->holders.push_back(place[point.holder]);
-    ++next->weights[next->members[place[point.holder]]].weight;
+  next->tops.reserve(items.size());
+  next->holders.reserve(items.size() + 1);
+  if (policy == HashPolicy::sha256) next->tails.reserve(items.size());
+  for (const auto& [position, holder] : items) {
+    const auto& words = position.words;
+    next->tops.push_back(words[0]);
+    if (policy == HashPolicy::sha256) next->tails.push_back({words[1], words[2], words[3]});
+    next->holders.push_back(place[holder]);
+    ++next->weights[next->members[place[holder]]].weight;
   }
-  next->index_prefixes();
   for (const auto& [id, weight] : next->weights)
     if (weight > kWeightMax)
       return Error(Errc::invalid_argument,
                    "node '" + id.str() + "' has a weight over " + std::to_string(kWeightMax));
+  next->index_points();
+  next->number_zones();
   return std::shared_ptr<const Snapshot>(std::move(next));
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <limits>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -40,7 +41,7 @@ TEST_CASE("chash: the three points of node foo, in base64 order") {
   CHash ring({.rfactor = 3, .pfactor = 2});
   CHECK(ring.insert(node("foo")).value());
   std::vector<std::string> keys;
-  for (const auto& point : ring.points()) keys.push_back(base64(point.key));
+  for (const auto& point : ring.points()) keys.push_back(position_text(HashPolicy::sha256, point.position));
   CHECK(keys == std::vector<std::string>{"avmox6bKHfmLdzmObwjwIrh2WC6XM471ods56FWbDo0=",
                                          "kL2YfHLEuxHGaEz4nOxWYyPSiFlGBsFMzoYDXXxuXK0=",
                                          "kzMt7C+SJZbxNQmrL3vhpfJ+a0RgPiGlRhrxwS57RWI="});
@@ -91,9 +92,9 @@ TEST_CASE("chash: the key of a point finds the point after it, not that one") {
   const auto points = ring.points();
   for (const auto& id : {"a", "b", "c"})
     for (std::uint32_t i = 1; i <= 3; ++i) {
-      const auto key = chash_point_key(id, i);
+      const auto position = chash_point(HashPolicy::sha256, id, i);
       std::size_t own = 0;
-      while (points[own].key != key) ++own;
+      while (points[own].position != position) ++own;
       CHECK(*ring.find(std::string(id) + "_" + std::to_string(i)) == points[(own + 1) % points.size()].node);
     }
 }
@@ -217,7 +218,7 @@ TEST_CASE("chash: merge keeps its own nodes, intersect takes the other's") {
   for (const auto& point : both.points())
     if (point.node.id == "x") ports.insert(point.node.endpoint.port);
   CHECK(ports == std::set<std::uint16_t>{1, 2});
-  a.intersect(b);
+  CHECK(a.intersect(b).has_value());
   CHECK(a.weight("x") == 3);
   CHECK(a.get("x")->endpoint.port == 2);
   CHECK(a.config().rfactor == 3);
@@ -274,17 +275,83 @@ TEST_CASE("chash: a ring read back from its points is equal; a repeated key is r
   CHECK(code(CHash::from_points({}, points)) == "invalid_argument");
 }
 
-TEST_CASE("chash: points with one 64-bit prefix are still told apart") {
-  // Keys that no hash gives: equal in their first 8 bytes, different in the last.
-  std::vector<CHash::Point> points(200);
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    points[i].key.back() = static_cast<std::uint8_t>(i);
-    points[i].node = node(i % 2 == 0 ? "even" : "odd");
+TEST_CASE("chash: points with one first word are still told apart, few of them and many") {
+  // Positions that no hash gives. Many of them must not make a search slow, so they take another way.
+  for (const std::size_t count : {3u, 63u, 64u, 1'000u}) {
+    CAPTURE(count);
+    std::vector<CHash::Point> points(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      points[i].position = {{1u << 20, 0, 0, 2 * i}};
+      points[i].node = {NodeId("n" + std::to_string(i))};
+    }
+    points.push_back({{{5}}, {"before"}});
+    points.push_back({{{~std::uint64_t{0}, 1}}, {"last"}});
+    const CHash ring = CHash::from_points({}, points).value();
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto next = i + 1 == count ? "last" : "n" + std::to_string(i + 1);
+      CHECK(ring.owner_at({{1u << 20, 0, 0, 2 * i}})->id.str() == next);      // strictly after a point
+      CHECK(ring.owner_at({{1u << 20, 0, 0, 2 * i + 1}})->id.str() == next);  // between two points
+    }
+    CHECK(ring.owner_at({{1u << 20}})->id == "n1");
+    CHECK(ring.owner_at({{(1u << 20) - 1, ~0ull}})->id == "n0");
+    CHECK(ring.owner_at({{~std::uint64_t{0}}})->id == "last");
+    CHECK(ring.owner_at({{~std::uint64_t{0}, 1}})->id == "before");
+    CHECK(ring.owner_at({{4}})->id == "before");
+    CHECK(ring.owner_at({{5}})->id == "n0");
   }
-  const CHash ring = CHash::from_points({}, points).value();
-  CHECK(ring.weight("even") == 100);
-  std::vector<std::string> keys;
-  for (const auto& point : ring.points()) keys.push_back(base64(point.key));
-  CHECK(std::is_sorted(keys.begin(), keys.end()));
-  CHECK(ring.next("even")->size() == 1);
+}
+
+TEST_CASE("chash: rings of two policies are never equal, and neither merge nor intersect") {
+  CHash secure = ring_of({"a"});
+  CHash fast({.policy = HashPolicy::xxh3});
+  CHECK_FALSE(CHash() == fast);
+  CHECK(fast.insert(node("a"), 16).value());
+  CHECK_FALSE(secure == fast);
+  CHECK(fast.find("key")->id == "a");
+  CHECK(fast.weight("a") == 16);
+  const CHash before = secure;
+  CHECK(code(secure.merge(fast)) == "invalid_argument");
+  CHECK(secure.merge(fast).error().message() ==
+        "a ring of policy 'sha256' cannot be merged with one of policy 'xxh3': their positions have nothing "
+        "to do "
+        "with each other");
+  CHECK(code(fast.intersect(secure)) == "invalid_argument");
+  CHECK(secure == before);
+  CHECK(code(CHash::from_points({.policy = HashPolicy::xxh3}, secure.points())) == "invalid_argument");
+  CHECK(CHash::from_points({.policy = HashPolicy::xxh3}, fast.points()).value() == fast);
+}
+
+TEST_CASE("chash: an edit that is published while others read gives each reader an old ring or a new one") {
+  // The owner publishes copies; readers take them, keep them over later edits, and drop them in any order.
+  std::mutex published_mutex;
+  CHash published = ring_of({"a", "b", "c"}, 32);
+  std::atomic<bool> stop = false;
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i)
+    readers.emplace_back([&] {
+      while (!stop) {
+        const CHash mine = [&] {
+          const std::lock_guard lock(published_mutex);
+          return published;
+        }();
+        const auto nodes = mine.node_count();
+        const auto* const owner = mine.find("key");
+        const auto holders = mine.replicas("key", 4);
+        if (nodes < 3 || nodes > 4 || holders.size() != nodes || holders.front() != owner) ++wrong;
+        if (mine.balance().shares.size() != nodes || !mine.contains("a")) ++wrong;
+      }
+    });
+  CHash own = published;
+  for (int i = 0; i < 60; ++i) {
+    if (i % 2 == 0)
+      CHECK(own.insert(node("d"), 32).value());
+    else
+      CHECK(own.remove("d"));
+    const std::lock_guard lock(published_mutex);
+    published = own;
+  }
+  stop = true;
+  for (auto& reader : readers) reader.join();
+  CHECK(wrong == 0);
 }

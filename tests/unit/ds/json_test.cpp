@@ -4,6 +4,9 @@
 
 #include <string>
 
+#include "cluster/base/bytes.hpp"
+#include "cluster/crypto/sha256.hpp"
+
 using namespace cluster;
 using nlohmann::json;
 
@@ -27,6 +30,35 @@ TEST_CASE("json: a ring is written with its factors and its tree, and read back 
   CHECK(*read == ring);
   CHECK(read->config().rfactor == 1);
   CHECK(chash_from_json(to_json(CHash())).value().empty());
+}
+
+TEST_CASE("json: a ring says its policy unless that is sha256, and a zone is written where there is one") {
+  CHash ring({.rfactor = 1, .pfactor = 2, .policy = HashPolicy::xxh3});
+  CHECK(ring.insert({"foo", {"localhost", 7022}, "east"}).value());
+  CHECK(to_json(ring).dump() ==
+        R"({"policy":"xxh3","rfactor":1,"pfactor":2,"tree":[{"key":")" +
+            position_text(HashPolicy::xxh3, position_of(HashPolicy::xxh3, "foo_1")) +
+            R"(","value":{"id":"foo","host":"localhost","port":7022,"zone":"east"}}]})");
+  const auto read = chash_from_json(json::parse(to_json(ring).dump()));
+  REQUIRE(read.has_value());
+  CHECK(*read == ring);
+  CHECK(read->config().policy == HashPolicy::xxh3);
+  CHECK(read->get("foo")->zone == "east");
+
+  json other = to_json(ring);
+  other.erase("policy");  // then its keys are no positions
+  CHECK(message(chash_from_json(other)) == "tree entry 0: the key is not base64 of 32 bytes");
+  other["policy"] = "sha256";
+  CHECK(message(chash_from_json(other)) == "tree entry 0: the key is not base64 of 32 bytes");
+  for (const json& policy : {json("md5"), json(3), json(nullptr)}) {
+    other["policy"] = policy;
+    CHECK(message(chash_from_json(other)) == R"(the policy of a ring is "sha256" or "xxh3")");
+  }
+  json secure = to_json(CHash({.rfactor = 1}));
+  CHECK_FALSE(secure.contains("policy"));
+  secure["policy"] = "xxh3";
+  secure["tree"].push_back({{"key", base64(crypto::Digest{})}, {"value", to_json(CHash::Node{"a"})}});
+  CHECK(message(chash_from_json(secure)) == "tree entry 0: the key is not 16 hexadecimal digits");
 }
 
 TEST_CASE("json: what is wrong with a ring is said, and nothing throws") {
@@ -55,6 +87,8 @@ TEST_CASE("json: what is wrong with a ring is said, and nothing throws") {
   CHECK(with("/tree/0/value", json()).starts_with("tree entry 0: a node is {"));
   CHECK(with("/tree/0/value/port", 65'536).starts_with("tree entry 0: a node is {"));
   CHECK(with("/tree/0/value/port", -1).starts_with("tree entry 0: a node is {"));
+  CHECK(with("/tree/0/value/zone", 7) == "tree entry 0: the zone of a node is a text");
+  CHECK(with("/tree/0/value/zone", "a\nb").find("without control characters") != std::string::npos);
   CHECK(with("/tree/0/value/id", "").find("must not be empty") != std::string::npos);
   CHECK(with("/tree/0/value/id", "\xff").find("UTF-8") != std::string::npos);
   json keyless = good;

@@ -199,6 +199,54 @@ TEST_CASE("vector clock: trim survives times at the ends of the scale") {
   CHECK(clock.size() == 1);
 }
 
+TEST_CASE("vector clock: ids of every length are told apart by any one byte") {
+  for (std::size_t length = 1; length <= 40; ++length) {
+    CAPTURE(length);
+    const std::string text(length, 'x');
+    const VectorClock clock(NodeId(text), 1, at(1));
+    CHECK(clock.contains(NodeId(text)));
+    CHECK(clock == VectorClock(NodeId(text), 1, at(2)));
+    CHECK_FALSE(clock.contains(NodeId(text + "x")));
+    for (std::size_t i = 0; i < length; ++i) {
+      std::string other = text;
+      other[i] = 'y';
+      CHECK_FALSE(clock.contains(NodeId(other)));
+      CHECK_FALSE(clock.descends(VectorClock(NodeId(other), 1, at(1))));
+      CHECK((clock <=> VectorClock(NodeId(other), 1, at(1))) == std::partial_ordering::unordered);
+    }
+  }
+}
+
+TEST_CASE("vector clock: copies and moves keep what they had, inside the clock and beyond it") {
+  // Sizes on both sides of what a clock holds without allocating, assigned over each other.
+  const auto clock_of = [](std::size_t size, std::uint64_t count) {
+    VectorClock clock;
+    for (std::size_t i = 0; i < size; ++i) clock.update(NodeId(id_text(i)), count, at(1));
+    return clock;
+  };
+  for (std::size_t a = 0; a <= 10; ++a)
+    for (std::size_t b = 0; b <= 10; ++b) {
+      CAPTURE(a);
+      CAPTURE(b);
+      const VectorClock source = clock_of(a, 7);
+      VectorClock copied = clock_of(b, 9);
+      copied = source;
+      CHECK(copied.identical(source));
+      VectorClock moved = clock_of(b, 9);
+      moved = std::move(copied);
+      CHECK(moved.identical(source));
+      CHECK(copied.empty());  // NOLINT: empty after a move, and usable
+      copied.increment("again", at(3));
+      CHECK(copied.size() == 1);
+      VectorClock made(std::move(moved));
+      const VectorClock& alias = made;
+      made = alias;
+      CHECK(made.identical(source));
+      made.merge(clock_of(b, 9));
+      CHECK(made.size() == std::max(a, b));
+    }
+}
+
 TEST_CASE("vector clock: a random history gives what the obvious clock gives") {
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     CAPTURE(seed);

@@ -1,4 +1,5 @@
 #pragma once
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -6,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace cluster {
@@ -20,20 +22,33 @@ using ByteView = std::span<const std::uint8_t>;
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+namespace detail {
+/// `value` with its bytes in network order. (A loop over bytes reads better and is not recognised by GCC 12.)
+template <class U>
+[[nodiscard]] constexpr U to_big_endian(U value) noexcept {
+  static_assert(std::is_unsigned_v<U> && sizeof(U) <= 8);
+  if constexpr (std::endian::native == std::endian::big || sizeof(U) == 1)
+    return value;
+  else if constexpr (sizeof(U) == 2)
+    return __builtin_bswap16(value);
+  else if constexpr (sizeof(U) == 4)
+    return __builtin_bswap32(value);
+  else
+    return __builtin_bswap64(value);
+}
+}  // namespace detail
+
 /// Big-endian (network order) loads and stores; the caller has checked that the bytes are there.
 template <class U>
 [[nodiscard]] inline U load_be(const std::uint8_t* from) noexcept {
-  static_assert(sizeof(U) == 1 || sizeof(U) == 2 || sizeof(U) == 4 || sizeof(U) == 8);
-  U value = 0;
-  for (std::size_t i = 0; i < sizeof(U); ++i)
-    value = static_cast<U>((sizeof(U) == 1 ? 0 : value << 8) | from[i]);
-  return value;
+  U value;
+  std::memcpy(&value, from, sizeof value);
+  return detail::to_big_endian(value);
 }
 template <class U>
 inline void store_be(std::uint8_t* to, U value) noexcept {
-  static_assert(sizeof(U) == 1 || sizeof(U) == 2 || sizeof(U) == 4 || sizeof(U) == 8);
-  for (std::size_t i = 0; i < sizeof(U); ++i)
-    to[i] = static_cast<std::uint8_t>(value >> (8 * (sizeof(U) - 1 - i)));
+  value = detail::to_big_endian(value);
+  std::memcpy(to, &value, sizeof value);
 }
 
 /// Standard base64 with padding (RFC 4648 section 4).

@@ -1,7 +1,6 @@
 #pragma once
 // JSON forms of CHash and VectorClock for nlohmann::json. Link cluster::ds_json; cluster::ds itself knows no
 // JSON.
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -10,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "cluster/base/bytes.hpp"
 #include "cluster/ds/chash.hpp"
 #include "cluster/ds/vector_clock.hpp"
 
@@ -53,9 +51,12 @@ const std::string* json_text(const Json* value) {
 
 }  // namespace detail
 
-/// {"id", "host", "port"}
+/// {"id", "host", "port"}, and "zone" if it has one.
 inline nlohmann::ordered_json to_json(const CHash::Node& node) {
-  return {{"id", node.id.str()}, {"host", node.endpoint.host}, {"port", node.endpoint.port}};
+  nlohmann::ordered_json json{
+      {"id", node.id.str()}, {"host", node.endpoint.host}, {"port", node.endpoint.port}};
+  if (!node.zone.empty()) json["zone"] = node.zone;
+  return json;
 }
 
 template <class Json>
@@ -65,20 +66,32 @@ Result<CHash::Node> chash_node_from_json(const Json& json) {
   const auto port = detail::json_unsigned(detail::json_member(json, "port"), 65'535);
   if (id == nullptr || host == nullptr || !port)
     return detail::json_error("a node is {\"id\": text, \"host\": text, \"port\": 0..65535}");
+  const auto* const zone = detail::json_member(json, "zone");
+  if (zone != nullptr && !zone->is_string()) return detail::json_error("the zone of a node is a text");
   auto parsed = NodeId::parse(*id);
   if (!parsed) return std::move(parsed).error();
-  return CHash::Node{*std::move(parsed), {*host, static_cast<std::uint16_t>(*port)}};
+  return CHash::Node{*std::move(parsed),
+                     {*host, static_cast<std::uint16_t>(*port)},
+                     zone == nullptr ? std::string() : *detail::json_text(zone)};
 }
 
-/// {"rfactor", "pfactor", "tree": [{"key": base64, "value": node}, ...]}, the tree in ring order.
+/// {"rfactor", "pfactor", "tree": [{"key": text, "value": node}, ...]}, the tree in ring order, the keys as
+/// `position_text` has them; before these "policy", unless it is sha256.
 inline nlohmann::ordered_json to_json(const CHash& ring) {
-  auto tree = nlohmann::ordered_json::array();
-  for (const auto& point : ring.points())
-    tree.push_back({{"key", base64(point.key)}, {"value", to_json(point.node)}});
-  return {{"rfactor", ring.config().rfactor}, {"pfactor", ring.config().pfactor}, {"tree", std::move(tree)}};
+  const auto& config = ring.config();
+  nlohmann::ordered_json json;
+  if (config.policy != HashPolicy::sha256) json["policy"] = name(config.policy);
+  json["rfactor"] = config.rfactor;
+  json["pfactor"] = config.pfactor;
+  auto& tree = json["tree"] = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < ring.size(); ++i)
+    tree.push_back(
+        {{"key", position_text(config.policy, ring.position(i))}, {"value", to_json(ring.holder(i))}});
+  return json;
 }
 
-/// The inverse. `invalid_argument` says which part is wrong. Unknown members are skipped.
+/// The inverse. `invalid_argument` says which part is wrong. Unknown members are skipped; no policy is
+/// sha256.
 template <class Json>
 Result<CHash> chash_from_json(const Json& json) {
   constexpr std::uint64_t kAny = std::numeric_limits<std::uint32_t>::max();  // the ring knows its bounds
@@ -87,25 +100,30 @@ Result<CHash> chash_from_json(const Json& json) {
   const auto* const tree = detail::json_member(json, "tree");
   if (!rfactor || !pfactor || tree == nullptr || !tree->is_array())
     return detail::json_error("a ring is {\"rfactor\": number, \"pfactor\": number, \"tree\": list}");
+  CHashConfig config{static_cast<std::uint32_t>(*rfactor), static_cast<std::uint32_t>(*pfactor)};
+  if (const auto* const given = detail::json_member(json, "policy")) {
+    const auto* const text = detail::json_text(given);
+    const auto policy = text == nullptr ? std::nullopt : hash_policy_from_name(*text);
+    if (!policy) return detail::json_error("the policy of a ring is \"sha256\" or \"xxh3\"");
+    config.policy = *policy;
+  }
   std::vector<CHash::Point> points;
   points.reserve(tree->size());
   for (const auto& item : *tree) {
     const std::string where = "tree entry " + std::to_string(points.size()) + ": ";
     const auto* const text = detail::json_text(detail::json_member(item, "key"));
-    const auto key = text == nullptr ? std::nullopt : from_base64(*text);
+    const auto position = text == nullptr ? std::nullopt : position_from_text(config.policy, *text);
     const auto* const value = detail::json_member(item, "value");
-    CHash::Point point;
-    if (!key || key->size() != point.key.size())
-      return detail::json_error(where + "the key is not base64 of 32 bytes");
+    if (!position)
+      return detail::json_error(where + (config.policy == HashPolicy::sha256
+                                             ? "the key is not base64 of 32 bytes"
+                                             : "the key is not 16 hexadecimal digits"));
     if (value == nullptr) return detail::json_error(where + "the value is missing");
     auto node = chash_node_from_json(*value);
     if (!node) return detail::json_error(where + node.error().message());
-    std::copy(key->begin(), key->end(), point.key.begin());
-    point.node = *std::move(node);
-    points.push_back(std::move(point));
+    points.push_back({*position, *std::move(node)});
   }
-  return CHash::from_points({static_cast<std::uint32_t>(*rfactor), static_cast<std::uint32_t>(*pfactor)},
-                            std::move(points));
+  return CHash::from_points(config, std::move(points));
 }
 
 /// {id: {"count", "insert", "time"}, ...}, times in microseconds since 1970.

@@ -10,6 +10,7 @@
 #include "cluster/base/node_id.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
+#include "cluster/ds/small_array.hpp"
 
 namespace cluster {
 
@@ -25,9 +26,14 @@ struct TrimBounds {
 /// last changed. A value: copy, compare, send. Not synchronised: one writer at a time.
 /// Source: Fidge 1988, Mattern 1989 (merge, causal order); the time stamps are those of riak_core's vclock.
 /// Wall times are always passed in. A flat array sorted by the bytes of the id: look-ups take O(log n),
-/// comparing and merging O(n).
+/// comparing and merging O(n). A clock of at most kInlineEntries entries with ids of at most 15 bytes never
+/// allocates.
 class VectorClock {
  public:
+  /// Three replicas and one that stands in for a dead one: with a hundredth of the writes failing over, no
+  /// clock of a key on three of eight nodes had more in a simulation, and one in ten after a node had joined.
+  static constexpr std::size_t kInlineEntries = 4;
+
   struct Entry {
     NodeId id;
     std::uint64_t count = 0;
@@ -64,23 +70,24 @@ class VectorClock {
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   /// Sorted by the bytes of the id. Valid until the clock changes.
-  [[nodiscard]] std::span<const Entry> entries() const noexcept { return entries_; }
+  [[nodiscard]] std::span<const Entry> entries() const noexcept { return {entries_.begin(), entries_.end()}; }
 
   /// Whether this clock has every entry of `other` (also those with count 0) with a count at least as
   /// large. Times play no part. A clock descends from itself, and everything from the empty clock.
   [[nodiscard]] bool descends(const VectorClock& other) const noexcept;
   /// The same entries, times included.
-  [[nodiscard]] bool identical(const VectorClock& other) const noexcept { return entries_ == other.entries_; }
+  [[nodiscard]] bool identical(const VectorClock& other) const noexcept;
   /// Causal order, on counts alone. less: happened before; greater: after; unordered: concurrent.
   [[nodiscard]] std::partial_ordering operator<=>(const VectorClock& other) const noexcept;
   /// The same ids with the same counts.
   [[nodiscard]] bool operator==(const VectorClock& other) const noexcept;
 
  private:
-  std::vector<Entry>::iterator place(const NodeId& id) noexcept;
+  [[nodiscard]] std::size_t place(const NodeId& id) const noexcept;
   Entry& entry(const NodeId& id, WallTime now);
 
-  std::vector<Entry> entries_;  // sorted by id, no id twice: all replicas compare and encode it alike
+  detail::SmallArray<Entry, kInlineEntries>
+      entries_;  // sorted by id, no id twice: all replicas compare and encode it alike
 };
 
 }  // namespace cluster
