@@ -2,6 +2,7 @@
 
 #include "cluster/base/assert.hpp"
 #include "cluster/wire/frame.hpp"
+#include "cluster/wire/reassembler.hpp"
 #include "fuzz.hpp"
 
 using namespace cluster;
@@ -27,6 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const auto message = reassembler.add(header->flags, body);
       if (!message) return 0;
       if (message.value()) CLUSTER_ASSERT((**message).size() <= kMessageBytesMax);
+      CLUSTER_ASSERT(reassembler.memory() <= wire::Reassembler::kStreamsMax * wire::Reassembler::kFirstBytes);
       continue;
     }
     for (;;) {

@@ -126,7 +126,7 @@ int flood(const char* host, const char* port, const char* messages, const char* 
   const Bytes message(number(bytes), '#');
   const Instant start = MonotonicClock::now();
   for (std::uint64_t i = 0; i < count; ++i)
-    while (!asker.kernel->send(asker.peer, message, {.flush_now = false})) asker.kernel->poll(1ms);
+    while (!asker.kernel->send(asker.peer, Bytes(message), {.flush_now = false})) asker.kernel->poll(1ms);
   if (!asker.kernel->send(asker.peer, as_bytes("#end")) || !asker.wait_for(1, 60s)) return 4;
   const double seconds = std::chrono::duration<double>(MonotonicClock::now() - start).count();
   const double total = static_cast<double>(count);

@@ -25,7 +25,7 @@ alignas(16) constexpr std::array<std::uint32_t, 64> kRoundConstants{
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-#define CLUSTER_SHA_CODE __attribute__((target("sha,sse4.1"), always_inline)) inline
+#define CLUSTER_SHA_CODE __attribute__((target("sha,avx"), always_inline)) inline
 
 /// One hash in the order of words that the instructions want, and four of its sixteen message words a
 /// register.
@@ -69,7 +69,7 @@ CLUSTER_SHA_CODE void rounds(Registers (&lane)[Lanes]) {
 }
 
 template <std::size_t Lanes>
-__attribute__((target("sha,sse4.1"))) void compress_lanes(Sha256Lane* lane, std::size_t blocks) noexcept {
+__attribute__((target("sha,avx"))) void compress_lanes(Sha256Lane* lane, std::size_t blocks) noexcept {
   Registers state[Lanes];
   for (std::size_t i = 0; i < Lanes; ++i) {
     const auto* words = reinterpret_cast<const __m128i*>(lane[i].words.data());
@@ -105,10 +105,9 @@ __attribute__((target("sha,sse4.1"))) void compress_lanes(Sha256Lane* lane, std:
 
 bool ask_processor() noexcept {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return false;
-  const bool shuffles = (c & bit_SSSE3) != 0 && (c & bit_SSE4_1) != 0;
   constexpr unsigned kShaBit = 1u << 29;  // leaf 7, EBX
-  return shuffles && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & kShaBit) != 0;
+  return __builtin_cpu_supports("avx") != 0 && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+         (b & kShaBit) != 0;
 }
 
 }  // namespace

@@ -15,8 +15,8 @@
 namespace cluster::net {
 namespace {
 
-// One connection must not keep the others waiting: so many reads of the whole buffer, then theirs.
-constexpr int kReadsPerTurn = 4;
+// One connection must not keep the others waiting: so much is read, then theirs. Half a millisecond or so.
+constexpr std::size_t kBytesPerTurn = 1 << 20;
 // A frame timer that fires this late tells of a pause of this process, in which nobody could read.
 constexpr Duration kPauseNoticed = 1s;
 
@@ -90,7 +90,7 @@ void Connection::on_readable() {
 
 void Connection::read_ready() {
   if (closed_) return;
-  if (opener_)
+  if (reader_)
     read_frames();
   else
     read_handshake();
@@ -113,7 +113,7 @@ void Connection::read_handshake() {
 
 void Connection::feed_handshake() {
   const auto self = shared_from_this();
-  while (!closed_ && !deciding_ && !opener_) {
+  while (!closed_ && !deciding_ && !reader_) {
     ByteView bytes = pending_;
     auto actions = handshake_->on_bytes(bytes);
     pending_.erase(pending_.begin(), pending_.end() - static_cast<std::ptrdiff_t>(bytes.size()));
@@ -139,15 +139,13 @@ void Connection::apply(proto::HandshakeActions actions) {
     } else {
       const auto& established = std::get<proto::Established>(action);  // always the last action
       shared_.timers.cancel(timer_);
-      opener_.emplace(established.protection, established.keys.receive);
-      reassembler_.emplace(shared_.limits.message_bytes_max);
+      reader_.emplace(established.protection, established.keys.receive, shared_.limits.message_bytes_max);
       writer.emplace(established.protection, established.keys.send, shared_.pool);
       events_.on_established(self, established);
       handshake_.reset();
       if (closed_) return;
-      Bytes early = std::move(pending_);
-      pending_ = {};
-      keep(std::span(early).subspan(parse(early)), true);
+      Bytes early = std::exchange(pending_, {});
+      after_read(reader_->take(early, *this));
     }
   }
 }
@@ -169,52 +167,28 @@ void Connection::fail_handshake(const proto::HandshakeFailed& failed) {
 
 void Connection::read_frames() {
   const auto self = shared_from_this();
-  Bytes& buffer = shared_.read_buffer;
-  for (int turn = 0; turn < kReadsPerTurn && !closed_; ++turn) {
-    const std::size_t have = pending_.size();
-    const std::size_t room = buffer.size() - have;
-    const ssize_t got = ::recv(descriptor_, buffer.data() + have, room, MSG_DONTWAIT);
-    if (got == 0) return broken(PeerDownReason::lost, "the peer closed the connection");
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) broken(PeerDownReason::lost, std::strerror(errno));
-      return;
-    }
-    add(shared_.counters.bytes_in, static_cast<std::uint64_t>(got));
-    std::copy(pending_.begin(), pending_.end(), buffer.begin());
-    const std::span bytes = std::span(buffer).first(have + static_cast<std::size_t>(got));
-    const std::size_t used = parse(bytes);
-    if (closed_) return;
-    keep(bytes.subspan(used), used > 0 || have == 0);
-    if (static_cast<std::size_t>(got) < room) return;
-  }
+  after_read(reader_->read(descriptor_, kBytesPerTurn, shared_.read_buffer, *this));
 }
 
-/// Handles the whole frames at the front of `bytes`, in place; returns how many bytes they are.
-std::size_t Connection::parse(std::span<std::uint8_t> bytes) {
-  std::size_t used = 0;
-  while (!closed_ && bytes.size() - used >= wire::kFrameHeaderBytes) {
-    const std::span rest = bytes.subspan(used);
-    const auto header = wire::read_header(rest.data());
-    if (!header) {
+void Connection::after_read(FrameReader::Got got) {
+  const int fault = errno;
+  add(shared_.counters.bytes_in,
+      reader_->bytes_read() - std::exchange(bytes_counted_, reader_->bytes_read()));
+  const std::uint64_t frames =
+      reader_->frames_read() - std::exchange(frames_counted_, reader_->frames_read());
+  add(shared_.counters.frames_in, frames);
+  if (closed_) return;
+  switch (got) {
+    case FrameReader::Got::some:
+      return watch_frame_end(frames > 0);
+    case FrameReader::Got::ended:
+      return broken(PeerDownReason::lost, "the peer closed the connection");
+    case FrameReader::Got::failed:
+      return broken(PeerDownReason::lost, std::strerror(fault));
+    case FrameReader::Got::corrupt:
       add(shared_.counters.bad_frames);
-      broken(PeerDownReason::protocol_error, header.error().message());
-      break;
-    }
-    const std::size_t frame_bytes = header.value().frame_bytes();
-    if (rest.size() < frame_bytes) break;
-    const std::span body = rest.subspan(wire::kFrameHeaderBytes, header.value().length);
-    if (!opener_->open(rest.first(wire::kFrameHeaderBytes), body,
-                       rest.subspan(wire::kFrameHeaderBytes + body.size(), wire::kFrameTagBytes))) {
-      add(shared_.counters.bad_frames);
-      broken(PeerDownReason::protocol_error, "INVALID_CHECKSUM: a frame with a wrong tag");
-      break;
-    }
-    used += frame_bytes;
-    add(shared_.counters.frames_in);
-    on_frame(header.value(), body);
+      return broken(PeerDownReason::protocol_error, reader_->problem());
   }
-  return used;
 }
 
 void Connection::on_frame(const wire::FrameHeader& header, ByteView body) {
@@ -242,13 +216,6 @@ void Connection::on_messages(const wire::FrameHeader& header, ByteView body) {
     add(shared_.counters.bad_frames);
     broken(PeerDownReason::protocol_error, error.message());
   };
-  if ((header.flags & wire::kFlagFragment) != 0) {
-    auto whole = reassembler_->add(header.flags, body);
-    if (!whole) return bad(whole.error());
-    if (!whole.value()) return;
-    add(shared_.counters.messages_in);
-    return events_.on_message(self, header.lane, **whole);
-  }
   std::uint64_t count = 0;
   while (!closed_) {
     const auto message = wire::take_message(body);
@@ -260,15 +227,18 @@ void Connection::on_messages(const wire::FrameHeader& header, ByteView body) {
   add(shared_.counters.messages_in, count);
 }
 
-/// Keeps the bytes of an incomplete frame, and sees to it that the rest comes in time.
-void Connection::keep(ByteView rest, bool frame_began) {
-  if (closed_ || rest.empty()) {
-    pending_ = {};
+void Connection::on_large(Lane lane, Buffer&& message) {
+  add(shared_.counters.messages_in);
+  events_.on_large_message(shared_from_this(), lane, std::move(message));
+}
+
+/// Sees to it that a frame that has begun comes to its end in time.
+void Connection::watch_frame_end(bool frame_ended) {
+  if (!reader_->incomplete()) {
     frame_begun_ = kNever;
     return;
   }
-  pending_.assign(rest.begin(), rest.end());
-  if (frame_began || frame_begun_ == kNever) frame_begun_ = MonotonicClock::now();
+  if (frame_ended || frame_begun_ == kNever) frame_begun_ = MonotonicClock::now();
   if (timer_ == Timers::Id{}) watch_frame(frame_begun_ + shared_.limits.frame_timeout);
 }
 

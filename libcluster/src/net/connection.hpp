@@ -12,6 +12,7 @@
 #include "cluster/proto/handshake.hpp"
 #include "cluster/wire/frame_protection.hpp"
 #include "counters.hpp"
+#include "frame_reader.hpp"
 #include "frame_writer.hpp"
 #include "timers.hpp"
 
@@ -24,9 +25,8 @@ struct DialRequest;
 
 /// What all connections of a kernel share.
 struct Shared {
-  explicit Shared(const NetLimits& l) : limits(l), timers(io), read_buffer(kReadBufferBytes) {}
+  explicit Shared(const NetLimits& l) : limits(l), timers(io), read_buffer(FrameReader::kScratchBytes) {}
 
-  static constexpr std::size_t kReadBufferBytes = 256 * 1024;
   boost::asio::io_context io;
   // Without it a poll with nothing outstanding would stop the context for good.
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
@@ -48,6 +48,7 @@ class ConnectionEvents {
   virtual void on_established(const ConnectionRef&, const proto::Established&) = 0;
   virtual void on_handshake_failed(const ConnectionRef&, const proto::HandshakeFailed&) = 0;
   virtual void on_message(const ConnectionRef&, Lane, ByteView message) = 0;
+  virtual void on_large_message(const ConnectionRef&, Lane, Buffer&& message) = 0;
   virtual void on_ping(const ConnectionRef&, ByteView token) = 0;
   virtual void on_pong(const ConnectionRef&, ByteView token) = 0;
   virtual void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) = 0;
@@ -60,7 +61,7 @@ class ConnectionEvents {
 /// One TCP connection: handshake, then frames in. Lives on the polling thread, but for `socket()` and
 /// `writer`, which the holder of the writer's token uses. The descriptor is closed with the last
 /// reference, so a thread that is writing never writes to a successor of the same number.
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection final : public std::enable_shared_from_this<Connection>, private FrameSink {
  public:
   Connection(Shared& shared, ConnectionEvents& events, Socket socket, std::uint64_t begun,
              proto::HandshakeConfig config);
@@ -101,10 +102,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void feed_handshake();
   void apply(proto::HandshakeActions actions);
   void read_frames();
-  [[nodiscard]] std::size_t parse(std::span<std::uint8_t> bytes);
-  void on_frame(const wire::FrameHeader& header, ByteView body);
+  void after_read(FrameReader::Got got);
+  // FrameSink
+  void on_frame(const wire::FrameHeader& header, ByteView body) override;
+  void on_large(Lane lane, Buffer&& message) override;
+  [[nodiscard]] bool listening() const noexcept override { return !closed_; }
   void on_messages(const wire::FrameHeader& header, ByteView body);
-  void keep(ByteView rest, bool frame_began);
+  void watch_frame_end(bool frame_ended);
   void watch_frame(Instant due);
   void broken(PeerDownReason reason, const std::string& text);
   void write_record(ByteView bytes);
@@ -116,9 +120,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int descriptor_;
   const bool dialler_;
   std::unique_ptr<proto::Handshake> handshake_;
-  std::optional<wire::FrameOpener> opener_;
-  std::optional<wire::Reassembler> reassembler_;
-  Bytes pending_;  // bytes of an incomplete record or frame
+  std::optional<FrameReader> reader_;
+  std::uint64_t bytes_counted_ = 0;  // of the reader, in the counters
+  std::uint64_t frames_counted_ = 0;
+  Bytes pending_;  // bytes of an incomplete handshake record
   Instant frame_begun_ = kNever;
   Timers::Id timer_;  // of the handshake, then of an incomplete frame
   bool deciding_ = false;

@@ -68,6 +68,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void on_established(const ConnectionRef&, const proto::Established&) override;
   void on_handshake_failed(const ConnectionRef&, const proto::HandshakeFailed&) override;
   void on_message(const ConnectionRef&, Lane, ByteView message) override;
+  void on_large_message(const ConnectionRef&, Lane, Buffer&& message) override;
   void on_ping(const ConnectionRef&, ByteView token) override;
   void on_pong(const ConnectionRef&, ByteView token) override;
   void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) override;

@@ -227,6 +227,10 @@ void Kernel::on_message(const ConnectionRef& connection, Lane lane, ByteView mes
   events_.on_message(connection->info, lane, message);
 }
 
+void Kernel::on_large_message(const ConnectionRef& connection, Lane lane, Buffer&& message) {
+  events_.on_large_message(connection->info, lane, std::move(message));
+}
+
 void Kernel::on_ping(const ConnectionRef& connection, ByteView token) {
   if (token.size() == sizeof(std::uint64_t))
     connection->peer->send_own(connection, wire::FrameKind::pong, token);

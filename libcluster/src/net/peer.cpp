@@ -42,7 +42,7 @@ Result<Ticket> Peer::send(std::uint64_t session, ByteView message, const SendOpt
   Lock lock(mutex_);
   if (!link_ || link_->info.session != session || draining_)
     return Error(Errc::peer_lost, "the connection has ended", Executed::no);
-  return send_pushed(outbox_.push(options.lane, message), options, lock);
+  return send_pushed(outbox_.push(options.lane, options.pair, message), options, lock);
 }
 
 bool Peer::cancel(Ticket ticket) {

@@ -111,7 +111,7 @@ template <class Message>
 Result<Ticket> Peer::send(Message&& message, const SendOptions& options) {
   Lock lock(mutex_);
   if (auto error = refusal(options)) return std::move(*error);
-  return send_pushed(outbox_.push(options.lane, std::forward<Message>(message)), options, lock);
+  return send_pushed(outbox_.push(options.lane, options.pair, std::forward<Message>(message)), options, lock);
 }
 
 }  // namespace cluster::net

@@ -6,7 +6,8 @@
 namespace cluster::wire {
 namespace {
 
-constexpr std::uint16_t kFlagsKnown = kFlagFragment | kFlagFragmentFirst | kFlagFragmentLast;
+constexpr std::uint16_t kFlagsKnown =
+    kFlagFragment | kFlagFragmentFirst | kFlagFragmentLast | kFlagFragmentWithdrawn;
 
 Error corrupt(std::string text) { return Error(Errc::corrupt, std::move(text)); }
 
@@ -43,36 +44,11 @@ Result<std::optional<ByteView>> take_message(ByteView& body) {
   return std::optional<ByteView>(message);
 }
 
-Result<std::optional<Bytes>> Reassembler::add(std::uint16_t flags, ByteView body) {
-  if (body.size() < kFragmentPrefixBytes) return corrupt("a fragment without its stream");
-  const auto stream = load_be<std::uint32_t>(body.data());
-  body = body.subspan(kFragmentPrefixBytes);
-
-  auto found = streams_.find(stream);
-  if ((flags & kFlagFragmentFirst) != 0) {
-    if (found != streams_.end()) return corrupt("a message begun twice");
-    if (body.size() < kFragmentPrefixBytes) return corrupt("a first fragment without the whole length");
-    const std::size_t whole = load_be<std::uint32_t>(body.data());
-    body = body.subspan(kFragmentPrefixBytes);
-    if (whole > bytes_max_ - announced_)
-      return Error(Errc::too_large, "a message of " + std::to_string(whole) + " bytes, in fragments");
-    if (streams_.size() >= kStreamsMax) return Error(Errc::too_large, "too many messages in fragments");
-    announced_ += whole;
-    found = streams_.emplace(stream, Partial{{}, whole}).first;
-    found->second.bytes.reserve(whole);  // addresses; the system gives memory as bytes are written
-  }
-  if (found == streams_.end()) return corrupt("a fragment that continues nothing");
-
-  Partial& partial = found->second;
-  if (body.size() > partial.whole - partial.bytes.size()) return corrupt("more fragments than announced");
-  partial.bytes.insert(partial.bytes.end(), body.begin(), body.end());
-  if ((flags & kFlagFragmentLast) == 0) return std::optional<Bytes>();
-
-  if (partial.bytes.size() != partial.whole) return corrupt("fewer fragments than announced");
-  announced_ -= partial.whole;
-  std::optional<Bytes> message(std::move(partial.bytes));
-  streams_.erase(found);
-  return message;
+std::size_t write_fragment_prefix(std::uint8_t* to, std::uint32_t stream, std::size_t whole) noexcept {
+  store_be(to, stream);
+  if (whole == 0) return kFragmentPrefixBytes;
+  store_be(to + kFragmentPrefixBytes, static_cast<std::uint32_t>(whole));
+  return kFragmentPrefixBytesMax;
 }
 
 }  // namespace cluster::wire

@@ -43,6 +43,7 @@ FrameGuard::FrameGuard(Protection level, crypto::AesGcm::Direction direction, By
   CLUSTER_ASSERT(level == Protection::sign || level == Protection::seal);
   if (level == Protection::sign) {
     hmac_.emplace(secret);
+    lanes_.emplace(secret);
   } else {
     secret_ = crypto::SecretBytes(secret);
     use_next_key();
@@ -92,6 +93,41 @@ FrameTag FrameGuard::finish_signed() noexcept {
   FrameTag tag;
   std::copy_n(whole.begin(), tag.size(), tag.begin());
   return tag;
+}
+
+void FrameGuard::sign_next(std::span<const SignedFrame> frames, std::span<FrameTag> tags) noexcept {
+  constexpr std::size_t kLanes = crypto::HmacLanes::kLanes;
+  constexpr std::size_t kSequenceBytes = sizeof(std::uint64_t);
+  static_assert(kSequenceBytes + kSignedHeadBytesMax < crypto::HmacLanes::kHeadBytesMax);
+  CLUSTER_ASSERT(lanes_.has_value() && frames.size() == tags.size());
+  std::array<std::array<std::uint8_t, kSequenceBytes + kSignedHeadBytesMax>, kLanes> heads;
+  std::array<crypto::HmacLanes::Message, kLanes> messages;
+  std::array<crypto::Digest, kLanes> codes;
+  for (std::size_t at = 0; at < frames.size(); at += kLanes) {
+    const std::size_t count = std::min(kLanes, frames.size() - at);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto [head, body] = frames[at + i];
+      CLUSTER_ASSERT(head.size() <= kSignedHeadBytesMax);
+      store_be<std::uint64_t>(heads[i].data(), sequence_++);
+      std::copy(head.begin(), head.end(), heads[i].begin() + kSequenceBytes);
+      messages[i] = {ByteView(heads[i]).first(kSequenceBytes + head.size()), body};
+    }
+    lanes_->sign(std::span(messages).first(count), std::span(codes).first(count));
+    for (std::size_t i = 0; i < count; ++i)
+      std::copy_n(codes[i].begin(), kFrameTagBytes, tags[at + i].begin());
+  }
+}
+
+std::size_t FrameOpener::check(std::span<const SignedFrame> frames, std::span<const ByteView> tags) noexcept {
+  constexpr std::size_t kLanes = crypto::HmacLanes::kLanes;
+  std::array<FrameTag, kLanes> expected;
+  for (std::size_t at = 0; at < frames.size(); at += kLanes) {
+    const std::size_t count = std::min(kLanes, frames.size() - at);
+    sign_next(frames.subspan(at, count), std::span(expected).first(count));
+    for (std::size_t i = 0; i < count; ++i)
+      if (!crypto::equal_in_constant_time(expected[i], tags[at + i])) return at + i;
+  }
+  return frames.size();
 }
 
 FrameTag FrameSealer::finish() noexcept {

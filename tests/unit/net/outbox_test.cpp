@@ -19,15 +19,20 @@ struct Receiver {
   wire::Reassembler reassembler{1 << 30};
   std::vector<Bytes> messages;
 
-  void take(const OutFrame& frame) {
-    ByteView body = ByteView(frame.bytes).subspan(wire::kFrameHeaderBytes);
-    REQUIRE(body.size() <= wire::kFrameBodyBytesMax);
+  void take(OutFrame& frame) {
+    const auto front = frame.front().subspan(wire::kFrameHeaderBytes);
+    Bytes bytes(front.begin(), front.end());
+    bytes.insert(bytes.end(), frame.slice.begin(), frame.slice.end());
+    REQUIRE(bytes.size() == frame.body_bytes());
+    REQUIRE(bytes.size() <= wire::kFrameBodyBytesMax);
+    ByteView body = bytes;
     std::size_t whole = 0;
     if (frame.flags != 0) {
       auto made = reassembler.add(frame.flags, body);
       REQUIRE(made);
       if (made.value()) {
-        messages.push_back(std::move(*made.value()));
+        const ByteView message = made.value()->view();
+        messages.emplace_back(message.begin(), message.end());
         ++whole;
       }
     } else {
@@ -43,110 +48,139 @@ struct Receiver {
   }
 };
 
-/// What an Outbox should do, without frames: one list per lane.
+/// What an Outbox should do, without frames: one list per lane and pair. Messages begin with their pair.
 struct Oracle {
   struct Item {
     std::uint64_t ticket;
     Bytes message;
   };
-  std::array<std::deque<Item>, wire::kLanes> lanes;
+  std::map<std::pair<std::size_t, std::uint64_t>, std::deque<Item>> queues;
 
+  std::deque<Item>& queue(Lane lane, std::uint64_t pair) {
+    return queues[{static_cast<std::size_t>(lane), pair}];
+  }
   bool cancel(Ticket ticket) {
-    for (auto& lane : lanes)
-      for (auto i = lane.begin(); i != lane.end(); ++i)
+    for (auto& [key, items] : queues)
+      for (auto i = items.begin(); i != items.end(); ++i)
         if (i->ticket == ticket.value) {
-          lane.erase(i);
+          items.erase(i);
           return true;
         }
     return false;
   }
+  /// The message must be the next of its pair.
+  void take(Lane lane, const Bytes& message) {
+    auto& items = queue(lane, message[0]);
+    REQUIRE(!items.empty());
+    CHECK(message == items.front().message);
+    items.pop_front();
+  }
+  [[nodiscard]] std::size_t messages() const {
+    std::size_t sum = 0;
+    for (const auto& [key, items] : queues) sum += items.size();
+    return sum;
+  }
   [[nodiscard]] std::size_t bytes() const {
     std::size_t sum = 0;
-    for (const auto& lane : lanes)
-      for (const auto& item : lane) sum += item.message.size() + Outbox::kMessageOverheadBytes;
+    for (const auto& [key, items] : queues)
+      for (const auto& item : items) sum += item.message.size() + Outbox::kMessageOverheadBytes;
     return sum;
   }
 };
 
+Bytes message_of(std::uint64_t pair, std::size_t size) {
+  Bytes message(std::max<std::size_t>(size, 1));
+  message[0] = static_cast<std::uint8_t>(pair);
+  return message;
+}
+
 }  // namespace
 
-TEST_CASE("outbox: pushes, cancels, frames and breaks at random lose, repeat and reorder nothing") {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+TEST_CASE(
+    "outbox: pushes, cancels, frames and breaks at random lose and repeat nothing, and keep pairs in order") {
+  for (std::uint64_t seed = 1; seed <= 80; ++seed) {
     CAPTURE(seed);
     Rng rng(seed);
     BufferPool pool;
     NetLimits limits;
     limits.queue_bytes_max = 2'000'000;
     limits.control_queue_bytes_max = 300'000;
+    limits.message_bytes_max = 400'000;  // so that streams wait for room
     Outbox outbox(pool, limits);
     Oracle oracle;
     Receiver receiver;
     std::vector<Ticket> given;
-    std::array<std::uint64_t, wire::kLanes> begun{};  // tickets of large messages that are partly out
+    const std::uint64_t pairs = 1 + rng.below(12);
 
-    for (int step = 0; step < 400; ++step) {
-      const auto what = rng.below(10);
-      if (what < 6) {
+    for (int step = 0; step < 600; ++step) {
+      const auto what = rng.below(11);
+      if (what < 5) {
         const auto lane = static_cast<Lane>(rng.below(wire::kLanes));
-        Bytes message(rng.chance(0.1) ? rng.below(200'000) : rng.below(3000));
-        for (auto& byte : message) byte = static_cast<std::uint8_t>(rng.next());
-        const auto ticket =
-            rng.chance(0.5) ? outbox.push(lane, ByteView(message)) : outbox.push(lane, Bytes(message));
+        const std::uint64_t pair = rng.below(pairs);
+        Bytes message = message_of(pair, rng.chance(0.2) ? rng.below(400'000) : rng.below(3000));
+        for (std::size_t i = 1; i < message.size(); ++i) message[i] = static_cast<std::uint8_t>(rng.next());
+        const auto ticket = rng.chance(0.5) ? outbox.push(lane, pair, ByteView(message))
+                                            : outbox.push(lane, pair, Bytes(message));
         if (!ticket) {
           CHECK(ticket.error().code() == Errc::overloaded);
           continue;
         }
         if (!given.empty()) CHECK(ticket.value() > given.back());
         given.push_back(ticket.value());
-        oracle.lanes[static_cast<std::size_t>(lane)].push_back({ticket.value().value, std::move(message)});
-      } else if (what < 8 && !given.empty()) {
+        oracle.queue(lane, pair).push_back({ticket.value().value, std::move(message)});
+      } else if (what < 6 && !given.empty()) {
         const Ticket ticket = given[rng.below(given.size())];
-        const bool partly_out = std::find(begun.begin(), begun.end(), ticket.value) != begun.end();
-        CHECK(outbox.cancel(ticket) == (!partly_out && oracle.cancel(ticket)));
-        CHECK(outbox.contains(ticket) == partly_out);
-      } else if (what == 8) {
+        const bool here = outbox.contains(ticket);
+        CHECK(outbox.cancel(ticket) == here);
+        CHECK(oracle.cancel(ticket) == here);
+        CHECK_FALSE(outbox.contains(ticket));
+      } else if (what < 10) {
         OutFrame frame;
-        const bool popped = outbox.pop_frame(frame);
-        const auto lane =
-            std::find_if(oracle.lanes.begin(), oracle.lanes.end(), [](const auto& l) { return !l.empty(); });
-        REQUIRE(popped == (lane != oracle.lanes.end()));
-        if (!popped) continue;
-        CHECK(frame.lane == static_cast<Lane>(lane - oracle.lanes.begin()));
-        receiver.take(frame);
-        for (const auto& message : receiver.messages) {
-          REQUIRE(!lane->empty());
-          CHECK(message == lane->front().message);
-          lane->pop_front();
+        if (!outbox.pop_frame(frame)) {
+          CHECK(oracle.messages() == 0);
+          continue;
         }
-        if (frame.flags != 0)
-          begun[static_cast<std::size_t>(frame.lane)] = frame.messages == 0 ? lane->front().ticket : 0;
+        receiver.take(frame);
+        for (const auto& message : receiver.messages) oracle.take(frame.lane, message);
         receiver.messages.clear();
       } else if (rng.chance(0.3)) {
         outbox.on_link_down();
         receiver = {};
-        begun = {};
       }
       CHECK(outbox.bytes() == oracle.bytes());
+      CHECK(outbox.messages() == oracle.messages());
     }
-    const auto left = outbox.clear();
-    std::size_t expected = 0;
-    for (const auto& lane : oracle.lanes) expected += lane.size();
-    CHECK(left.size() == expected);
+    if (seed % 2 == 0) {  // all that is left goes out
+      for (OutFrame frame; outbox.pop_frame(frame);) {
+        receiver.take(frame);
+        for (const auto& message : receiver.messages) oracle.take(frame.lane, message);
+        receiver.messages.clear();
+      }
+      CHECK(oracle.messages() == 0);
+    }
+    CHECK(outbox.clear().size() == oracle.messages());
     CHECK(outbox.empty());
     CHECK(outbox.bytes() == 0);
   }
 }
 
-TEST_CASE("outbox: control has room of its own, and an empty queue takes a message over the bound") {
+TEST_CASE(
+    "outbox: control has room of its own, and one message over the bound leaves the room to the others") {
   BufferPool pool;
   NetLimits limits;
   limits.queue_bytes_max = 1000;
   limits.control_queue_bytes_max = 1000;
   Outbox outbox(pool, limits);
-  CHECK(outbox.push(Lane::bulk, Bytes(5000)));
-  CHECK(outbox.push(Lane::normal, Bytes(1)).error().code() == Errc::overloaded);
-  CHECK(outbox.push(Lane::control, Bytes(968)));
-  CHECK(outbox.push(Lane::control, Bytes(0)).error().code() == Errc::overloaded);
+  const auto huge = outbox.push(Lane::bulk, 1, Bytes(5000));
+  REQUIRE(huge);
+  CHECK(outbox.push(Lane::bulk, 2, Bytes(5000)).error().code() == Errc::overloaded);
+  CHECK(outbox.push(Lane::normal, 3, Bytes(968)));
+  CHECK(outbox.push(Lane::normal, 3, Bytes(0)).error().code() == Errc::overloaded);
+  CHECK(outbox.push(Lane::control, 0, Bytes(968)));
+  CHECK(outbox.push(Lane::control, 0, Bytes(0)).error().code() == Errc::overloaded);
+  CHECK(outbox.bytes() == 5000 + 968 + 968 + 3 * Outbox::kMessageOverheadBytes);
+  CHECK(outbox.cancel(huge.value()));
+  CHECK(outbox.push(Lane::bulk, 2, Bytes(5000)));
 }
 
 TEST_CASE("outbox: both sides of a frame's size") {
@@ -154,18 +188,120 @@ TEST_CASE("outbox: both sides of a frame's size") {
   NetLimits limits;
   Outbox outbox(pool, limits);
   OutFrame frame;
-  REQUIRE(outbox.push(Lane::normal, Bytes(wire::kWholeMessageBytesMax)));
-  REQUIRE(outbox.push(Lane::normal, Bytes(0)));
+  REQUIRE(outbox.push(Lane::normal, 0, Bytes(wire::kWholeMessageBytesMax)));
+  REQUIRE(outbox.push(Lane::normal, 0, Bytes(0)));
   REQUIRE(outbox.pop_frame(frame));
-  CHECK(frame.bytes.size() == wire::kFrameHeaderBytes + wire::kFrameBodyBytesMax);
+  CHECK(frame.body_bytes() == wire::kFrameBodyBytesMax);
   CHECK(frame.flags == 0);
   CHECK(frame.messages == 1);  // the empty one did not fit any more
   REQUIRE(outbox.pop_frame(frame));
   CHECK(frame.messages == 1);
-  REQUIRE(outbox.push(Lane::normal, Bytes(wire::kWholeMessageBytesMax + 1)));
+  REQUIRE(outbox.push(Lane::normal, 0, Bytes(wire::kWholeMessageBytesMax + 1)));
   REQUIRE(outbox.pop_frame(frame));
   CHECK(frame.flags == (wire::kFlagFragment | wire::kFlagFragmentFirst));
   REQUIRE(outbox.pop_frame(frame));
   CHECK(frame.flags == (wire::kFlagFragment | wire::kFlagFragmentLast));
   CHECK_FALSE(outbox.pop_frame(frame));
+}
+
+TEST_CASE("outbox: a large message is not copied into its frames") {
+  BufferPool pool;
+  NetLimits limits;
+  Outbox outbox(pool, limits);
+  Bytes message(1 << 20);
+  const auto* const begin = message.data();
+  const auto* const end = begin + message.size();
+  REQUIRE(outbox.push(Lane::normal, 0, std::move(message)));
+  std::size_t bytes = 0;
+  for (OutFrame frame; outbox.pop_frame(frame);) {
+    CHECK(frame.slice.data() == begin + bytes);
+    bytes += frame.slice.size();
+    CHECK(frame.slice.data() + frame.slice.size() <= end);
+  }
+  CHECK(bytes == (1 << 20));
+}
+
+TEST_CASE("outbox: large messages of different pairs take turns, and small ones of others go between") {
+  BufferPool pool;
+  NetLimits limits;
+  limits.queue_bytes_max = std::size_t{1} << 30;
+  Outbox outbox(pool, limits);
+  constexpr std::size_t kFragments = 100;
+  constexpr std::size_t kLong = kFragments * wire::kFrameBodyBytesMax - 4096;
+  REQUIRE(outbox.push(Lane::normal, 1, message_of(1, kLong)));
+  REQUIRE(outbox.push(Lane::normal, 1, message_of(1, 10)));  // behind the long one of its pair
+  REQUIRE(outbox.push(Lane::normal, 2, message_of(2, kLong / 10)));
+  REQUIRE(outbox.push(Lane::normal, 3, message_of(3, 10)));
+
+  Receiver receiver;
+  std::vector<std::uint8_t> order;
+  std::vector<std::size_t> frames;
+  std::size_t count = 0;
+  for (OutFrame frame; outbox.pop_frame(frame);) {
+    ++count;
+    receiver.take(frame);
+    for (const auto& message : receiver.messages) {
+      order.push_back(message[0]);
+      frames.push_back(count);
+    }
+    receiver.messages.clear();
+    if (count == 30) REQUIRE(outbox.push(Lane::normal, 4, message_of(4, 10)));
+  }
+  CHECK(order == std::vector<std::uint8_t>{3, 2, 4, 1, 1});
+  REQUIRE(frames.size() == 5);
+  CHECK(frames[0] <= 2);                        // at most a fragment waited for
+  CHECK(frames[1] <= 2 * kFragments / 10 + 3);  // its own, as many of the long one, and the small message
+  CHECK(frames[2] <= 32);
+}
+
+TEST_CASE("outbox: a message that is partly out is taken back, and the receiver told to forget it") {
+  BufferPool pool;
+  NetLimits limits;
+  Outbox outbox(pool, limits);
+  Receiver receiver;
+  const auto large = outbox.push(Lane::normal, 1, message_of(1, 1 << 20));
+  REQUIRE(large);
+  REQUIRE(outbox.push(Lane::normal, 1, message_of(1, 5)));
+  OutFrame frame;
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(outbox.pop_frame(frame));
+    receiver.take(frame);
+  }
+  CHECK(outbox.contains(large.value()));
+  CHECK(outbox.cancel(large.value()));
+  CHECK_FALSE(outbox.cancel(large.value()));
+  CHECK(outbox.messages() == 1);
+  REQUIRE(outbox.pop_frame(frame));
+  CHECK(frame.flags == (wire::kFlagFragment | wire::kFlagFragmentWithdrawn));
+  CHECK(frame.slice.empty());
+  receiver.take(frame);
+  REQUIRE(outbox.pop_frame(frame));
+  receiver.take(frame);
+  REQUIRE(receiver.messages.size() == 1);
+  CHECK(receiver.messages[0].size() == 5);
+  CHECK_FALSE(outbox.pop_frame(frame));
+}
+
+TEST_CASE("outbox: urgent lanes go first, and the others get a share") {
+  BufferPool pool;
+  NetLimits limits;
+  limits.control_queue_bytes_max = limits.queue_bytes_max = std::size_t{1} << 30;
+  Outbox outbox(pool, limits);
+  const auto fill = [&](Lane lane) {
+    for (int i = 0; i < 400; ++i) REQUIRE(outbox.push(lane, 0, Bytes(wire::kWholeMessageBytesMax)));
+  };
+  fill(Lane::bulk);
+  fill(Lane::normal);
+  fill(Lane::control);
+  std::array<int, wire::kLanes> taken{};
+  OutFrame frame;
+  for (int i = 0; i < 340; ++i) {
+    REQUIRE(outbox.pop_frame(frame));
+    ++taken[static_cast<std::size_t>(frame.lane)];
+    if (i == 0) CHECK(frame.lane == Lane::control);
+  }
+  const int share = 340 / static_cast<int>(Outbox::kPassedOverMax + 2);
+  CHECK(taken[0] > 340 * 3 / 4);
+  CHECK(taken[1] >= share - 1);
+  CHECK(taken[2] >= share - 1);
 }

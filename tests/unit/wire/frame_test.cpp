@@ -1,4 +1,5 @@
 #include "cluster/wire/frame.hpp"
+#include "cluster/wire/reassembler.hpp"
 
 #include <doctest/doctest.h>
 
@@ -99,7 +100,7 @@ TEST_CASE("reassembler: fragments of several messages, interleaved at will, give
       sender.sent += count;
       CHECK(made.value().has_value() == last);
       if (last) {
-        CHECK(*made.value() == sender.message);
+        CHECK(std::ranges::equal(made.value()->view(), sender.message));
         ++done;
         if (sender.message.empty()) sender.sent = 0;
         if (sender.sent == 0) senders[stream].begun = true;
@@ -109,18 +110,62 @@ TEST_CASE("reassembler: fragments of several messages, interleaved at will, give
 }
 
 TEST_CASE("reassembler: what a peer announces is bounded, and takes no memory before it comes") {
+  constexpr std::uint16_t kFirst = kFlagFragment | kFlagFragmentFirst;
   Reassembler reassembler(1000);
-  CHECK(reassembler.add(kFlagFragment | kFlagFragmentFirst, fragment(1, 600, {})));
-  const auto over = reassembler.add(kFlagFragment | kFlagFragmentFirst, fragment(2, 401, {}));
-  REQUIRE_FALSE(over);
-  CHECK(over.error().code() == Errc::too_large);
-  CHECK(reassembler.add(kFlagFragment | kFlagFragmentFirst, fragment(2, 400, {})));
-  CHECK_FALSE(reassembler.add(kFlagFragment | kFlagFragmentFirst, fragment(3, 0xffffffff, {})));
+  const auto over_one = reassembler.add(kFirst, fragment(1, 1001, {}));
+  REQUIRE_FALSE(over_one);
+  CHECK(over_one.error().code() == Errc::too_large);
+  CHECK(reassembler.add(kFirst, fragment(1, 1000, {})));
+  CHECK(reassembler.add(kFirst, fragment(2, 600, {})));
+  const auto over_all = reassembler.add(kFirst, fragment(3, 401, {}));
+  REQUIRE_FALSE(over_all);
+  CHECK(over_all.error().code() == Errc::too_large);
+  CHECK(reassembler.add(kFirst, fragment(3, 400, {})));
+  CHECK_FALSE(reassembler.add(kFirst, fragment(4, 0xffffffff, {})));
 
   Reassembler many(1000);
   for (std::uint32_t stream = 0; stream < Reassembler::kStreamsMax; ++stream)
     CHECK(many.add(kFlagFragment | kFlagFragmentFirst, fragment(stream, 1, {})));
   CHECK_FALSE(many.add(kFlagFragment | kFlagFragmentFirst, fragment(99, 1, {})));
+}
+
+TEST_CASE("reassembler: a message that is announced takes no more memory than has come, or a megabyte") {
+  constexpr std::size_t kWhole = std::size_t{1} << 30;
+  Reassembler reassembler(kWhole);
+  const Bytes piece(kFrameBodyBytesMax - kFragmentPrefixBytesMax);
+  std::size_t sent = 0;
+  for (std::uint16_t flags = kFlagFragment | kFlagFragmentFirst; sent < (16u << 20); flags = kFlagFragment) {
+    const auto front =
+        fragment(1, flags == kFlagFragment ? std::nullopt : std::optional<std::uint32_t>(kWhole), {});
+    const auto next =
+        reassembler.expect(flags, fragment(1, std::uint32_t{kWhole}, {}), front.size() + piece.size());
+    REQUIRE(next);
+    CHECK(next->at == sent);
+    CHECK(next->bytes == piece.size());
+    CHECK(reassembler.place(*next).size() == piece.size());
+    CHECK_FALSE(reassembler.accept(*next));
+    sent += piece.size();
+    CHECK(reassembler.memory() <= std::max(Reassembler::kFirstBytes, 2 * sent));
+  }
+}
+
+TEST_CASE("reassembler: a withdrawn message is forgotten, and its room and stream are free again") {
+  constexpr std::uint16_t kFirst = kFlagFragment | kFlagFragmentFirst;
+  constexpr std::uint16_t kWithdrawn = kFlagFragment | kFlagFragmentWithdrawn;
+  Reassembler r(1000);
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(r.add(kFirst, fragment(1, 1000, Bytes(10))));
+    REQUIRE(r.add(kFirst, fragment(2, 1000, Bytes(10))));
+    auto gone = r.add(kWithdrawn, fragment(1, {}, {}));
+    REQUIRE(gone);
+    CHECK_FALSE(gone.value());
+    CHECK_FALSE(r.add(kFlagFragment, fragment(1, {}, Bytes(10))));
+    REQUIRE(r.add(kFlagFragment | kFlagFragmentLast, fragment(2, {}, Bytes(990))));
+  }
+  REQUIRE(r.add(kFirst, fragment(1, 1000, Bytes(10))));
+  CHECK_FALSE(r.add(kWithdrawn, fragment(1, {}, Bytes(1))));
+  CHECK_FALSE(r.add(kWithdrawn | kFlagFragmentLast, fragment(1, {}, Bytes(990))));
+  CHECK_FALSE(r.add(kWithdrawn, fragment(7, {}, {})));
 }
 
 TEST_CASE("reassembler: fragments that do not add up are corrupt") {

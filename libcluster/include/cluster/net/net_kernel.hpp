@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/base/buffer.hpp"
 #include "cluster/base/bytes.hpp"
 #include "cluster/base/endpoint.hpp"
 #include "cluster/base/node_id.hpp"
@@ -89,6 +90,11 @@ class NetEvents {
   virtual ~NetEvents() = default;
   /// One message. `message` is valid during the call. Order holds per peer and lane.
   virtual void on_message(const PeerInfo& from, Lane lane, ByteView message) = 0;
+  /// One that came in fragments (wire::kWholeMessageBytesMax), to keep or to take apart elsewhere: this
+  /// thread should not be kept long.
+  virtual void on_large_message(const PeerInfo& from, Lane lane, Buffer&& message) {
+    on_message(from, lane, message.view());
+  }
   virtual void on_peer_up(const PeerInfo& peer) = 0;
   /// The connection is gone. What was handed to it may or may not have arrived; what still waits
   /// (`is_queued`) goes out after the reconnect, if the peer is known. Known peers are dialled again,
@@ -107,6 +113,8 @@ class NetEvents {
 
 struct SendOptions {
   Lane lane = Lane::normal;   ///< the same for all messages of one sender-receiver pair, to keep their order
+  std::uint64_t pair = 0;     ///< names that pair: messages of the same pair and lane arrive in order, and a
+                              ///< large message delays those of its own pair alone
   bool flush_now = true;      ///< false: `flush` (or the next `poll`) sends it, with others in one frame
   bool queue_if_down = true;  ///< false: `unreachable` while there is no connection
 };

@@ -2,8 +2,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
 
 #include "cluster/base/bytes.hpp"
@@ -39,6 +37,8 @@ enum class GoodbyeReason : std::uint8_t {
 inline constexpr std::uint16_t kFlagFragment = 1;
 inline constexpr std::uint16_t kFlagFragmentFirst = 2;
 inline constexpr std::uint16_t kFlagFragmentLast = 4;
+/// Instead of a last one: the sender has taken the message back, and what came of it is to be forgotten.
+inline constexpr std::uint16_t kFlagFragmentWithdrawn = 8;
 
 inline constexpr std::size_t kFrameHeaderBytes = 8;
 inline constexpr std::size_t kFrameTagBytes = 16;
@@ -47,6 +47,10 @@ inline constexpr std::size_t kFrameBytesMax = kFrameHeaderBytes + kFrameBodyByte
 /// The length in front of each message of a frame.
 inline constexpr std::size_t kMessagePrefixBytes = 4;
 inline constexpr std::size_t kFragmentPrefixBytes = 4;
+/// Of the first fragment: with the whole length.
+inline constexpr std::size_t kFragmentPrefixBytesMax = 8;
+/// What of a frame may lie apart from the rest of it.
+inline constexpr std::size_t kSignedHeadBytesMax = kFrameHeaderBytes + kFragmentPrefixBytesMax;
 /// The greatest message that travels whole, with others, in one frame.
 inline constexpr std::size_t kWholeMessageBytesMax = kFrameBodyBytesMax - kMessagePrefixBytes;
 
@@ -75,26 +79,8 @@ using FrameTag = std::array<std::uint8_t, kFrameTagBytes>;
 /// does not hold what its length says.
 [[nodiscard]] Result<std::optional<ByteView>> take_message(ByteView& body);
 
-/// Puts fragments together. What a peer may announce is bounded; memory is used up as bytes come.
-class Reassembler {
- public:
-  /// At most this many messages are under way at a time from one peer.
-  static constexpr std::size_t kStreamsMax = 16;
-
-  /// `bytes_max` bounds the announced lengths of all messages under way, together.
-  explicit Reassembler(std::size_t bytes_max) : bytes_max_(bytes_max) {}
-  /// The body of a frame with kFlagFragment; the whole message with its last fragment. `too_large` over
-  /// the bounds; `corrupt` for a fragment that continues nothing, or lengths that do not add up.
-  [[nodiscard]] Result<std::optional<Bytes>> add(std::uint16_t flags, ByteView body);
-
- private:
-  struct Partial {
-    Bytes bytes;
-    std::size_t whole = 0;
-  };
-  std::map<std::uint32_t, Partial> streams_;
-  std::size_t announced_ = 0;
-  std::size_t bytes_max_;
-};
+/// Writes the stream and, of a first fragment, the length of the whole message (0: not the first). Returns
+/// how many bytes that is.
+std::size_t write_fragment_prefix(std::uint8_t* to, std::uint32_t stream, std::size_t whole) noexcept;
 
 }  // namespace cluster::wire

@@ -8,6 +8,7 @@
 #include "cluster/base/result.hpp"
 #include "cluster/crypto/aes_gcm.hpp"
 #include "cluster/crypto/hmac.hpp"
+#include "cluster/crypto/hmac_lanes.hpp"
 #include "cluster/crypto/secret.hpp"
 #include "cluster/wire/frame.hpp"
 
@@ -35,6 +36,13 @@ enum class Protection : std::uint8_t {
 /// bounds begin to matter (NIST SP 800-38D section 8.3, RFC 8446 section 5.5).
 inline constexpr std::uint64_t kRatchetBytes = std::uint64_t{64} << 30;
 
+/// A frame of level sign, in two places: `head`, the header and up to kFragmentPrefixBytesMax bytes of the
+/// body, then the rest of the body.
+struct SignedFrame {
+  ByteView head;
+  ByteView body;
+};
+
 /// What both directions have in common. A frame: `begin`, its body with `add` in pieces of any size and
 /// from any places, then `finish` of the direction. One thread at a time.
 class FrameGuard {
@@ -57,10 +65,12 @@ class FrameGuard {
   FrameGuard(Protection level, crypto::AesGcm::Direction direction, ByteView secret,
              std::uint64_t ratchet_bytes);
   [[nodiscard]] FrameTag finish_signed() noexcept;
+  void sign_next(std::span<const SignedFrame> frames, std::span<FrameTag> tags) noexcept;
 
   std::uint64_t sequence_ = 0;
-  std::optional<crypto::Hmac> hmac_;   // of sign
-  std::optional<crypto::AesGcm> gcm_;  // of seal
+  std::optional<crypto::Hmac> hmac_;        // of sign
+  std::optional<crypto::HmacLanes> lanes_;  // of sign
+  std::optional<crypto::AesGcm> gcm_;       // of seal
 
  private:
   void use_next_key();
@@ -81,6 +91,10 @@ class FrameSealer : public FrameGuard {
   [[nodiscard]] FrameTag finish() noexcept;
   /// A whole frame in place.
   [[nodiscard]] FrameTag seal(ByteView header, std::span<std::uint8_t> body) noexcept;
+  /// Of sign only: the tags of the next frames, side by side (crypto::HmacLanes).
+  void sign(std::span<const SignedFrame> frames, std::span<FrameTag> tags) noexcept {
+    sign_next(frames, tags);
+  }
 };
 
 /// Checks, and decrypts, the frames that arrive.
@@ -93,6 +107,10 @@ class FrameOpener : public FrameGuard {
   [[nodiscard]] bool finish(ByteView tag) noexcept;
   /// A whole frame in place.
   [[nodiscard]] bool open(ByteView header, std::span<std::uint8_t> body, ByteView tag) noexcept;
+  /// Of sign only: checks the next frames side by side. How many, from the first on, have the right tag; if
+  /// that is not all of them the connection must end behind those.
+  [[nodiscard]] std::size_t check(std::span<const SignedFrame> frames,
+                                  std::span<const ByteView> tags) noexcept;
 };
 
 }  // namespace cluster::wire

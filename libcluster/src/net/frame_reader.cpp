@@ -1,0 +1,226 @@
+#include "frame_reader.hpp"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace cluster::net {
+namespace {
+
+// A shorter fragment is not worth a read of its own.
+constexpr std::size_t kDirectBytesMin = 4096;
+
+}  // namespace
+
+bool FrameReader::corrupt(std::string text) {
+  problem_ = std::move(text);
+  return false;
+}
+
+FrameReader::Got FrameReader::read(int socket, std::size_t bytes_max, std::span<std::uint8_t> scratch,
+                                   FrameSink& sink) {
+  for (std::size_t bytes = 0; bytes < bytes_max && sink.listening();) {
+    const Step step = direct_ ? read_direct(socket, sink) : read_plain(socket, scratch, sink);
+    if (step.got != Got::some) {
+      const int fault = errno;
+      if (!check_direct(sink)) return Got::corrupt;  // what came before the end counts
+      errno = fault;
+      return step.got;
+    }
+    bytes += step.bytes;
+    bytes_read_ += step.bytes;
+    if (step.drained) break;
+  }
+  return check_direct(sink) ? Got::some : Got::corrupt;
+}
+
+FrameReader::Step FrameReader::read_plain(int socket, std::span<std::uint8_t> scratch, FrameSink& sink) {
+  const std::size_t have = pending_.size();
+  const std::size_t room = scratch.size() - have;
+  const ssize_t got = ::recv(socket, scratch.data() + have, room, MSG_DONTWAIT);
+  if (got == 0) return {.got = Got::ended};
+  if (got < 0) {
+    if (errno == EINTR) return {};
+    return {.got = errno == EAGAIN || errno == EWOULDBLOCK ? Got::some : Got::failed, .drained = true};
+  }
+  const auto bytes = static_cast<std::size_t>(got);
+  std::copy(pending_.begin(), pending_.end(), scratch.begin());
+  return {.got = take(scratch.first(have + bytes), sink), .bytes = bytes, .drained = bytes < room};
+}
+
+FrameReader::Got FrameReader::take(std::span<std::uint8_t> bytes, FrameSink& sink) {
+  const auto used = parse(bytes, sink);
+  if (!used) return Got::corrupt;
+  if (sink.listening()) keep(bytes.subspan(*used));
+  return Got::some;
+}
+
+/// Holds on to the front of an incomplete frame.
+void FrameReader::keep(ByteView rest) {
+  if (rest.empty())
+    pending_ = {};  // an idle connection holds no memory
+  else if (begin_direct(rest))
+    pending_ = {};
+  else
+    pending_.assign(rest.begin(), rest.end());
+}
+
+// ---- whole frames in scratch memory
+
+/// Hands on the whole frames at the front of `bytes`; how many bytes they are, or nothing if one is corrupt.
+std::optional<std::size_t> FrameReader::parse(std::span<std::uint8_t> bytes, FrameSink& sink) {
+  std::size_t used = 0;
+  while (sink.listening()) {
+    Wholes frames;
+    std::size_t count = 0;
+    std::optional<Error> bad;
+    for (auto rest = bytes.subspan(used); count < frames.size() && rest.size() >= wire::kFrameHeaderBytes;) {
+      const auto header = wire::read_header(rest.data());
+      if (!header) {
+        bad = header.error();
+        break;
+      }
+      const std::size_t size = header.value().frame_bytes();
+      if (rest.size() < size) break;
+      frames[count++] = {header.value(), rest.first(size)};
+      rest = rest.subspan(size);
+      used += size;
+    }
+    if (!hand_on(std::span(frames).first(count), sink)) return std::nullopt;
+    if (bad && sink.listening()) {
+      problem_ = bad->message();
+      return std::nullopt;
+    }
+    if (count < frames.size()) break;
+  }
+  return used;
+}
+
+bool FrameReader::hand_on(std::span<const Whole> frames, FrameSink& sink) {
+  return opener_.encrypts() ? hand_on_sealed(frames, sink) : hand_on_signed(frames, sink);
+}
+
+bool FrameReader::hand_on_signed(std::span<const Whole> frames, FrameSink& sink) {
+  std::array<wire::SignedFrame, kFramesMax> parts;
+  std::array<ByteView, kFramesMax> tags;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    parts[i] = {frames[i].head(), frames[i].body()};
+    tags[i] = frames[i].tag();
+  }
+  const std::size_t good =
+      opener_.check(std::span(parts).first(frames.size()), std::span(tags).first(frames.size()));
+  for (const Whole& frame : frames.first(good))
+    if (sink.listening() && !on_checked(frame, sink)) return false;
+  return good == frames.size() || !sink.listening() || corrupt("INVALID_CHECKSUM: a frame with a wrong tag");
+}
+
+bool FrameReader::hand_on_sealed(std::span<const Whole> frames, FrameSink& sink) {
+  for (const Whole& frame : frames) {
+    if (!sink.listening()) return true;
+    if (!opener_.open(frame.head(), frame.body(), frame.tag()))
+      return corrupt("INVALID_CHECKSUM: a frame with a wrong tag");
+    if (!on_checked(frame, sink)) return false;
+  }
+  return true;
+}
+
+bool FrameReader::on_checked(const Whole& frame, FrameSink& sink) {
+  ++frames_read_;
+  const auto& header = frame.header;
+  if (header.kind != wire::FrameKind::messages || (header.flags & wire::kFlagFragment) == 0) {
+    sink.on_frame(header, frame.body());
+    return true;
+  }
+  auto whole = reassembler_.add(header.flags, frame.body());
+  if (!whole) return corrupt(whole.error().message());
+  if (whole.value()) sink.on_large(header.lane, std::move(*whole.value()));
+  return true;
+}
+
+// ---- fragments straight to their place
+
+/// `rest` is the front of an incomplete frame. True if the remainder of it is read directly. What is wrong
+/// with a fragment is said once its tag has been checked, so a wrong one is read plainly.
+bool FrameReader::begin_direct(ByteView rest) {
+  if (opener_.encrypts() || rest.size() < wire::kSignedHeadBytesMax) return false;
+  const auto header = wire::read_header(rest.data());
+  if (!header || header.value().kind != wire::FrameKind::messages ||
+      (header.value().flags & wire::kFlagFragment) == 0 || header.value().length < kDirectBytesMin)
+    return false;
+  const auto front = rest.subspan(wire::kFrameHeaderBytes, wire::kFragmentPrefixBytesMax);
+  const auto fragment = reassembler_.expect(header.value().flags, front, header.value().length);
+  if (!fragment) return false;
+  Direct& direct = direct_.emplace(Direct{.header = header.value(), .fragment = fragment.value()});
+  std::copy_n(rest.begin(), direct.head.size(), direct.head.begin());
+  rest = rest.subspan(wire::kFrameHeaderBytes + direct.fragment.prefix);
+  direct.filled = std::min(rest.size(), direct.fragment.bytes);
+  std::copy_n(rest.begin(), direct.filled, reassembler_.place(direct.fragment).begin());
+  rest = rest.subspan(direct.filled);
+  std::copy(rest.begin(), rest.end(), tail_.begin());
+  tail_bytes_ = rest.size();
+  return true;
+}
+
+FrameReader::Step FrameReader::read_direct(int socket, FrameSink& sink) {
+  Direct& direct = *direct_;
+  const auto place = reassembler_.place(direct.fragment).subspan(direct.filled);
+  std::array<iovec, 2> parts{
+      {{.iov_base = place.data(), .iov_len = place.size()},
+       {.iov_base = tail_.data() + tail_bytes_, .iov_len = tail_.size() - tail_bytes_}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  const ssize_t got = ::recvmsg(socket, &message, MSG_DONTWAIT);
+  if (got == 0) return {.got = Got::ended};
+  if (got < 0) {
+    if (errno == EINTR) return {};
+    return {.got = errno == EAGAIN || errno == EWOULDBLOCK ? Got::some : Got::failed, .drained = true};
+  }
+  const auto bytes = static_cast<std::size_t>(got);
+  const bool drained = bytes < parts[0].iov_len + parts[1].iov_len;
+  const std::size_t in_place = std::min(bytes, place.size());
+  direct.filled += in_place;
+  tail_bytes_ += bytes - in_place;
+  const bool fine = tail_bytes_ < wire::kFrameTagBytes || on_direct_complete(sink);
+  return {.got = fine ? Got::some : Got::corrupt, .bytes = bytes, .drained = drained};
+}
+
+/// The direct frame is there, and behind it perhaps the head of the next one.
+bool FrameReader::on_direct_complete(FrameSink& sink) {
+  std::copy_n(tail_.begin(), wire::kFrameTagBytes, direct_->tag.begin());
+  unchecked_[unchecked_count_++] = *direct_;
+  direct_.reset();
+  std::array<std::uint8_t, wire::kSignedHeadBytesMax> head;
+  const std::size_t head_bytes = std::exchange(tail_bytes_, 0) - wire::kFrameTagBytes;
+  std::copy_n(tail_.begin() + wire::kFrameTagBytes, head_bytes, head.begin());
+  if (unchecked_count_ == kFramesMax && !check_direct(sink)) return false;
+  const ByteView next = ByteView(head).first(head_bytes);
+  if (begin_direct(next)) return true;
+  if (!check_direct(sink)) return false;
+  pending_.assign(next.begin(), next.end());
+  return true;
+}
+
+bool FrameReader::check_direct(FrameSink& sink) {
+  const std::size_t count = std::exchange(unchecked_count_, 0);
+  std::array<wire::SignedFrame, kFramesMax> parts;
+  std::array<ByteView, kFramesMax> tags;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Direct& frame = unchecked_[i];
+    parts[i] = {ByteView(frame.head).first(wire::kFrameHeaderBytes + frame.fragment.prefix),
+                reassembler_.place(frame.fragment)};
+    tags[i] = frame.tag;
+  }
+  const std::size_t good = opener_.check(std::span(parts).first(count), std::span(tags).first(count));
+  for (std::size_t i = 0; i < good && sink.listening(); ++i) {
+    ++frames_read_;
+    auto whole = reassembler_.accept(unchecked_[i].fragment);
+    if (whole) sink.on_large(unchecked_[i].header.lane, std::move(*whole));
+  }
+  return good == count || !sink.listening() || corrupt("INVALID_CHECKSUM: a frame with a wrong tag");
+}
+
+}  // namespace cluster::net
