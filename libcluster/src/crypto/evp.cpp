@@ -4,22 +4,11 @@
 
 namespace cluster::crypto {
 
-const EVP_MD* sha256_method() noexcept {
-  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // as long as the process
-  CLUSTER_ASSERT(method != nullptr);
-  return method;
-}
-
 const EVP_CIPHER* aes_256_gcm_method() noexcept {
-  static const EVP_CIPHER* const method = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
+  static const EVP_CIPHER* const method =
+      EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);  // as long as the process
   CLUSTER_ASSERT(method != nullptr);
   return method;
-}
-
-MdContext make_md_context() noexcept {
-  MdContext context{EVP_MD_CTX_new()};
-  CLUSTER_ASSERT(context != nullptr);
-  return context;
 }
 
 CipherContext make_cipher_context() noexcept {
