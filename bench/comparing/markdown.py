@@ -115,7 +115,7 @@ def document(results):
     parts = []
     if results.environment:
         parts.append("Measured on: " + "; ".join(f"{key} {value}" for key, value in results.environment.items())
-                     + f". {results.rounds} rounds.")
+                     + f". {results.rounds} round{'s' if results.rounds != 1 else ''}.")
     parts += ["### Side by side", main_table(results), "### Bounds", bound_table(results),
               "### Bounds of single operations", operation_table(results)]
     if alone := ours_alone_table(results):

@@ -1,11 +1,11 @@
 // What TCP over loopback can do on this machine: two processes with one blocking socket and nothing else: no
 // actors, no codec, no names. Bounds, not rivals. What is measured:
-//   W3       64 B there and back, one after the other: blocking; also spinning on two cores, and both
-//   processes
-//            pinned to one core and to two
+//   W3       64 B there and back, one after the other: blocking; also with both processes pinned to one
+//            core and to two, and spinning on two
 //   W4       64 messages of 64 B in flight; as many new ones go out in one write as replies came in one read
-//   W5       length-prefixed messages in writes of 64 KiB, counted one by one at the receiver; also with one
-//            HMAC-SHA256 tag for each 64 KiB and under AES-256-GCM, as peers of their own
+//   W5       length-prefixed messages, small ones in writes of 64 KiB, counted one by one at the receiver,
+//            each process on a core of its own; also with one HMAC-SHA256 tag for each 64 KiB and under
+//            AES-256-GCM, as peers of their own
 //   callers  as W4 with 1, 8, 64 and 512 in flight; latency from a message's write to its reply
 //   sizes    as W3 (blocking) and W5 (plain), by message size
 #include <arpa/inet.h>
@@ -112,6 +112,18 @@ void pin(int core) {
   sched_setaffinity(0, sizeof cores, &cores);
 }
 
+/// Where this process may run is again as it was when this ends.
+class Unpin {
+ public:
+  Unpin() { sched_getaffinity(0, sizeof before_, &before_); }
+  Unpin(const Unpin&) = delete;
+  Unpin& operator=(const Unpin&) = delete;
+  ~Unpin() { sched_setaffinity(0, sizeof before_, &before_); }
+
+ private:
+  cpu_set_t before_{};
+};
+
 // ---- There and back
 
 struct Latency {
@@ -210,8 +222,9 @@ class ChunkWriter {
   }
   void send(const std::vector<char>& message) {
     if (message.size() + 4 > kChunkBytes) {
-      for (std::size_t at = 0; at < message.size(); at += kChunkBytes)
-        write(message.data() + at, std::min(kChunkBytes, message.size() - at), kPiece);
+      const std::size_t piece = protector_.protection() == Protection::none ? message.size() : kChunkBytes;
+      for (std::size_t at = 0; at < message.size(); at += piece)
+        write(message.data() + at, std::min(piece, message.size() - at), kPiece);
       return;
     }
     if (body_.size() + 4 + message.size() > kChunkBytes) flush();
@@ -250,13 +263,26 @@ void read_chunks(Stream& stream, Protection protection, std::size_t bytes, long 
   const std::size_t tag_bytes = protection == Protection::none ? 0 : kTagBytes;
   std::vector<char> buffer(512 << 10);
   std::size_t begin = 0, end = 0, piece_bytes = 0;
+  std::size_t to_come = 0;  // of a piece without protection, which need not be whole to be used
   for (long seen = 0; seen < messages;) {
     if (begin > 0) std::memmove(buffer.data(), buffer.data() + begin, end - begin);
     end -= std::exchange(begin, 0);
     end += stream.read_some(buffer.data() + end, buffer.size() - end);
+    if (to_come > 0) {
+      begin = std::min(to_come, end);
+      to_come -= begin;
+      if (to_come == 0) ++seen;
+    }
     for (std::uint32_t header = 0; end - begin >= sizeof header;) {
       std::memcpy(&header, buffer.data() + begin, sizeof header);
       const std::size_t length = header & ~kPiece;
+      if (tag_bytes == 0 && (header & kPiece) != 0) {
+        begin += sizeof header;
+        to_come = length - std::min(length, end - begin);
+        begin += length - to_come;
+        if (to_come == 0) ++seen;
+        continue;
+      }
       if (end - begin < sizeof header + length + tag_bytes) break;
       char* body = buffer.data() + begin + sizeof header;
       begin += sizeof header + length + tag_bytes;
@@ -277,13 +303,16 @@ void read_chunks(Stream& stream, Protection protection, std::size_t bytes, long 
 
 /// Messages a second, until the sender knows that the receiver has the last.
 double flood(std::size_t bytes, long messages, Protection protection = Protection::none) {
+  const Unpin afterwards;
   const Child server([&](int ready) {
+    pin(1);
     Stream stream = Stream::accept(ready);
     read_chunks(stream, protection, bytes, messages);
     stream.write_all("k", 1);
     char never = 0;
     stream.read_all(&never, 1);
   });
+  pin(0);
   Stream stream = Stream::connect(server.ready());
   ChunkWriter writer(stream, protection);
   const std::vector<char> message(bytes, 5);
@@ -313,15 +342,13 @@ void w3(Scale scale) {
     const char* name;
     Placement placement;
   };
-  cpu_set_t all;
-  sched_getaffinity(0, sizeof all, &all);
   for (const Variant& variant : {Variant{"one core", {0, 0, false}}, Variant{"two cores", {0, 1, false}},
                                  Variant{"two cores, spinning", {0, 1, true}}}) {
     const std::string name = variant.name;
+    const Unpin afterwards;
     const Latency latency = ping_pong(64, scale(20'000), variant.placement);
     result("W3", "p50 (" + name + ")", "us", latency.p50_us);
     result("W3", "p99 (" + name + ")", "us", latency.p99_us);
-    sched_setaffinity(0, sizeof all, &all);
   }
 }
 void w4(Scale scale) {
