@@ -9,6 +9,7 @@
 
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
+#include "cluster/wire/frame_protection.hpp"
 
 /// What all workloads of cluster-bench share: their list, their runs and their figures.
 namespace cluster::bench {
@@ -25,9 +26,14 @@ T take(Result<T> result, std::string_view what) {
   if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
 
+/// A Failure unless all of `expected` arrived.
+void check_count(std::int64_t got, std::int64_t expected);
+
 struct Settings {
   int runs = 5;
   bool quick = false;  ///< a hundredth of the work: shows that all works; its figures mean little
+  wire::Protection protection = wire::Protection::sign;  ///< of the frames between processes
+  std::int64_t large_bytes = 256 << 20;                  ///< the message of `interference`
 };
 
 /// The values of one metric, one a run.
@@ -52,6 +58,8 @@ class Context {
   /// The same for what begins anew each time (a process of its own): no warm-up.
   void each_fresh_run(const std::function<void()>& body);
   void record(std::string_view metric, std::string_view unit, double value);
+  /// Records "`name` p50", p99 and max, in us, of nanoseconds.
+  void record_latencies(const std::string& name, std::vector<std::int64_t> nanoseconds);
 
   [[nodiscard]] const std::vector<Figure>& figures() const noexcept { return figures_; }
 
@@ -72,14 +80,29 @@ struct Workload {
 /// All, in the order in which they run.
 [[nodiscard]] std::span<const Workload> workloads();
 
-// Each group of workloads has a file; workloads() lists them.
-void local_calls(Context& context);       // W1
-void local_casts(Context& context);       // W2
-void thread_calls(Context& context);      // thread-call
-void remote_calls(Context& context);      // W3
-void concurrent_calls(Context& context);  // W4
-void remote_casts(Context& context);      // W5
-void spawns(Context& context);            // W6
+// One for each; workloads() names them.
+void local_calls(Context& context);
+void local_casts(Context& context);
+void remote_calls(Context& context);
+void concurrent_calls(Context& context);
+void remote_casts(Context& context);
+void spawns(Context& context);
+void thread_calls(Context& context);
+void caller_counts(Context& context);
+void message_sizes(Context& context);
+void fan_out(Context& context);
+void interference(Context& context);
+void backpressure(Context& context);
+void fairness(Context& context);
+void blocked(Context& context);
+void worker_counts(Context& context);
+void chash(Context& context);
+void vector_clock(Context& context);
+void codec(Context& context);
+void gossip_merge(Context& context);
+void idle(Context& context);
+void process_start(Context& context);
+void engine(Context& context);
 
 /// Seconds since it was made.
 class Stopwatch {
@@ -95,7 +118,17 @@ class Stopwatch {
 [[nodiscard]] double percentile(std::vector<std::int64_t>& values, double share);
 /// Keeps the compiler from leaving out what made the bytes at `pointer`.
 inline void keep(const void* pointer) { asm volatile("" : : "r"(pointer) : "memory"); }
-/// Memory of this process that is resident, in bytes.
+/// Nanoseconds that `work` takes, on average of so many times.
+template <class Work>
+double nanoseconds_each(std::int64_t times, Work&& work) {
+  const Stopwatch watch;
+  for (std::int64_t i = 0; i < times; ++i) work();
+  return watch.seconds() / static_cast<double>(times) * 1e9;
+}
+/// Memory of this process that is resident, in bytes, and the most that it was.
 [[nodiscard]] double resident_bytes();
+[[nodiscard]] double resident_peak_bytes();
+/// From here on the peak is counted anew.
+void forget_resident_peak();
 
 }  // namespace cluster::bench

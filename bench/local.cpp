@@ -1,6 +1,6 @@
 // W1, W2 and thread-call: servers of one process.
 #include "harness.hpp"
-#include "servers.hpp"
+#include "nodes.hpp"
 
 namespace cluster::bench {
 namespace {
@@ -8,15 +8,10 @@ namespace {
 constexpr Duration kLong = 10min;
 
 struct LocalPair {
-  Node node = start_node("bench", new_cookie());
+  Node node = start_node();
   Ref<Target> target = take(node.spawn<Target>({.name = "target"}), "spawn");
   Ref<Driver> driver = take(node.spawn<Driver>({.name = "driver"}, target), "spawn");
 };
-
-void check_count(std::int64_t got, std::int64_t expected) {
-  if (got != expected)
-    throw Failure("lost: " + std::to_string(got) + " of " + std::to_string(expected) + " arrived");
-}
 
 }  // namespace
 

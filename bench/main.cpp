@@ -86,6 +86,13 @@ int main(int argc, char** argv) {
   app.add_flag("--json", options.json, "Print the figures as a JSON array; the environment goes to stderr");
   app.add_flag("--quick", options.settings.quick,
                "A hundredth of the work: shows that all works, measures little");
+  std::string protection = "sign";
+  app.add_option("--protection", protection, "Of the frames between processes: sign or seal (encrypted)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"sign", "seal"}));
+  app.add_option("--size", options.settings.large_bytes, "Bytes of the large message of `interference`")
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{1} << 20, std::int64_t{4000} << 20));
   app.add_flag("--list", options.list, "List the workloads");
   app.add_flag("--environment", options.environment, "Print the machine, compiler and version as JSON");
   try {
@@ -93,6 +100,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }
+  options.settings.protection = take(wire::parse_protection(protection), "--protection");
   if (options.list) return list_workloads();
   if (options.environment) {
     nlohmann::ordered_json json;

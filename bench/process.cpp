@@ -51,7 +51,16 @@ void on_end_signal(int number) {
   ::raise(number);
 }
 
-[[noreturn]] void exec_child(char* const* argv, int input, int output, pid_t parent) {
+/// As exec wants them: what points to the words, which must outlive it, and a null.
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> all;
+  for (auto& word : words) all.push_back(word.data());
+  all.push_back(nullptr);
+  return all;
+}
+
+[[noreturn]] void exec_child(char* const* argv, char* const* environment, int input, int output,
+                             pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before prctl
   ::dup2(input, STDIN_FILENO);
@@ -59,23 +68,24 @@ void on_end_signal(int number) {
   ::signal(SIGINT, SIG_DFL);
   ::signal(SIGTERM, SIG_DFL);
   ::signal(SIGPIPE, SIG_DFL);
-  ::execv(argv[0], argv);
+  ::execve(argv[0], argv, environment);
   ::_exit(127);
 }
 
 }  // namespace
 
-Process::Process(std::vector<std::string> command) : name_(command.at(0)) {
-  std::vector<char*> argv;
-  for (auto& word : command) argv.push_back(word.data());
-  argv.push_back(nullptr);
+Process::Process(std::vector<std::string> command, std::vector<std::string> environment)
+    : name_(command.at(0)) {
+  const auto argv = pointers(command);
+  for (char** each = environ; *each != nullptr; ++each) environment.emplace_back(*each);
+  const auto envp = pointers(environment);
   std::array<int, 2> to{};
   std::array<int, 2> from{};
   if (::pipe2(to.data(), O_CLOEXEC) != 0) throw Failure(std::string("pipe: ") + std::strerror(errno));
   if (::pipe2(from.data(), O_CLOEXEC) != 0) throw Failure(std::string("pipe: ") + std::strerror(errno));
   const pid_t self = ::getpid();
   pid_ = ::fork();
-  if (pid_ == 0) exec_child(argv.data(), to[0], from[1], self);
+  if (pid_ == 0) exec_child(argv.data(), envp.data(), to[0], from[1], self);
   ::close(to[0]);
   ::close(from[1]);
   input_ = to[1];
@@ -133,17 +143,18 @@ std::string Process::read_line() {
 }
 
 int Process::wait() {
-  const Stopwatch watch;
-  int status = 0;
-  while (::waitpid(pid_, &status, WNOHANG) == 0) {
-    if (watch.seconds() > 60) throw Failure("a child process did not end: " + name_);
-    ::usleep(1000);
+  std::array<char, 4096> rest{};
+  for (;;) {  // the end of its output comes at once, where waiting by waitpid would need a poll or a signal
+    pollfd ready{output_, POLLIN, 0};
+    const int many = ::poll(&ready, 1, static_cast<int>(kPatience.count()));
+    if (many == 0) throw Failure("a child process did not end: " + name_);
+    if (many > 0 && ::read(output_, rest.data(), rest.size()) <= 0) break;
   }
+  int status = 0;
+  ::waitpid(pid_, &status, 0);
   forget(std::exchange(pid_, -1));
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-
-void Process::signal(int number) const noexcept { ::kill(pid_, number); }
 
 void end_children_on_signals() {
   struct sigaction action {};

@@ -11,7 +11,8 @@ namespace cluster::bench {
 class Process {
  public:
   /// Runs `command` with pipes to its standard input and from its standard output. Throws Failure.
-  explicit Process(std::vector<std::string> command);
+  /// `environment` ("NAME=value") is added to this process's own.
+  explicit Process(std::vector<std::string> command, std::vector<std::string> environment = {});
   /// This program again, in the hidden role `role` (roles.hpp).
   static Process of_role(const std::string& role, std::vector<std::string> arguments = {});
   Process(Process&& other) noexcept;
@@ -24,7 +25,6 @@ class Process {
   [[nodiscard]] std::string read_line();
   /// Waits up to 60 s until it has ended by itself; its exit code, or -1 for a signal. Throws Failure.
   int wait();
-  void signal(int number) const noexcept;
 
  private:
   pid_t pid_ = -1;

@@ -1,76 +1,36 @@
-// W3, W4 and W5: servers of two processes, over TCP on loopback, every frame signed.
+// W3, W5 and sizes: a server of one process calls or floods one of another, over TCP on loopback.
+#include <algorithm>
 #include <array>
-#include <atomic>
-#include <latch>
-#include <memory>
-#include <optional>
 
-#include "harness.hpp"
-#include "process.hpp"
-#include "servers.hpp"
+#include "nodes.hpp"
 
 namespace cluster::bench {
 namespace {
 
 constexpr Duration kLong = 10min;
 
-/// This process's node, and a child with a Target, in one ring.
-struct RemotePair {
-  RemotePair() {
-    const std::string cookie = new_cookie();
-    server.write_line(cookie);
-    const auto port = static_cast<std::uint16_t>(std::stoi(server.read_line()));
-    node.emplace(start_node("bench", cookie));
-    take(node->meet({"127.0.0.1", port}), "meet the server process");
-    target = take(node->ref<Target>("target@server"), "the server");
-    take(node->call(target, Number{1}), "the first call");
-  }
-  [[nodiscard]] Ref<Driver> driver() { return take(node->spawn<Driver>({}, target), "spawn"); }
-
-  Process server = Process::of_role("target");
-  std::optional<Node> node;
-  Ref<Target> target;
-};
-
-struct Finish {
-  explicit Finish(int callers) : left(callers) {}
-  std::latch left;
-  std::atomic<int> failed = 0;
-};
-struct Begin {};
-/// Calls `times` times when told to begin, then says that it is done.
-class Caller : public GenServer<Caller, Begin> {
- public:
-  Caller(Ref<Target> target, std::int64_t times, std::shared_ptr<Finish> finish)
-      : target_(std::move(target)), times_(times), finish_(std::move(finish)) {}
-
-  Task<> handle_cast(Begin) {
-    const Bytes data(64, 'x');
-    for (std::int64_t i = 0; i < times_; ++i) {
-      auto back = co_await call<Payload>(target_, data);
-      if (!back) {
-        ++finish_->failed;
-        break;
-      }
-    }
-    finish_->left.count_down();
-  }
-
- private:
-  Ref<Target> target_;
-  std::int64_t times_;
-  std::shared_ptr<Finish> finish_;
-};
+/// Seconds until `times` casts of `bytes` have been handled. No more than 8 MiB are on the way, half of what
+/// a peer's queue takes, so that none is refused.
+double flood(Pair& pair, const Ref<Driver>& driver, std::int64_t bytes, std::int64_t times) {
+  constexpr std::int64_t kWindowBytes = 4 << 20;
+  constexpr std::int64_t kWindowMessages = 8192;
+  const auto window = std::clamp<std::int64_t>(kWindowBytes / bytes, 1, kWindowMessages);
+  const Stopwatch watch;
+  const auto handled = take(pair.node.call(driver, FloodNotes{times, bytes, window}, kLong), "casts");
+  const double seconds = watch.seconds();
+  check_count(handled, times);
+  return seconds;
+}
 
 }  // namespace
 
 void remote_calls(Context& context) {
-  RemotePair pair;
+  Pair pair({.protection = context.settings().protection});
   const auto driver = pair.driver();
   const std::int64_t times = context.amount(50'000);
   context.each_run([&] {
     const Stopwatch watch;
-    auto took = take(pair.node->call(driver, CallPayloads{times, 64}, kLong), "calls");
+    auto took = take(pair.node.call(driver, CallPayloads{times, 64}, kLong), "calls");
     const double seconds = watch.seconds();
     context.record("p50", "us", percentile(took, 0.5) / 1e3);
     context.record("p99", "us", percentile(took, 0.99) / 1e3);
@@ -78,26 +38,8 @@ void remote_calls(Context& context) {
   });
 }
 
-void concurrent_calls(Context& context) {
-  RemotePair pair;
-  constexpr int kCallers = 64;
-  const std::int64_t times = context.amount(4'000);
-  context.each_run([&] {
-    const auto finish = std::make_shared<Finish>(kCallers);
-    std::vector<Ref<Caller>> callers;
-    for (int i = 0; i < kCallers; ++i)
-      callers.push_back(take(pair.node->spawn<Caller>({}, pair.target, times, finish), "spawn"));
-    const Stopwatch watch;
-    for (const auto& caller : callers) take(pair.node->cast(caller, Begin{}), "begin");
-    finish->left.wait();
-    if (finish->failed > 0) throw Failure("calls failed");
-    context.record("calls", "1/s", static_cast<double>(kCallers * times) / watch.seconds());
-    for (const auto& caller : callers) take(pair.node->actors().stop(caller), "stop");
-  });
-}
-
 void remote_casts(Context& context) {
-  RemotePair pair;
+  Pair pair({.protection = context.settings().protection});
   const auto driver = pair.driver();
   struct Size {
     const char* metric;
@@ -109,18 +51,29 @@ void remote_casts(Context& context) {
   const std::array sizes{Size{"64B", "msg/s", 64, 1'000'000, 1},
                          Size{"1KiB", "MB/s", 1024, 300'000, 1024 / 1e6},
                          Size{"1MiB", "MB/s", 1 << 20, 1'500, (1 << 20) / 1e6}};
-  constexpr std::int64_t kWindowBytes = 4 << 20;  // two of them fit into the peer's queue
   context.each_run([&] {
     for (const auto& size : sizes) {
       const std::int64_t times = context.amount(size.times, 10);
-      const std::int64_t window = std::min<std::int64_t>(kWindowBytes / size.bytes, 8192);
-      const Stopwatch watch;
-      const auto handled =
-          take(pair.node->call(driver, FloodNotes{times, size.bytes, window}, kLong), "casts");
-      const double seconds = watch.seconds();
-      if (handled != times)
-        throw Failure("lost: " + std::to_string(handled) + " of " + std::to_string(times) + " arrived");
+      const double seconds = flood(pair, driver, size.bytes, times);
       context.record(size.metric, size.unit, static_cast<double>(times) / seconds * size.scale);
+    }
+  });
+}
+
+void message_sizes(Context& context) {
+  Pair pair({.protection = context.settings().protection});
+  const auto driver = pair.driver();
+  context.each_run([&] {
+    for (std::int64_t bytes = 16; bytes <= 4 << 20; bytes *= 4) {
+      const auto name = std::to_string(bytes);
+      const std::int64_t calls = context.amount(std::clamp<std::int64_t>((128 << 20) / bytes, 100, 10'000));
+      auto took = take(pair.node.call(driver, CallPayloads{calls, bytes}, kLong), "calls");
+      context.record(name + " p50", "us", percentile(took, 0.5) / 1e3);
+      context.record(name + " p99", "us", percentile(took, 0.99) / 1e3);
+      const std::int64_t casts =
+          context.amount(std::clamp<std::int64_t>((256 << 20) / bytes, 128, 500'000), 2);
+      context.record(name, "MB/s",
+                     static_cast<double>(casts * bytes) / flood(pair, driver, bytes, casts) / 1e6);
     }
   });
 }

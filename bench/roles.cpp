@@ -1,30 +1,62 @@
 #include "roles.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <iostream>
 #include <limits>
 #include <thread>
 
 #include "harness.hpp"
-#include "servers.hpp"
+#include "nodes.hpp"
 
 namespace cluster::bench {
 namespace {
 
-/// A node with a Target named `target`. Reads the cookie, prints its port, runs until its input ends.
-int serve_target(const std::vector<std::string>& arguments) {
-  std::string cookie;
-  std::getline(std::cin, cookie);
-  Node node = start_node(arguments.empty() ? "server" : arguments[0], cookie, "bench");
-  const auto target = take(node.spawn<Target>({.name = "target"}), "spawn");
+NodeSetup setup_of(const std::vector<std::string>& arguments) {
+  NodeSetup setup = from_arguments(arguments);
+  std::getline(std::cin, setup.cookie);
+  return setup;
+}
+
+/// Prints the node's port, and waits until the parent closes our input.
+int serve(Node& node) {
   std::cout << node.endpoint().port << std::endl;
   std::cin.ignore(std::numeric_limits<std::streamsize>::max());
   return 0;
 }
 
+/// A node with a Target named `target`.
+int serve_target(const std::vector<std::string>& arguments) {
+  Node node = start_node(setup_of(arguments));
+  const auto target = take(node.spawn<Target>({.name = "target"}), "spawn");
+  return serve(node);
+}
+
+/// The same, with a Blocker for each worker too: `blocker-0` and on.
+int serve_blockers(const std::vector<std::string>& arguments) {
+  NodeSetup setup = setup_of(arguments);
+  if (setup.workers == 0) setup.workers = std::thread::hardware_concurrency();
+  Node node = start_node(setup);
+  const auto target = take(node.spawn<Target>({.name = "target"}), "spawn");
+  std::vector<Ref<Blocker>> blockers;
+  for (std::size_t i = 0; i < setup.workers; ++i)
+    blockers.push_back(take(node.spawn<Blocker>({.name = "blocker-" + std::to_string(i)}), "spawn"));
+  return serve(node);
+}
+
+/// A node with a Target named `target`, and a Slow named `slow`.
+int serve_slow(const std::vector<std::string>& arguments) {
+  Node node = start_node(setup_of(arguments));
+  const auto target = take(node.spawn<Target>({.name = "target"}), "spawn");
+  const auto slow = take(node.spawn<Slow>({.name = "slow"}), "spawn");
+  return serve(node);
+}
+
 /// Spawns servers, prints nanoseconds and bytes for each.
 int spawn_idle(const std::vector<std::string>& arguments) {
   const std::int64_t count = std::stoll(arguments.at(0));
-  Node node = start_node("bench", new_cookie());
+  Node node = start_node();
   std::vector<Ref<Idle>> servers;
   servers.reserve(static_cast<std::size_t>(count));
   const double before = resident_bytes();
@@ -35,15 +67,22 @@ int spawn_idle(const std::vector<std::string>& arguments) {
   const double bytes = resident_bytes() - before;
   std::cout << nanoseconds / static_cast<double>(count) << '\n'
             << bytes / static_cast<double>(count) << std::endl;
-  std::_Exit(0);
+  std::_Exit(0);  // ending them all is not measured
 }
+
+struct Role {
+  std::string_view name;
+  int (*play)(const std::vector<std::string>&);
+};
 
 }  // namespace
 
 int play_role(const std::string& role, const std::vector<std::string>& arguments) {
-  if (role == "target") return serve_target(arguments);
-  if (role == "spawn") return spawn_idle(arguments);
-  throw Failure("there is no role '" + role + "'");
+  static constexpr std::array kRoles{Role{"target", serve_target}, Role{"blockers", serve_blockers},
+                                     Role{"slow", serve_slow}, Role{"spawn", spawn_idle}};
+  const auto found = std::ranges::find(kRoles, role, &Role::name);
+  if (found == kRoles.end()) throw Failure("there is no role '" + role + "'");
+  return found->play(arguments);
 }
 
 }  // namespace cluster::bench

@@ -1,8 +1,5 @@
 #include "servers.hpp"
 
-#include <array>
-
-#include "cluster/crypto/random.hpp"
 #include "harness.hpp"
 
 namespace cluster::bench {
@@ -61,20 +58,8 @@ Task<Result<std::int64_t>> Driver::handle_call(FloodNotes job) {
   co_return co_await call_within<Handled>(60s, target_);
 }
 
-Node start_node(const std::string& id, const std::string& cookie, const std::string& ring) {
-  NodeConfig config;
-  config.id = id;
-  config.host = "127.0.0.1";
-  config.port = 0;
-  config.cookie = cookie;
-  config.ring = ring;
-  return take(Node::start(std::move(config)), "start the node '" + id + "'");
-}
-
-std::string new_cookie() {
-  std::array<std::uint8_t, 32> bytes{};
-  crypto::random_bytes(bytes);
-  return hex(bytes);
+Strain Slow::handle_call(const HowIsIt&) {
+  return {handled_, static_cast<std::int64_t>(resident_peak_bytes())};
 }
 
 }  // namespace cluster::bench

@@ -1,8 +1,7 @@
 #pragma once
-#include <atomic>
 #include <cstdint>
-#include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -83,16 +82,43 @@ class Driver : public GenServer<Driver, CallNumbers, CallPayloads, FloodTicks, F
   Ref<Target> target_;
 };
 
+/// Blocks the thread that runs it: user code that does not await.
+struct Block {
+  std::int64_t milliseconds = 0;
+};
+class Blocker : public GenServer<Blocker, Block> {
+ public:
+  void handle_cast(const Block& block) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(block.milliseconds));
+  }
+};
+
+/// What a Slow has seen of its process.
+struct Strain {
+  std::int64_t handled = 0;
+  std::int64_t resident_peak = 0;  ///< bytes
+};
+struct HowIsIt {
+  using reply = Strain;
+};
+/// Takes 200 us for a Note, as one that writes to a disk would.
+class Slow : public GenServer<Slow, Note, HowIsIt> {
+ public:
+  void handle_cast(const Note&) {
+    std::this_thread::sleep_for(200us);
+    ++handled_;
+  }
+  Strain handle_call(const HowIsIt&);
+
+ private:
+  std::int64_t handled_ = 0;
+};
+
 /// Does nothing.
 struct Nothing {};
 class Idle : public GenServer<Idle, Nothing> {
  public:
   void handle_cast(const Nothing&) {}
 };
-
-/// A node on loopback at a free port.
-[[nodiscard]] Node start_node(const std::string& id, const std::string& cookie, const std::string& ring = {});
-/// A new cookie of 256 random bits.
-[[nodiscard]] std::string new_cookie();
 
 }  // namespace cluster::bench

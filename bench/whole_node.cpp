@@ -1,0 +1,166 @@
+// idle and start: cluster-node and cluster-cli as they run in service.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include "nodes.hpp"
+
+namespace cluster::bench {
+namespace {
+
+/// A port that was free a moment ago.
+std::uint16_t free_port() {
+  const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  const bool bound = ::bind(probe, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
+                     ::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+  ::close(probe);
+  if (!bound) throw Failure("no free port on loopback");
+  return ntohs(address.sin_port);
+}
+
+std::string program(const std::string& name) {
+  auto path = program_folder() + "/" + name;
+  if (!std::filesystem::exists(path)) throw Failure("this workload needs " + path + ": build it first");
+  return path;
+}
+
+/// A cluster-node on loopback that listens.
+class ServiceNode {
+ public:
+  ServiceNode(const std::string& id, const std::string& cookie, std::vector<std::string> options)
+      : port_(free_port()), process_(command(id, port_, std::move(options)), {"CLUSTER_COOKIE=" + cookie}) {
+    static_cast<void>(process_.read_line());  // "... listens on ..."
+  }
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+  [[nodiscard]] std::string file(const std::string& name) const {
+    return "/proc/" + std::to_string(process_.pid()) + "/" + name;
+  }
+
+ private:
+  static std::vector<std::string> command(const std::string& id, std::uint16_t port,
+                                          std::vector<std::string> options) {
+    std::vector<std::string> words{program("cluster-node"), "-I",          id,     "-H", "127.0.0.1", "-p",
+                                   std::to_string(port),    "--log-level", "error"};
+    words.insert(words.end(), options.begin(), options.end());
+    return words;
+  }
+  std::uint16_t port_;
+  Process process_;
+};
+
+/// Nanoseconds of CPU that the process has used: exact, where the clock of /proc/PID/stat counts in 10 ms.
+double cpu_nanoseconds(const ServiceNode& node) {
+  double sum = 0;
+  for (const auto& thread : std::filesystem::directory_iterator(node.file("task"))) {
+    std::ifstream stat(thread.path() / "schedstat");
+    double used = 0;
+    stat >> used;
+    sum += used;
+  }
+  return sum;
+}
+double resident_of(const ServiceNode& node) {
+  std::ifstream statm(node.file("statm"));
+  double total = 0;
+  double resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+template <class Measure>
+double sum_over(const std::vector<std::unique_ptr<ServiceNode>>& nodes, Measure&& measure) {
+  double sum = 0;
+  for (const auto& node : nodes) sum += measure(*node);
+  return sum;
+}
+
+/// A ring of `count`: cluster-node processes and one node of ours, whose traffic we can count.
+class Ring {
+ public:
+  Ring(std::size_t count, Protection protection)
+      : cookie_(new_cookie()),
+        own_(start_node({.id = "watcher", .cookie = cookie_, .ring = "bench", .protection = protection})) {
+    const auto meet = own_.endpoint().to_string();
+    while (nodes.size() + 1 < count)
+      nodes.push_back(std::make_unique<ServiceNode>(
+          "node-" + std::to_string(nodes.size()), cookie_,
+          std::vector<std::string>{"--meet", meet, "--protection", std::string(wire::name(protection))}));
+    const Stopwatch watch;
+    while (own_.ring()->members.size() < count || !linked(count)) {
+      if (watch.seconds() > 60)
+        throw Failure("the ring of " + std::to_string(count) + " did not come together");
+      std::this_thread::sleep_for(20ms);
+    }
+  }
+  [[nodiscard]] net::Counters traffic() const { return own_.actors().kernel().counters(); }
+
+ private:
+  [[nodiscard]] bool linked(std::size_t count) const {
+    std::size_t connected = 0;
+    for (const auto& peer : own_.actors().kernel().peers()) connected += peer.connected ? 1 : 0;
+    return connected + 1 >= count;
+  }
+  std::string cookie_;
+  Node own_;
+
+ public:
+  std::vector<std::unique_ptr<ServiceNode>> nodes;
+};
+
+}  // namespace
+
+void idle(Context& context) {
+  const Duration settle = context.settings().quick ? 500ms : 5s;
+  const Duration window = context.settings().quick ? 500ms : 10s;
+  const double seconds = std::chrono::duration<double>(window).count();
+  const std::size_t great = context.settings().quick ? 5 : 50;
+  for (const std::size_t count : {std::size_t{3}, great}) {
+    const Ring ring(count, context.settings().protection);
+    const auto suffix = " of " + std::to_string(count);
+    const auto processes = static_cast<double>(ring.nodes.size());
+    std::this_thread::sleep_for(settle);
+    context.each_fresh_run([&] {
+      const auto traffic = ring.traffic();
+      const double used = sum_over(ring.nodes, cpu_nanoseconds);
+      std::this_thread::sleep_for(window);
+      const auto later = ring.traffic();
+      const double busy = sum_over(ring.nodes, cpu_nanoseconds) - used;
+      context.record("CPU" + suffix, "%", busy / processes / seconds / 1e9 * 100);
+      context.record("RSS" + suffix, "MB", sum_over(ring.nodes, resident_of) / processes / 1e6);
+      context.record("sent" + suffix, "B/s",
+                     static_cast<double>(later.bytes_out - traffic.bytes_out) / seconds);
+      context.record("received" + suffix, "B/s",
+                     static_cast<double>(later.bytes_in - traffic.bytes_in) / seconds);
+    });
+  }
+}
+
+void process_start(Context& context) {
+  const std::string cookie = new_cookie();
+  const auto ask = [&](const ServiceNode& node) {
+    Process cli({program("cluster-cli"), "-H", "127.0.0.1", "-p", std::to_string(node.port()), "nodes"},
+                {"CLUSTER_COOKIE=" + cookie});
+    if (cli.wait() != 0) throw Failure("cluster-cli failed");
+  };
+  context.each_run([&] {
+    const Stopwatch from_start;
+    const ServiceNode node("node", cookie, {"--ring", "bench"});
+    context.record("cluster-node listens", "ms", from_start.seconds() * 1e3);
+    ask(node);
+    context.record("first answer", "ms", from_start.seconds() * 1e3);
+    const Stopwatch cli;
+    ask(node);
+    context.record("cluster-cli alone", "ms", cli.seconds() * 1e3);
+  });
+}
+
+}  // namespace cluster::bench
