@@ -35,29 +35,38 @@ VectorClock clock_of(int first, int count, int step) {
 void chash(Context& context) {
   std::array<std::string, 4096> keys;
   for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = "user-" + std::to_string(i * 7919);
+  struct Policy {
+    const char* name;
+    HashPolicy policy;
+  };
   context.each_run([&] {
-    for (const int count : {10, 100, 1000}) {
-      const auto suffix = " " + std::to_string(count) + " nodes";
-      const auto all = members(count);
-      CHash ring;
-      const std::int64_t builds = context.amount(1000 / count);
-      context.record("build" + suffix, "us", nanoseconds_each(builds, [&] {
-                                               CHash made;
-                                               take(made.insert_all(all), "insert");
-                                               ring = made;
-                                             }) / 1e3);
-      const std::int64_t inserts = context.amount(2000 / count, 2);
-      int next = count;
-      context.record("insert" + suffix, "us", nanoseconds_each(inserts, [&] {
-                                                CHash edited = ring;
-                                                take(edited.insert(member(next++), kWeight), "insert");
-                                                keep(&edited);
+    for (const auto& [name, policy] :
+         {Policy{"sha256", HashPolicy::sha256}, Policy{"xxh3", HashPolicy::xxh3}})
+      for (const int count : {10, 100, 1000}) {
+        const auto metric = [&, policy_name = name](const char* what) {
+          return std::string(what) + " " + policy_name + ", " + std::to_string(count) + " nodes";
+        };
+        const auto all = members(count);
+        const CHash empty({.policy = policy});
+        CHash ring = empty;
+        const std::int64_t builds = context.amount(1000 / count);
+        context.record(metric("build"), "us", nanoseconds_each(builds, [&] {
+                                                CHash made = empty;
+                                                take(made.insert_all(all), "insert");
+                                                ring = made;
                                               }) / 1e3);
-      std::size_t key = 0;
-      context.record("find" + suffix, "ns", nanoseconds_each(context.amount(1'000'000), [&] {
-                       keep(ring.find(keys[key++ % keys.size()]));
-                     }));
-    }
+        const std::int64_t inserts = context.amount(2000 / count, 2);
+        int next = count;
+        context.record(metric("insert"), "us", nanoseconds_each(inserts, [&] {
+                                                 CHash edited = ring;
+                                                 take(edited.insert(member(next++), kWeight), "insert");
+                                                 keep(&edited);
+                                               }) / 1e3);
+        std::size_t key = 0;
+        context.record(metric("find"), "ns", nanoseconds_each(context.amount(1'000'000), [&] {
+                         keep(ring.find(keys[key++ % keys.size()]));
+                       }));
+      }
   });
 }
 
