@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kUnflushedBytesMax = wire::kFrameBodyBytesMax;
 // A thread that sends must not be kept writing what others append: after so many rounds the polling
 // thread goes on.
-constexpr int kRoundsMax = 16;
+constexpr int kRoundsMax = 4;
 
 }  // namespace
 
