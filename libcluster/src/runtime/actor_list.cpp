@@ -2,21 +2,20 @@
 
 namespace cluster::runtime {
 
-bool ActorList::add(Node& node, ActorCore& core) {
+bool ActorList::add(ActorCore& actor) {
   const std::lock_guard lock(mutex_);
   if (closed_) return false;
-  node.core_ = &core;
-  node.next_ = first_;
-  if (first_ != nullptr) first_->previous_ = &node;
-  first_ = &node;
+  actor.next_ = first_;
+  if (first_ != nullptr) first_->previous_ = &actor;
+  first_ = &actor;
   size_.store(size() + 1, std::memory_order_release);
   return true;
 }
 
-void ActorList::remove(Node& node) {
+void ActorList::remove(ActorCore& actor) {
   const std::lock_guard lock(mutex_);
-  (node.previous_ != nullptr ? node.previous_->next_ : first_) = node.next_;
-  if (node.next_ != nullptr) node.next_->previous_ = node.previous_;
+  (actor.previous_ != nullptr ? actor.previous_->next_ : first_) = actor.next_;
+  if (actor.next_ != nullptr) actor.next_->previous_ = actor.previous_;
   size_.store(size() - 1, std::memory_order_release);
   if (closed_ && first_ == nullptr) empty_.notify_all();
 }
@@ -25,9 +24,9 @@ std::vector<ActorRef> ActorList::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
   std::vector<ActorRef> actors;
-  for (Node* node = first_; node != nullptr; node = node->next_) {
-    node->core_->retain();
-    actors.push_back(ActorRef::adopt(node->core_));
+  for (ActorCore* actor = first_; actor != nullptr; actor = actor->next_) {
+    actor->retain();
+    actors.push_back(ActorRef::adopt(actor));
   }
   return actors;
 }

@@ -12,22 +12,9 @@ namespace cluster::runtime {
 /// All actors that have not ended. Any thread.
 class ActorList {
  public:
-  /// What an actor derives from to be in the list.
-  class Node {
-   protected:
-    Node() = default;
-    ~Node() = default;
-
-   private:
-    friend class ActorList;
-    ActorCore* core_ = nullptr;
-    Node* previous_ = nullptr;
-    Node* next_ = nullptr;
-  };
-
   /// False once the list is closed.
-  [[nodiscard]] bool add(Node& node, ActorCore& core);
-  void remove(Node& node);
+  [[nodiscard]] bool add(ActorCore& actor);
+  void remove(ActorCore& actor);
   [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
   /// Accepts no more actors; returns those that are there.
   [[nodiscard]] std::vector<ActorRef> close();
@@ -37,7 +24,7 @@ class ActorList {
  private:
   std::mutex mutex_;
   std::condition_variable empty_;
-  Node* first_ = nullptr;
+  ActorCore* first_ = nullptr;
   bool closed_ = false;
   std::atomic<std::size_t> size_{0};  // written under mutex_
 };

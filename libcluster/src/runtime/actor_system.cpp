@@ -106,10 +106,11 @@ Result<runtime::Target> ActorSystem::spawn_server(Spawn spawn) {
   auto behaviour = std::make_unique<runtime::ServerBehaviour>(
       runtime::HostConfig{options.name, options.restart, options.restart_limit, spawn.reentrant},
       impl_->router, restarts ? std::move(spawn.factory) : runtime::ServerFactory{}, std::move(server),
-      registry, token);
-  runtime::ActorRef actor = impl_->engine->spawn(
-      std::move(behaviour),
-      {.detached = options.detached, .system = spawn.system, .mailbox_max = options.mailbox_max});
+      token);
+  runtime::ActorRef actor = impl_->engine->spawn(std::move(behaviour), {.detached = options.detached,
+                                                                        .system = spawn.system,
+                                                                        .mailbox_max = options.mailbox_max,
+                                                                        .starts_idle = !spawn.has_init});
   if (!actor) return Error(Errc::stopped, "the node is stopping");
   if (token != 0) registry.bind(options.name, token, actor);
   return runtime::Target{std::move(options.name), {}, std::move(actor), spawn.type};

@@ -120,11 +120,12 @@ ActorRef EngineActor::spawn(caf::actor_system& system, EngineShared& shared,
       system.next_actor_id(), system.node(), &system, config, shared, std::move(behaviour), options);
   auto* actor = static_cast<EngineActor*>(owner.release()->get());  // released by dispose()
   ActorRef self = ActorRef::adopt(actor);
-  if (!shared.actors.add(*actor, *actor)) return {};
+  if (!shared.actors.add(*actor)) return {};
   actor->self_ = self;
   actor->register_at_system();
   if (!options.detached) {
-    shared.scheduler.enqueue(actor);
+    // Not idle any more: somebody who found it in the list has posted to it.
+    if (!options.starts_idle || !actor->mailbox_.try_idle()) shared.scheduler.enqueue(actor);
   } else if (!shared.detached.start([actor, keep = self] { actor->run_detached(); })) {
     actor->end({ExitReason::Kind::failed, "no thread for a detached actor"});
     actor->die();
@@ -139,9 +140,9 @@ EngineActor::EngineActor(caf::actor_config& config, EngineShared& shared,
     : caf::local_actor(config),
       ActorCore(id(), options.mailbox_max),
       Job(options.system),
+      detached_(options.detached),
       shared_(shared),
-      behaviour_(std::move(behaviour)),
-      detached_(options.detached) {}
+      behaviour_(std::move(behaviour)) {}
 
 EngineActor::~EngineActor() = default;
 

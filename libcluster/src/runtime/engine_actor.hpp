@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "actor_list.hpp"
 #include "cluster/runtime/behaviour.hpp"
 #include "cluster/runtime/engine.hpp"
 #include "engine_shared.hpp"
@@ -18,7 +17,7 @@ namespace cluster::runtime {
 ///
 /// States, all changes on the thread that runs it: new -> started -> ended. A run queue needs no reference:
 /// only a living actor is queued, and only its own slice ends it.
-class EngineActor final : public caf::local_actor, public ActorCore, public Job, public ActorList::Node {
+class EngineActor final : public caf::local_actor, public ActorCore, public Job {
  public:
   /// Empty if the list of actors is closed or there is no thread for a detached one.
   [[nodiscard]] static ActorRef spawn(caf::actor_system& system, EngineShared& shared,
@@ -62,14 +61,15 @@ class EngineActor final : public caf::local_actor, public ActorCore, public Job,
   void die() noexcept;
   void forget_monitors() noexcept;
 
+  // First what fits into the rest of Job's last word: an actor's size counts.
+  bool started_ = false;
+  const bool detached_;
+  std::atomic<bool> watches_{false};        // has had a monitor on another
+  std::atomic<std::uint32_t> runnable_{1};  // futex word of a detached actor's thread
   EngineShared& shared_;
   std::unique_ptr<Behaviour> behaviour_;  // null once it has ended
   ActorRef self_;                         // empty once it has ended
   std::unique_ptr<ExitReason> ending_;
-  std::atomic<std::uint32_t> runnable_{1};  // futex word of a detached actor's thread
-  std::atomic<bool> watches_{false};        // has had a monitor on another
-  const bool detached_;
-  bool started_ = false;
 };
 
 /// The actor that this thread is running, or null.

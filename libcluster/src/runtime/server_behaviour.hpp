@@ -6,29 +6,29 @@
 #include "cluster/runtime/behaviour.hpp"
 #include "cluster/runtime/server_host.hpp"
 #include "registry.hpp"
+#include "router.hpp"
 
 namespace cluster::runtime {
 
 /// A ServerHost on the engine.
-class ServerBehaviour final : public Behaviour, private ServerHost::Owner {
+class ServerBehaviour final : public Behaviour, private ServerHost {
  public:
   /// When the server has ended and its mailbox refuses messages, its name's reservation (0: it has no name)
   /// is removed: whoever is refused and looks the name up again finds no dead server.
-  ServerBehaviour(HostConfig config, Services& services, ServerFactory factory,
-                  std::unique_ptr<ServerBase> server, Registry& registry, Registry::Token reservation)
-      : host_(std::move(config), services, std::move(factory), std::move(server), *this),
-        registry_(registry),
+  ServerBehaviour(HostConfig config, Router& router, ServerFactory factory,
+                  std::unique_ptr<ServerBase> server, Registry::Token reservation)
+      : ServerHost(std::move(config), router, std::move(factory), std::move(server)),
         reservation_(reservation) {}
 
   ~ServerBehaviour() override {
-    if (reservation_ != 0) registry_.remove(host_.name(), reservation_);
+    if (reservation_ != 0) static_cast<Router&>(services()).registry().remove(name(), reservation_);
   }
 
-  void on_start(ActorRef self) override { host_.start(std::move(self)); }
+  void on_start(ActorRef self) override { ServerHost::start(std::move(self)); }
   void on_message(EnvelopePtr message) override {
-    host_.on_item(std::unique_ptr<Item>(static_cast<Item*>(message.release())));
+    on_item(std::unique_ptr<Item>(static_cast<Item*>(message.release())));
   }
-  void on_stop(const ExitReason& reason) noexcept override { host_.on_stop(reason); }
+  void on_stop(const ExitReason& reason) noexcept override { ServerHost::on_stop(reason); }
   void on_undelivered(EnvelopePtr envelope) noexcept override {
     auto& item = static_cast<Item&>(*envelope);
     if (item.kind() == Item::Kind::message)
@@ -36,10 +36,8 @@ class ServerBehaviour final : public Behaviour, private ServerHost::Owner {
   }
 
  private:
-  void on_exit_wanted(const ExitReason& reason) override { host_.self().stop(reason); }
+  void on_exit_wanted(const ExitReason& reason) override { self().stop(reason); }
 
-  ServerHost host_;
-  Registry& registry_;
   const Registry::Token reservation_;
 };
 

@@ -29,16 +29,15 @@ std::optional<std::string> thrown_by(Body&& body) noexcept {
 }  // namespace
 
 ServerHost::ServerHost(HostConfig config, Services& services, ServerFactory factory,
-                       std::unique_ptr<ServerBase> server, Owner& owner)
+                       std::unique_ptr<ServerBase> server)
     : services_(services),
-      owner_(owner),
       name_(config.name.empty() ? nullptr : std::make_unique<const std::string>(std::move(config.name))),
-      restarting_(
-          config.restart == Restart::never || !factory
-              ? nullptr
-              : std::make_unique<Restarting>(Restarting{std::move(factory), config.restart_limit, {}})),
       server_(std::move(server)),
-      reentrant_(config.reentrant) {}
+      reentrant_(config.reentrant) {
+  if (config.restart == Restart::never || !factory) return;
+  extra().factory = std::move(factory);
+  extra().restart_limit = config.restart_limit;
+}
 
 ServerHost::~ServerHost() { drop_handlers(); }
 
@@ -72,7 +71,7 @@ std::uint64_t ServerHost::serial() const noexcept { return self_ ? self_.serial(
 
 void ServerHost::exit(const ExitReason& reason) {
   if (std::exchange(exiting_, true)) return;
-  owner_.on_exit_wanted(reason);
+  on_exit_wanted(reason);
 }
 
 void ServerHost::on_item(std::unique_ptr<Item> item) {
@@ -202,24 +201,25 @@ void ServerHost::forget_own_messages() noexcept {
 void ServerHost::on_failure(const std::string& what) {
   log::warn("server", "'", name(), "' failed: ", what);
   const ExitReason reason{ExitReason::Kind::failed, what};
-  if (restarting_ == nullptr || exiting_) return exit(reason);
-  auto& times = restarting_->times;
+  if (extra_ == nullptr || !extra_->factory || exiting_) return exit(reason);
+  auto& times = extra_->restart_times;
+  const RestartLimit& limit = extra_->restart_limit;
   const Instant now = services_.now();
-  std::erase_if(times, [&](Instant time) { return time + restarting_->limit.within <= now; });
-  if (times.size() >= restarting_->limit.restarts_max) return exit(reason);
+  std::erase_if(times, [&](Instant time) { return time + limit.within <= now; });
+  if (times.size() >= limit.restarts_max) return exit(reason);
 
   times.push_back(now);
   end_server(reason);
-  if (const auto again = thrown_by([&] { server_ = restarting_->factory(); }))
+  if (const auto again = thrown_by([&] { server_ = extra_->factory(); }))
     return fail_start("the constructor threw: " + *again);
   start_server();
 }
 
 void ServerHost::end_server(const ExitReason& reason) noexcept {
   drop_handlers();
-  if (timers_ != nullptr) {
-    for (const auto& [id, timer] : timers_->entries) services_.cancel_timer(timer.engine_timer);
-    timers_->entries.clear();
+  if (extra_ != nullptr) {
+    for (const auto& [id, timer] : extra_->timers) services_.cancel_timer(timer.engine_timer);
+    extra_->timers.clear();
   }
   forget_own_messages();
   if (server_ == nullptr) return;
@@ -244,17 +244,16 @@ void ServerHost::drop_handlers() noexcept {
 // Timers.
 
 ServerHost::TimerEntry* ServerHost::find_timer(Timer timer) noexcept {
-  if (timers_ == nullptr) return nullptr;
-  const auto found = timers_->entries.find(timer);
-  return found == timers_->entries.end() ? nullptr : &found->second;
+  if (extra_ == nullptr) return nullptr;
+  const auto found = extra_->timers.find(timer);
+  return found == extra_->timers.end() ? nullptr : &found->second;
 }
 
 ServerHost::Timer ServerHost::set_timer(Duration wait, Duration period, std::function<MessagePtr()> make) {
-  if (timers_ == nullptr) timers_ = std::make_unique<Timers>();
-  const Timer timer = ++timers_->last;
+  const Timer timer = ++extra().timer_last;
   const Instant due = saturated_add(services_.now(), wait);
   const auto engine_timer = services_.set_timer(due, self_, std::make_unique<TimerItem>(timer));
-  timers_->entries.emplace(timer, TimerEntry{engine_timer, due, period, std::move(make), false});
+  extra_->timers.emplace(timer, TimerEntry{engine_timer, due, period, std::move(make), false});
   return timer;
 }
 
@@ -262,7 +261,7 @@ bool ServerHost::cancel_timer(Timer timer) {
   const auto* found = find_timer(timer);
   if (found == nullptr) return false;
   services_.cancel_timer(found->engine_timer);
-  timers_->entries.erase(timer);
+  extra_->timers.erase(timer);
   return true;
 }
 
@@ -287,20 +286,15 @@ void ServerHost::beat(Timer timer) {
   if (entry == nullptr) return;
   entry->waits = false;
   MessagePtr message = entry->make();
-  if (entry->period == Duration::zero()) timers_->entries.erase(timer);
+  if (entry->period == Duration::zero()) extra_->timers.erase(timer);
   dispatch(std::move(message));
 }
 
 // Calls.
 
-ServerHost::Calls& ServerHost::calls() {
-  if (calls_ == nullptr) calls_ = std::make_unique<Calls>();
-  return *calls_;
-}
-
 std::uint64_t ServerHost::open_call(Duration timeout) {
   const Instant deadline = services_.deadline_after(timeout);
-  const auto call = calls().table.open(deadline);
+  const auto call = extra().calls.open(deadline);
   if (call != 0) arm_deadline(deadline);
   return call;
 }
@@ -335,7 +329,7 @@ ReplyPtr ServerHost::take_reply(std::uint64_t id) {
   if (call == nullptr)
     return std::make_unique<ErrorReply>(Error(Errc::overloaded, "the server has too many open calls"));
   ReplyPtr reply = std::move(call->reply);
-  calls_->table.close(id);
+  extra_->calls.close(id);
   return reply;
 }
 
@@ -343,7 +337,7 @@ void ServerHost::forget_call(std::uint64_t id) noexcept {
   const auto* call = find_call(id);
   if (call == nullptr) return;
   if (call->remote != 0 && call->reply == nullptr) static_cast<void>(services_.abandon_call(call->remote));
-  calls_->table.close(id);
+  extra_->calls.close(id);
 }
 
 void ServerHost::on_reply(ReplyPtr reply) {
@@ -355,22 +349,22 @@ void ServerHost::on_reply(ReplyPtr reply) {
 }
 
 void ServerHost::arm_deadline(Instant deadline) {
-  if (deadline >= calls_->deadline_armed) return;
-  calls_->deadline_armed = deadline;
+  if (deadline >= extra_->deadline_armed) return;
+  extra_->deadline_armed = deadline;
   services_.set_timer(deadline, self_, std::make_unique<DeadlineItem>(deadline));
 }
 
 void ServerHost::on_deadline(Instant at) {
-  const bool is_latest = at == calls_->deadline_armed;
-  if (is_latest) calls_->deadline_armed = kNever;
-  for (const auto id : calls_->table.take_expired(services_.now())) {
+  const bool is_latest = at == extra_->deadline_armed;
+  if (is_latest) extra_->deadline_armed = kNever;
+  for (const auto id : extra_->calls.take_expired(services_.now())) {
     auto* call = find_call(id);
     if (call == nullptr || call->reply != nullptr) continue;  // a handler resumed before has dropped it
     const auto executed = call->remote != 0 ? services_.abandon_call(call->remote) : Executed::unknown;
     call->reply = std::make_unique<ErrorReply>(Error(Errc::timeout, "no answer in time", executed));
     if (const auto waiter = std::exchange(call->waiter, {})) waiter.resume();
   }
-  if (is_latest) arm_deadline(calls_->table.earliest());
+  if (is_latest) arm_deadline(extra_->calls.earliest());
 }
 
 bool ServerHost::is_self(const Target& target) const noexcept {

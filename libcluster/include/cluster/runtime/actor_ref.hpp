@@ -1,9 +1,11 @@
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <utility>
 
 #include "cluster/runtime/envelope.hpp"
@@ -61,7 +63,9 @@ class ActorCore {
 
  protected:
   ActorCore(std::uint64_t serial, std::size_t mailbox_max) noexcept
-      : serial_(serial), mailbox_max_(mailbox_max) {}
+      : serial_(serial),
+        mailbox_max_(static_cast<std::uint32_t>(
+            std::min<std::size_t>(mailbox_max, std::numeric_limits<std::uint32_t>::max()))) {}
   ~ActorCore() = default;
   ActorCore(const ActorCore&) = delete;
   ActorCore& operator=(const ActorCore&) = delete;
@@ -79,16 +83,20 @@ class ActorCore {
   Mailbox mailbox_;
 
  private:
+  friend class ActorList;
+
   bool reserve() noexcept {
     if (queued_.fetch_add(1, std::memory_order_relaxed) < mailbox_max_) return true;
     queued_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
 
+  ActorCore* previous_ = nullptr;  // in the ActorList
+  ActorCore* next_ = nullptr;
   std::atomic<std::size_t> references_{1};
   const std::uint64_t serial_;
-  const std::size_t mailbox_max_;       // user messages; 0: unbounded
-  std::atomic<std::size_t> queued_{0};  // counted only if bounded
+  const std::uint32_t mailbox_max_;       // user messages; 0: unbounded
+  std::atomic<std::uint32_t> queued_{0};  // counted only if bounded
 };
 
 /// Names one actor of this process and keeps its memory, not its life. Cheap to copy (one atomic

@@ -135,6 +135,7 @@ class ActorSystem {
     bool reentrant = false;
     bool system = false;
     bool can_restart = false;
+    bool has_init = true;
   };
   Result<runtime::Target> spawn_server(Spawn spawn);
   Result<void> stop_actor(const runtime::Target& target, runtime::ExitReason reason);
@@ -157,6 +158,9 @@ Result<Ref<S>> ActorSystem::spawn(SpawnOptions options, Args&&... args) {
   if constexpr (requires { S::reentrant; }) spawn.reentrant = S::reentrant;
   if constexpr (requires { S::system; }) spawn.system = S::system;
   spawn.can_restart = kCopyable;
+  // Without an `init` of its own a server's first turn is that of its first message.
+  if constexpr (requires { &S::init; })
+    spawn.has_init = !std::same_as<decltype(&S::init), Result<void> (ServerBase::*)()>;
   if constexpr (kCopyable) {
     spawn.factory = [kept = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)] {
       return std::apply(

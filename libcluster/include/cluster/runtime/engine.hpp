@@ -23,6 +23,7 @@ struct SpawnOptions {
   bool detached = false;  ///< a thread of its own, so that its callbacks may block
   bool system = false;    ///< goes before others, and runs even while all workers are blocked: must not block
   std::size_t mailbox_max = 0;  ///< user messages waiting; 0: unbounded
+  bool starts_idle = false;     ///< on_start waits for the first message: costs no turn until then
 };
 
 /// Names a timer until it fires or is cancelled; the default names none.

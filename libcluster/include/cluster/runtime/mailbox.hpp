@@ -19,7 +19,7 @@ namespace cluster::runtime {
 ///     otherwise  the newest of a stack of user messages, linked to the older ones
 ///
 /// A system message for an idle actor needs only one step: it becomes the first of the user stack, marked
-/// `urgent_`, and the runner begins there (`fresh_`). So it still comes before all others.
+/// `urgent_`, and the runner begins there (`kFresh`). So it still comes before all others.
 ///
 /// A runner that went idle touches the mailbox no more: another thread may run the actor, end it and
 /// free it at once. That is why a system push changes `user_` as well (kRunning -> kNudged makes a
@@ -73,7 +73,7 @@ class Mailbox {
   };
   /// The next message. Only the runner.
   [[nodiscard]] Popped pop() noexcept {
-    if (fresh_) take_user();
+    if (user_ready_ == mark(kFresh)) take_user();
     for (;;) {
       if (system_ready_ == nullptr && system_.load(std::memory_order_seq_cst) != nullptr)
         system_ready_ = reversed(system_.exchange(nullptr, std::memory_order_acquire));
@@ -88,7 +88,7 @@ class Mailbox {
   /// `pop`. Only the runner, after `pop` returned null.
   [[nodiscard]] bool try_idle() noexcept {
     Envelope* expected = mark(kRunning);
-    fresh_ = true;  // for the next runner
+    user_ready_ = mark(kFresh);
     return user_.compare_exchange_strong(expected, mark(kIdle), std::memory_order_seq_cst,
                                          std::memory_order_relaxed);
   }
@@ -98,6 +98,7 @@ class Mailbox {
   [[nodiscard]] Envelope* close() noexcept {
     Envelope* user = user_.exchange(mark(kClosed), std::memory_order_seq_cst);
     Envelope* system = system_.exchange(mark(kClosed), std::memory_order_seq_cst);
+    if (is_mark(user_ready_)) user_ready_ = nullptr;
     Envelope* rest = concatenated(user_ready_, is_mark(user) ? nullptr : reversed(user));
     rest = concatenated(is_mark(system) ? nullptr : reversed(system), rest);
     rest = concatenated(system_ready_, rest);
@@ -116,6 +117,8 @@ class Mailbox {
 
  private:
   enum Mark : std::uintptr_t { kRunning = 0, kIdle = 1, kClosed = 2, kNudged = 3 };
+  static constexpr Mark kFresh =
+      kIdle;  // in user_ready_: the actor was idle, and the runner has not looked yet
   static Envelope* mark(Mark m) noexcept { return reinterpret_cast<Envelope*>(m); }
   static bool is_mark(const Envelope* head) noexcept {
     return reinterpret_cast<std::uintptr_t>(head) <= kNudged;
@@ -135,11 +138,9 @@ class Mailbox {
   // All that was pushed since the last time, while user_ready_ and system_ready_ are empty. kNudged is
   // cleared before the system queue is looked at again: nothing can hide behind it.
   void take_user() noexcept {
-    fresh_ = false;
     Envelope* head = user_.exchange(mark(kRunning), std::memory_order_seq_cst);
-    if (is_mark(head)) return;
-    user_ready_ = reversed(head);
-    if (!user_ready_->urgent_) return;
+    user_ready_ = is_mark(head) ? nullptr : reversed(head);
+    if (user_ready_ == nullptr || !user_ready_->urgent_) return;
     system_ready_ = std::exchange(user_ready_, user_ready_->next);
     system_ready_->next = nullptr;
   }
@@ -164,7 +165,6 @@ class Mailbox {
 
   std::atomic<Envelope*> user_{mark(kRunning)};  // a new actor is scheduled once, for on_start
   std::atomic<Envelope*> system_{nullptr};
-  bool fresh_ = false;                // the actor was idle, and the runner has not looked yet
   Envelope* user_ready_ = nullptr;    // taken from the stack, oldest first; only the runner
   Envelope* system_ready_ = nullptr;  // the same
 };

@@ -24,7 +24,7 @@ namespace cluster {
 ///   counter.cast(Add{2});
 ///   CHECK(counter.call(Get{}).value() == 2);
 template <class S>
-class ServerHarness : private runtime::ServerHost::Owner {
+class ServerHarness {
  public:
   /// A call or cast that the server sent; the test answers it if it is a call.
   struct Sent {
@@ -46,8 +46,7 @@ class ServerHarness : private runtime::ServerHost::Owner {
   template <class... Args>
   explicit ServerHarness(runtime::HostConfig config, const Args&... args)
       : replies_(runtime::make_sink<Replies>()),
-        host_(configured(std::move(config)), services_, factory(args...), std::make_unique<S>(args...),
-              *this) {
+        host_(configured(std::move(config)), services_, factory(args...), std::make_unique<S>(args...)) {
     host_.start({}, replies_);
     settle();
   }
@@ -55,7 +54,7 @@ class ServerHarness : private runtime::ServerHost::Owner {
 
   /// Ends the server as its node would.
   void stop() {
-    if (!std::exchange(stopped_, true)) host_.on_stop(exited_.value_or(runtime::ExitReason{}));
+    if (!std::exchange(stopped_, true)) host_.on_stop(host_.exited.value_or(runtime::ExitReason{}));
   }
   void set_paused(bool paused) { host_.set_paused(paused); }
 
@@ -114,7 +113,7 @@ class ServerHarness : private runtime::ServerHost::Owner {
   [[nodiscard]] S& server() { return static_cast<S&>(host_.server()); }
   [[nodiscard]] bool suspended() const noexcept { return host_.suspended(); }
   [[nodiscard]] std::size_t stashed() const noexcept { return host_.stashed(); }
-  [[nodiscard]] const std::optional<runtime::ExitReason>& exited() const noexcept { return exited_; }
+  [[nodiscard]] const std::optional<runtime::ExitReason>& exited() const noexcept { return host_.exited; }
   [[nodiscard]] Instant now() const noexcept { return services_.time; }
 
  private:
@@ -130,6 +129,11 @@ class ServerHarness : private runtime::ServerHost::Owner {
     void deliver(std::uint64_t id, runtime::ReplyPtr reply) noexcept override {
       arrived[id] = std::move(reply);
     }
+  };
+  struct Host final : runtime::ServerHost {
+    using runtime::ServerHost::ServerHost;
+    std::optional<runtime::ExitReason> exited;
+    void on_exit_wanted(const runtime::ExitReason& reason) override { exited = reason; }
   };
   struct Services final : runtime::Services {
     struct Timer {
@@ -177,8 +181,6 @@ class ServerHarness : private runtime::ServerHost::Owner {
     }
   };
 
-  void on_exit_wanted(const runtime::ExitReason& reason) override { exited_ = reason; }
-
   static runtime::HostConfig configured(runtime::HostConfig config) {
     if constexpr (requires { S::reentrant; }) config.reentrant = S::reentrant;
     return config;
@@ -208,8 +210,7 @@ class ServerHarness : private runtime::ServerHost::Owner {
   runtime::SinkPtr<Callers> callers_ = runtime::make_sink<Callers>();
   std::uint64_t call_last_ = 0;
   bool stopped_ = false;
-  std::optional<runtime::ExitReason> exited_;
-  runtime::ServerHost host_;
+  Host host_;
 };
 
 }  // namespace cluster

@@ -50,20 +50,10 @@ class ServerHost {
  public:
   using Timer = std::uint64_t;
 
-  /// Who runs the host.
-  class Owner {
-   public:
-    /// Called at most once, when the server wants to end.
-    virtual void on_exit_wanted(const ExitReason& reason) = 0;
-
-   protected:
-    ~Owner() = default;
-  };
-
   /// `factory` is needed for a restart only.
-  ServerHost(HostConfig config, Services& services, ServerFactory factory, std::unique_ptr<ServerBase> server,
-             Owner& owner);
-  ~ServerHost();
+  ServerHost(HostConfig config, Services& services, ServerFactory factory,
+             std::unique_ptr<ServerBase> server);
+  virtual ~ServerHost();
   ServerHost(const ServerHost&) = delete;
   ServerHost& operator=(const ServerHost&) = delete;
 
@@ -111,18 +101,15 @@ class ServerHost {
     std::function<MessagePtr()> make;
     bool waits = false;  ///< fired, and its beat waits in the stash
   };
-  struct Timers {
-    std::map<Timer, TimerEntry> entries;
-    Timer last = 0;
-  };
-  struct Calls {
-    CallTable table;
+  /// What a server needs that calls others, sets timers or restarts.
+  struct Extra {
+    CallTable calls;
     Instant deadline_armed = kNever;
-  };
-  struct Restarting {
-    ServerFactory factory;
-    RestartLimit limit;
-    std::vector<Instant> times;
+    std::map<Timer, TimerEntry> timers;
+    Timer timer_last = 0;
+    ServerFactory factory;  // empty: it does not restart
+    RestartLimit restart_limit;
+    std::vector<Instant> restart_times;
   };
   struct Suspended {
     MessagePtr message;  // the handler's frame may refer to it until it is destroyed: declared before it
@@ -140,9 +127,14 @@ class ServerHost {
   void on_timer(std::unique_ptr<Item> item);
   void on_deadline(Instant at);
   void arm_deadline(Instant deadline);
-  [[nodiscard]] Calls& calls();
+  /// Called at most once, when the server wants to end.
+  virtual void on_exit_wanted(const ExitReason& reason) = 0;
+  [[nodiscard]] Extra& extra() {
+    if (extra_ == nullptr) extra_ = std::make_unique<Extra>();
+    return *extra_;
+  }
   [[nodiscard]] CallTable::Call* find_call(std::uint64_t id) noexcept {
-    return calls_ == nullptr ? nullptr : calls_->table.find(id);
+    return extra_ == nullptr ? nullptr : extra_->calls.find(id);
   }
   [[nodiscard]] TimerEntry* find_timer(Timer timer) noexcept;
   void suspend(MessagePtr message, std::unique_ptr<ActiveHandler> handler);
@@ -159,14 +151,11 @@ class ServerHost {
   }
 
   Services& services_;
-  Owner& owner_;
   ActorRef self_;
   ActorRef returned_;  // a reference to self_ that came back with a reply: saves the next call two atomics
   SinkPtr<ReplySink> sink_;
   const std::unique_ptr<const std::string> name_;
-  const std::unique_ptr<Restarting> restarting_;
-  std::unique_ptr<Calls> calls_;
-  std::unique_ptr<Timers> timers_;
+  std::unique_ptr<Extra> extra_;
   ItemQueue stash_;  // what waits while messages are not taken: messages, and TimerItems for a timer's beat
   std::unique_ptr<ServerBase> server_;
   std::unique_ptr<Suspended> active_;  // destroyed before the server that its frames refer to
