@@ -369,7 +369,8 @@ void ServerHost::on_deadline(Instant at) {
 
 bool ServerHost::is_self(const Target& target) const noexcept {
   if (!target.node.empty() || reentrant_) return false;
-  return (self_ && target.actor == self_) || (name_ != nullptr && target.name == *name_);
+  if (target.actor.alive()) return target.actor == self_;
+  return name_ != nullptr && target.name == *name_;
 }
 
 }  // namespace cluster::runtime

@@ -306,3 +306,68 @@ TEST_CASE("two systems: a call queued to a down node times out as not executed a
   REQUIRE(eventually([&] { return pair.b->call(again, Get{}).value() != 0; }));
   CHECK(pair.b->call(again, Get{}).value() == 10);
 }
+
+namespace {
+
+/// Runs even while user code blocks all workers.
+class Vital : public GenServer<Vital, Get> {
+ public:
+  static constexpr bool system = true;
+  std::int64_t handle_call(const Get&) { return ++answers_; }
+
+ private:
+  std::int64_t answers_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "two systems: while user code blocks all workers, a node answers pings and calls of its system servers") {
+  class Blocker : public GenServer<Blocker, Release> {
+   public:
+    Blocker(std::shared_future<void> open, std::shared_ptr<std::atomic<int>> inside)
+        : open_(std::move(open)), inside_(std::move(inside)) {}
+    void handle_cast(const Release&) {
+      ++*inside_;
+      open_.wait();
+    }
+
+   private:
+    std::shared_future<void> open_;
+    std::shared_ptr<std::atomic<int>> inside_;
+  };
+  SystemPair pair;
+  auto vital = pair.a->spawn<Vital>({.name = "vital"}).value();
+  auto counter = pair.a->spawn<Counter>({.name = "counter"}).value();
+  std::promise<void> gate;
+  const auto open = gate.get_future().share();
+  const auto inside = std::make_shared<std::atomic<int>>(0);
+  for (int i = 0; i < 2; ++i)
+    REQUIRE(pair.a->cast(pair.a->spawn<Blocker>({}, open, inside).value(), Release{}));
+  REQUIRE(eventually([&] { return *inside == 2; }));
+  REQUIRE(pair.a->cast(counter, Add{1}));
+  const auto far = pair.b->ref<Vital>("vital@a").value();
+  for (int round = 1; round <= 20; ++round) {
+    CAPTURE(round);
+    CHECK(pair.b->ping(NodeId("a")).has_value());
+    CHECK(pair.b->call(far, Get{}).value() == 2 * round - 1);
+    CHECK(pair.a->call(vital, Get{}).value() == 2 * round);
+  }
+  CHECK(*inside == 2);
+  gate.set_value();
+  CHECK(eventually([&] { return pair.a->call(counter, Get{}).value() == 1; }));
+}
+
+TEST_CASE("actor system: a server without an init starts with its first message, and may end before it") {
+  auto system = start_system("a");
+  auto counter = system->spawn<Counter>({.name = "counter"}, 3).value();
+  CHECK(system->engine().actors() == 1);
+  REQUIRE(system->stop(counter));
+  REQUIRE(eventually([&] { return system->engine().actors() == 0; }));
+  CHECK(system->call(counter, Get{}).error().code() == Errc::no_server);
+  std::vector<Ref<Counter>> many;
+  for (int i = 0; i < 100; ++i) many.push_back(system->spawn<Counter>({}, i).value());
+  for (int i = 0; i < 100; i += 2) CHECK(system->call(many[static_cast<std::size_t>(i)], Get{}).value() == i);
+  CHECK(system->stop());
+  CHECK(system->engine().actors() == 0);
+}

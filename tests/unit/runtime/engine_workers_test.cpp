@@ -246,6 +246,68 @@ TEST_CASE("io: while a worker is busy with short slices, I/O is still polled") {
   stop = true;
 }
 
+TEST_CASE("fairness: a flooded actor lets others run after a few slices, whoever posted to them") {
+  constexpr std::size_t kSlice = 10;
+  constexpr int kOthers = 5;
+  const auto host = engine({.workers = 1, .slice_messages_max = kSlice});
+  std::atomic<int> flooded_handled{0};
+  std::vector<int> flooded_before;  // what the flooded actor had handled when another ran
+  std::atomic<int> others_handled{0};
+  const ActorRef flooded =
+      spawn(*host, {.message = [&](const ActorRef&, const Number&) { ++flooded_handled; }});
+  std::vector<ActorRef> others;
+  for (int i = 0; i < kOthers; ++i)
+    others.push_back(spawn(*host, {.message = [&](const ActorRef&, const Number&) {
+      flooded_before.push_back(flooded_handled);
+      ++others_handled;
+    }}));
+  for (const bool from_actor : {false, true}) {
+    CAPTURE(from_actor);
+    flooded_handled = 0;
+    others_handled = 0;
+    flooded_before.clear();
+    const auto post_all = [&] {
+      for (int n = 0; n < 20'000; ++n) CHECK(post(flooded, n) == Posted::ok);
+      for (const ActorRef& other : others) CHECK(post(other, 1) == Posted::ok);
+    };
+    if (from_actor) {
+      spawn(*host, {.start = [&](const ActorRef& self) {
+        post_all();
+        self.stop({});
+      }});
+    } else {
+      Blockade blockade(*host, 1);
+      post_all();
+    }
+    REQUIRE(eventually([&] { return others_handled == kOthers; }));
+    // Every fourth look for work begins with what came from outside, so each other waits four slices at most.
+    for (std::size_t i = 0; i < flooded_before.size(); ++i) {
+      CAPTURE(i);
+      CHECK(flooded_before[i] <= static_cast<int>((4 * (i + 1) + 4) * kSlice));
+    }
+    REQUIRE(eventually([&] { return flooded_handled == 20'000; }));
+  }
+}
+
+TEST_CASE("fairness: two actors that keep waking each other let a third run") {
+  const auto host = engine({.workers = 1});
+  std::atomic<bool> stop{false};
+  std::atomic<int> third{0};
+  ActorRef pong;
+  const ActorRef ping = spawn(*host, {.message = [&](const ActorRef&, const Number&) {
+    if (!stop) CHECK(post(pong, 1) == Posted::ok);
+  }});
+  pong =
+      spawn(*host, {.message = [&](const ActorRef&, const Number&) { CHECK(post(ping, 1) == Posted::ok); }});
+  const ActorRef other = spawn(*host, {.message = [&](const ActorRef&, const Number&) { ++third; }});
+  CHECK(post(ping, 1) == Posted::ok);
+  for (int round = 1; round <= 100; ++round) {
+    CHECK(post(other, round) == Posted::ok);
+    REQUIRE(eventually([&] { return third == round; }));
+  }
+  stop = true;
+}
+
 TEST_CASE(
     "spare: while all workers are blocked I/O is polled, timers fire and system actors run, others wait") {
   for (const std::size_t workers : {1U, 2U}) {
