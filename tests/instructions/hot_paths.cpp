@@ -24,6 +24,7 @@
 #include "cluster/wire/frame.hpp"
 #include "cluster/wire/frame_protection.hpp"
 #include "cluster/wire/message.hpp"
+#include "outbox.hpp"
 
 namespace {
 using namespace cluster;
@@ -131,6 +132,26 @@ void add_frame(std::vector<Path>& paths, const char* name, int times, wire::Prot
                    }});
 }
 
+void add_outbox(std::vector<Path>& paths) {
+  struct Sender {
+    net::BufferPool pool;
+    net::NetLimits limits;
+    net::Outbox outbox{pool, limits};
+  };
+  paths.push_back({"outbox: 100 messages of 64 B into frames", 100,
+                   [sender = std::make_shared<Sender>(), message = Bytes(64, 9)] {
+                     constexpr std::uint64_t kPairs = 4;
+                     for (std::uint64_t i = 0; i < 100; ++i)
+                       static_cast<void>(
+                           sender->outbox.push(wire::Lane::normal, i % kPairs, message).value());
+                     net::OutFrame frame;
+                     while (sender->outbox.pop_frame(frame)) {
+                       keep(frame.bytes.data());
+                       sender->pool.give(std::move(frame.bytes));
+                     }
+                   }});
+}
+
 void add_dispatch(std::vector<Path>& paths) {
   const auto server = std::make_shared<ServerHarness<Bank>>();
   paths.push_back({"GenServer: call, dispatched and answered", 1'000, [server] {
@@ -149,6 +170,7 @@ std::vector<Path> all_paths() {
   add_frame(paths, "frame: sign 64 KiB", 10, wire::Protection::sign, wire::kFrameBodyBytesMax);
   add_frame(paths, "frame: seal 64 B", 1'000, wire::Protection::seal, 64);
   add_frame(paths, "frame: seal 64 KiB", 10, wire::Protection::seal, wire::kFrameBodyBytesMax);
+  add_outbox(paths);
   add_dispatch(paths);
   return paths;
 }
