@@ -42,6 +42,12 @@ std::string text_field(const Json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+/// What the node adds to an answer, as a line of its own.
+std::string note_line(const Json& reply) {
+  const auto note = text_field(reply, "note");
+  return note.empty() ? note : "note: " + printable(note) + '\n';
+}
+
 }  // namespace
 
 Session::Session(Config config, Connector connect, std::ostream& out, std::ostream& err)
@@ -112,7 +118,7 @@ Exit Session::show_reply(const Json& reply) {
   if (config_.json)
     out_ << to_line(reply) << '\n';
   else if (succeeded)
-    out_ << (data == reply.end() ? "ok\n" : to_table(*data));
+    out_ << (data == reply.end() ? "ok\n" : to_table(*data)) << note_line(reply);
   else
     err_ << "error: " << printable(text_field(error, "message")) << '\n';
   if (succeeded) return Exit::ok;

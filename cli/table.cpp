@@ -1,6 +1,7 @@
 #include "table.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "json_line.hpp"
@@ -12,10 +13,32 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Row = std::vector<std::string>;
 
+std::string cell(const Json& value);
+
+/// A field of a message, as `describe` tells it, is "n: int64"; any other object is its fields.
+std::string object_cell(const Json& object) {
+  const auto name = object.find("name");
+  const auto type = object.find("type");
+  if (name != object.end() && type != object.end() && object.size() == 2)
+    return cell(*name) + ": " + cell(*type);
+  std::string text;
+  for (const auto& field : object.items())
+    text += (text.empty() ? "" : ", ") + printable(field.key()) + ": " + cell(field.value());
+  return text.empty() ? "-" : text;
+}
+
+/// One value in words, without the brackets and quotes of JSON.
 std::string cell(const Json& value) {
   if (value.is_string()) return printable(value.get_ref<const std::string&>());
   if (value.is_null()) return "-";
-  return printable(to_line(value));
+  if (value.is_object()) return object_cell(value);
+  if (!value.is_array()) return printable(to_line(value));
+  std::string text;
+  for (const auto& item : value) {
+    const bool nested = item.is_structured() && item.size() > 2;
+    text += (text.empty() ? "" : ", ") + (nested ? "(" + cell(item) + ")" : cell(item));
+  }
+  return text.empty() ? "-" : text;
 }
 
 bool is_record_list(const Json& value) {
@@ -78,24 +101,34 @@ std::string record_table(const Json& list, std::string_view indent) {
   return lay_out(rows, indent);
 }
 
-std::string object_lines(const Json& object) {
+/// Fields in their order: plain ones as lines of name and value, lists of objects as tables and objects as
+/// lines, both under their name and set off by an empty line.
+std::string object_lines(const Json& object, std::string_view indent) {
+  std::string text;
   std::vector<Row> lines;
-  std::string tables;
+  const auto end_lines = [&] {
+    if (!lines.empty()) text += (text.empty() ? "" : "\n") + lay_out(std::exchange(lines, {}), indent);
+  };
   for (const auto& item : object.items()) {
-    if (is_record_list(item.value()))
-      tables += "\n" + printable(item.key()) + ":\n" + record_table(item.value(), "  ");
-    else
-      lines.push_back({printable(item.key()), cell(item.value())});
+    const auto& value = item.value();
+    const bool is_table = is_record_list(value);
+    if (!is_table && !(value.is_object() && !value.empty() && indent.empty())) {
+      lines.push_back({printable(item.key()), cell(value)});
+      continue;
+    }
+    end_lines();
+    text += (text.empty() ? "" : "\n") + std::string(indent) + printable(item.key()) + ":\n" +
+            (is_table ? record_table(value, "  ") : object_lines(value, "  "));
   }
-  auto text = lay_out(lines, "") + tables;
-  return text.starts_with('\n') ? text.substr(1) : text;
+  end_lines();
+  return text;
 }
 
 }  // namespace
 
 std::string to_table(const Json& data) {
   if (is_record_list(data)) return record_table(data, "");
-  if (data.is_object() && !data.empty()) return object_lines(data);
+  if (data.is_object() && !data.empty()) return object_lines(data, "");
   if (data.is_array() && !data.empty()) {
     std::string text;
     for (const auto& item : data) text += cell(item) + '\n';

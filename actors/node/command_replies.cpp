@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "cluster/node/command_plan.hpp"
+
 namespace cluster::replies {
 namespace {
 
@@ -108,6 +110,8 @@ std::optional<Value> from_ring(const proto::CommandRequest& request, const CHash
   if (request.name == "has") return answer(ring.contains(request.args.front()));
   if (request.name == "weight") return weight(ring, request.args.front());
   if (request.name == "owner") return owner(ring, request.args.front());
+  if (request.name == "balance") return balance(ring);
+  if (request.name == "plan") return plan(request, ring);
   return std::nullopt;
 }
 

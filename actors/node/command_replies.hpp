@@ -28,7 +28,7 @@ namespace cluster::replies {
 [[nodiscard]] Error already_in_ring(std::string_view ring);
 
 /// The reply to a checked command that only reads the hash ring: inspect, nodes, get, has, weight, weights,
-/// owner. Nothing for all others.
+/// owner, balance, plan. Nothing for all others.
 [[nodiscard]] std::optional<wire::Value> from_ring(const proto::CommandRequest& request, const CHash& ring);
 
 /// What a checked command asks of the ring; nothing if it does not change the ring. The arguments of

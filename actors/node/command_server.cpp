@@ -92,45 +92,55 @@ Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
   if (auto* meet = std::get_if<proto::MeetCommand>(&change)) meet->timeout = std::min(time, kMeetTimeout);
   const auto changed = co_await call_within<ChangeRing>(time, ring_, std::move(change));
   if (!changed) co_return replies::failure(not_changed(changed.error()));
-  if (request.wait) co_return co_await wait_for_all(deadline);
-  co_return replies::done();
+  auto reply = replies::done();
+  if (request.wait) reply = co_await wait_for_all(deadline);
+  if (const auto* insert = std::get_if<proto::InsertCommand>(&command)) {
+    const auto view = board_->read();
+    auto note = replies::insert_note(*insert, view->members);
+    if (!note.empty()) reply.set("note", std::move(note));
+  }
+  co_return reply;
 }
 
 Task<Value> CommandServer::wait_for_all(Instant deadline) {
   while (true) {
     const auto own = co_await call<RingInfo>(ring_);
     if (!own) co_return replies::failure(own.error());
-    const auto late =
-        co_await behind(own->state, std::clamp<Duration>(deadline - now(), 1ms, kMemberTimeout));
+    const auto late = co_await behind(*own, std::clamp<Duration>(deadline - now(), 1ms, kMemberTimeout));
     if (late.empty()) co_return replies::done();
-    if (now() >= deadline) {
-      std::string text = "done at this node, but not yet known to";
-      for (const auto& member : late) text += " '" + member.id.str() + "' (" + member.why + ")";
-      co_return replies::failure(Error(Errc::timeout, std::move(text), Executed::yes));
-    }
+    if (now() >= deadline)
+      co_return replies::failure(Error(Errc::timeout, replies::not_yet_known(late), Executed::yes));
     co_await sleep(kRecheckPeriod);
   }
 }
 
-Task<std::vector<CommandServer::Behind>> CommandServer::behind(const std::string& state, Duration timeout) {
+Task<std::vector<replies::Behind>> CommandServer::behind(const RingInfo::Answer& own, Duration timeout) {
+  const bool with_clock = !own.clock.empty();
   const auto view = board_->read();
+  const auto peers = actors_->kernel().peers();
+  std::vector<replies::Behind> late;
   std::vector<NodeId> ids;
   std::vector<DirectCall<RingInfo::Answer>> asked;  // all at once
   for (const auto& member : view->members) {
     if (member.id == actors_->id()) continue;
+    const auto peer = std::ranges::find(peers, member.id, &net::PeerStatus::id);
+    if (peer == peers.end() || !peer->connected) {
+      late.push_back({member.id, "no process"});
+      continue;
+    }
     const Ref<GossipRing> there(runtime::Target{std::string(GossipRing::kName), member.id});
     ids.push_back(member.id);
-    asked.push_back(call_within<RingInfo>(timeout, there));
+    asked.push_back(call_within<RingInfo>(timeout, there, with_clock));
   }
-  std::vector<Behind> late;
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto answer = co_await asked[i];
     if (!answer)
-      late.push_back({ids[i], answer.error().message()});
+      late.push_back({ids[i], "no answer: " + answer.error().message()});
     else if (answer->ring != view->ring)
       late.push_back({ids[i], answer->ring.empty() ? "in no ring" : "in ring '" + answer->ring + "'"});
-    else if (answer->state != state)
-      late.push_back({ids[i], "knows other edits"});
+    else if (answer->state != own.state)
+      late.push_back(
+          {ids[i], with_clock ? replies::compare_clocks(own.clock, answer->clock) : "other edits"});
   }
   co_return late;
 }
@@ -160,9 +170,9 @@ Task<Value> CommandServer::describe(const proto::CommandRequest& request) {
 }
 
 Task<Value> CommandServer::status() {
-  const auto own = co_await call<RingInfo>(ring_);
+  const auto own = co_await call<RingInfo>(ring_, true);
   if (!own) co_return replies::failure(own.error());
-  const auto late = co_await behind(own->state, kMemberTimeout);
+  const auto late = co_await behind(*own, kMemberTimeout);
   auto& kernel = actors_->kernel();
   const auto peers = kernel.peers();
   const auto clients = std::ranges::count(peers, net::Role::client, &net::PeerStatus::role);
@@ -177,7 +187,7 @@ Task<Value> CommandServer::status() {
   co_return replies::answer(std::move(data));
 }
 
-Value CommandServer::members_status(const std::vector<Behind>& late) const {
+Value CommandServer::members_status(const std::vector<replies::Behind>& late) const {
   const auto peers = actors_->kernel().peers();
   Value::Array list;
   for (const auto& member : board_->read()->members) {
@@ -188,8 +198,8 @@ Value CommandServer::members_status(const std::vector<Behind>& late) const {
     const bool connected = peer != peers.end() && peer->connected;
     shown.set("link", is_self ? "self" : connected ? "connected" : "down");
     shown.set("protection", connected ? Value(wire::name(peer->protection)) : Value());
-    const auto found = std::ranges::find(late, member.id, &Behind::id);
-    shown.set("ring", found == late.end() ? "same" : "behind: " + found->why);
+    const auto found = std::ranges::find(late, member.id, &replies::Behind::id);
+    shown.set("state", found == late.end() ? "same" : found->why);
     shown.set("queued_messages", peer == peers.end() ? std::size_t{0} : peer->queued_messages);
     shown.set("queued_bytes", peer == peers.end() ? std::size_t{0} : peer->queued_bytes);
     list.push_back(std::move(shown));

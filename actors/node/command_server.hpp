@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/node/command_plan.hpp"
 #include "cluster/node/gossip_ring.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/command.hpp"
@@ -25,21 +26,16 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   Task<wire::Value> handle_call(proto::CommandRequest request);
 
  private:
-  /// A member that does not show this node's state, and why.
-  struct Behind {
-    NodeId id{};
-    std::string why{};
-  };
-
   // These run inside handle_call, which keeps what they refer to.
   Task<wire::Value> change_ring(const proto::CommandRequest& request, const proto::RingCommand& command);
   Task<wire::Value> wait_for_all(Instant deadline);
   Task<wire::Value> call_server(const proto::CommandRequest& request);
   Task<wire::Value> describe(const proto::CommandRequest& request);
   Task<wire::Value> status();
-  Task<std::vector<Behind>> behind(const std::string& state, Duration timeout);
+  /// The members that do not show `own`, and how they differ.
+  Task<std::vector<replies::Behind>> behind(const RingInfo::Answer& own, Duration timeout);
   [[nodiscard]] wire::Value list_actors() const;
-  [[nodiscard]] wire::Value members_status(const std::vector<Behind>& late) const;
+  [[nodiscard]] wire::Value members_status(const std::vector<replies::Behind>& late) const;
 
   ActorSystem* actors_;
   Ref<GossipRing> ring_;

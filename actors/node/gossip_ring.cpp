@@ -78,10 +78,10 @@ void GossipRing::handle_call(const ChangeRing& change, From<> from) {
   perform(gossip_.on_command(moment(), command, change.command));
 }
 
-RingInfo::Answer GossipRing::handle_call(const RingInfo&) {
+RingInfo::Answer GossipRing::handle_call(const RingInfo& info) {
   const auto& state = gossip_.state();
   return {gossip_.ring(), hex(state.hash(proto::RingState::horizon(wall_now()))), state.present_count(),
-          gossip_.counters()};
+          gossip_.counters(), info.with_clock ? state.clock_entries() : std::vector<proto::ClockEntry>()};
 }
 
 void GossipRing::handle_cast(const PeerChanged& change) {

@@ -29,11 +29,13 @@ struct ChangeRing {
 
 /// What the ring server knows, for `status` and for waiting until all nodes know the same.
 struct RingInfo {
+  bool with_clock = false;
   struct Answer {
     std::string ring{};
     std::string state{};  ///< hex of the state hash
     std::uint64_t members = 0;
     proto::GossipCounters gossip{};
+    std::vector<proto::ClockEntry> clock{};  ///< by editor, if it was asked for
   };
   using reply = Answer;
 };
@@ -71,7 +73,7 @@ class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo
   Result<void> init() override;
   void handle_cast(const RingGossip& gossip);
   void handle_call(const ChangeRing& change, From<> from);
-  RingInfo::Answer handle_call(const RingInfo&);
+  RingInfo::Answer handle_call(const RingInfo& info);
   void handle_cast(const PeerChanged& change);
   void handle_cast(const DialEnded& ended);
 

@@ -76,6 +76,37 @@ class LoneNode(WithNodes):
         self.assertEqual(foo.cli("mremove", "a", "h", "1", "b", "h", "2").code, 0)
         self.assertEqual(foo.ids(), {"foo", "bar"})
 
+    def test_a_second_insert_changes_nothing_and_says_so(self):
+        foo = self.node("foo", "--ring", "ring")
+        self.assertEqual(foo.cli("insert", "bar", "localhost", "1").reply, {"ok": True})
+        self.assertEqual(foo.cli("insert", "bar", "localhost", "1").reply, {"ok": True})
+        again = foo.cli("insert", "bar", "localhost", "2")
+        self.assertEqual(again.code, 0)
+        self.assertEqual(again.reply, {"ok": True, "note": "'bar' was a member already, at localhost:1 with weight 128, "
+                                                           "and stays so"})
+        self.assertEqual(foo.cli("get", "bar").data["port"], 1)
+
+    def test_a_plan_changes_nothing_and_tells_what_the_change_then_does(self):
+        foo = self.node("foo", "--ring", "ring")
+        foo.cli("insert", "bar", "localhost", "1")
+        tree = foo.cli("inspect").out
+        share = lambda answer, who: {member["id"]: member["share"] for member in answer.data["members"]}[who]
+        for change in [["insert", "baz", "localhost", "2", "200"], ["update", "bar", "64"], ["remove", "bar"]]:
+            with self.subTest(change):
+                self.assertEqual(foo.cli("plan", *change).code, 0)
+                self.assertEqual(foo.cli("inspect").out, tree)
+        plan = foo.cli("plan", "insert", "baz", "localhost", "2", "-w", "200").data
+        self.assertEqual({move["to"] for move in plan["moves"]}, {"baz"})
+        self.assertEqual(foo.cli("insert", "baz", "localhost", "2", "-w", "200").code, 0)
+        balance = foo.cli("balance")
+        self.assertAlmostEqual(share(balance, "baz"), plan["moved"], 5)
+        self.assertAlmostEqual(sum(member["share"] for member in balance.data["members"]), 1, 5)
+        for words in [["plan"], ["plan", "leave"], ["plan", "insert", "x"], ["plan", "update", "bar"],
+                      ["plan", "update", "bar", "0"], ["plan", "remove", "bar", "-w", "5"], ["balance", "x"]]:
+            with self.subTest(words):
+                self.fails(foo.cli(*words), 2)
+        self.assertEqual(foo.cli("plan", "update", "nobody", "5").reply["error"]["code"], "not_found")
+
     def test_wrong_usage_is_one_line_and_code_2_and_changes_nothing(self):
         foo = self.node("foo", "--ring", "ring")
         for words in [["bogus"], ["insert"], ["insert", "a", "h"], ["insert", "a", "h", "x"], ["get"], ["get", "a", "b"],
@@ -228,7 +259,10 @@ class ThreeNodes(WithNodes):
         answer = foo.cli("--timeout", "3", "insert", "ghost", "localhost", "1", "-w", "5", "--wait")
         self.assertEqual(answer.code, 1)
         self.assertEqual(answer.reply["error"]["executed"], "yes")
-        self.assertIn("'ghost'", answer.reply["error"]["message"])
+        self.assertEqual(answer.reply["error"]["message"],
+                         "done at this node, but not yet known to 'ghost' (no process)")
+        states = {member["id"]: member["state"] for member in foo.cli("status").data["members"]}
+        self.assertEqual(states, {"foo": "same", "bar": "same", "baz": "same", "ghost": "no process"})
         self.assertEqual([node.cli("weight", "ghost").data for node in (bar, baz)], [5, 5])
         self.assertEqual(bar.cli("remove", "ghost", "--wait").code, 0)
         self.assertEqual([node.ids() for node in (foo, baz)], [{"foo", "bar", "baz"}] * 2)

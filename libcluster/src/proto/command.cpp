@@ -42,6 +42,7 @@ Result<void> check_arg(ArgKind kind, const std::string& text) {
       return only_error(parse_server_address(text));
     case ArgKind::event:
       return check_name("an event name", text);
+    case ArgKind::word:
     case ArgKind::json:
     case ArgKind::text:
       break;
@@ -54,23 +55,42 @@ std::size_t required(const Form& form) {
   return static_cast<std::size_t>(std::ranges::count(form.args, false, &Arg::optional));
 }
 
-bool fits(const Form& form, std::size_t count) {
-  if (form.repeated) return count > 0 && count % form.args.size() == 0;
-  return count >= required(form) && count <= form.args.size();
+/// Whether `args` begins with the word that `form` begins with, if it does.
+bool leads(const Form& form, const std::vector<std::string>& args) {
+  if (form.args.empty() || form.args.front().kind != ArgKind::word) return true;
+  return !args.empty() && args.front() == form.args.front().name;
 }
 
-/// The form that was most likely meant: the first that takes more arguments, else the longest.
-const Form& nearest_form(const Command& command, std::size_t count) {
-  const Form* longest = &command.forms.front();
+bool fits(const Form& form, const std::vector<std::string>& args) {
+  const auto count = args.size();
+  if (form.repeated) return count > 0 && count % form.args.size() == 0;
+  return leads(form, args) && count >= required(form) && count <= form.args.size();
+}
+
+/// The form that was most likely meant: of those with the right word the first that takes more arguments,
+/// else the longest. Null if no form has the word.
+const Form* nearest_form(const Command& command, const std::vector<std::string>& args) {
+  const Form* longest = nullptr;
   for (const auto& form : command.forms) {
-    if (form.args.size() > count) return form;
-    if (form.args.size() > longest->args.size()) longest = &form;
+    if (!leads(form, args)) continue;
+    if (form.args.size() > args.size()) return &form;
+    if (longest == nullptr || form.args.size() > longest->args.size()) longest = &form;
   }
-  return *longest;
+  return longest;
+}
+
+Error wrong_word(const Command& command, const std::vector<std::string>& args) {
+  std::string text(command.name);
+  text += args.empty() ? ": missing" : ": '" + args.front() + "' is not";
+  for (const auto& form : command.forms)
+    text += (&form == &command.forms.front() ? " " : " or ") + std::string(form.args.front().name);
+  return bad_command(text + "; usage: " + usage(command));
 }
 
 Error wrong_count(const Command& command, const std::vector<std::string>& args) {
-  const auto& form = nearest_form(command, args.size());
+  const auto* const nearest = nearest_form(command, args);
+  if (nearest == nullptr) return wrong_word(command, args);
+  const auto& form = *nearest;
   std::string text(command.name);
   const auto given = form.repeated ? args.size() % form.args.size() : args.size();
   if (!form.repeated && given > form.args.size()) {
@@ -89,11 +109,29 @@ Error not_taken(const Command& command, std::string_view flag) {
                      "; usage: " + usage(command));
 }
 
+/// Moves the last argument, a WEIGHT, to where -w puts it.
+Result<void> take_weight(CommandRequest& request) {
+  if (request.weight) return bad_command(request.name + ": the weight is given twice");
+  request.weight = parse_weight(request.args.back()).value();
+  request.args.pop_back();
+  return {};
+}
+
+/// `plan` as the command that it plans.
+Result<void> normal_plan(CommandRequest& request) {
+  const auto& what = request.args.front();
+  if (request.args.size() == (what == "insert" ? 5U : 3U))
+    if (auto taken = take_weight(request); !taken) return taken;
+  if (what == "update" && !request.weight) return bad_command("plan update: missing WEIGHT");
+  if (what == "remove" && request.weight) return bad_command("plan remove does not take --weight");
+  return {};
+}
+
 Result<CommandRequest> normal_form(CommandRequest request) {
   if (request.name == "update" && request.args.size() == 4) {
-    if (request.weight) return bad_command("update: the weight is given twice");
-    request.weight = parse_weight(request.args.back()).value();
-    request.args.pop_back();
+    if (auto taken = take_weight(request); !taken) return taken.error();
+  } else if (request.name == "plan") {
+    if (auto normal = normal_plan(request); !normal) return normal.error();
   } else if (request.name == "meet" && request.args.size() == 1) {
     const auto endpoint = Endpoint::parse(request.args.front()).value();
     request.args = {endpoint.host, std::to_string(endpoint.port)};
@@ -122,8 +160,8 @@ Result<CommandRequest> check(CommandRequest request) {
                        "' is not a weight (1..65535)");
 
   const auto count = request.args.size();
-  const auto form =
-      std::ranges::find_if(command->forms, [&](const Form& candidate) { return fits(candidate, count); });
+  const auto form = std::ranges::find_if(
+      command->forms, [&](const Form& candidate) { return fits(candidate, request.args); });
   if (form == command->forms.end()) return wrong_count(*command, request.args);
   for (std::size_t i = 0; i < count; ++i) {
     const auto checked = check_arg(form->args[i % form->args.size()].kind, request.args[i]);

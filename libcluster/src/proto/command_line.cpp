@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+
 #include "command_errors.hpp"
 
 namespace cluster::proto {
@@ -163,7 +164,11 @@ std::vector<std::string> completions(std::span<const std::string> words, std::st
     return found;
   }
   const auto* command = find_command(words.front());
-  if (!command || !prefix.starts_with('-')) return found;
+  if (!command) return found;
+  if (words.size() == 1)
+    for (const auto& form : command->forms)
+      if (!form.args.empty() && form.args.front().kind == ArgKind::word) offer(form.args.front().name);
+  if (!prefix.starts_with('-')) return found;
   if (command->takes_force) offer("--force");
   if (command->takes_weight) offer("--weight");
   if (command->takes_wait) offer("--wait");

@@ -17,6 +17,15 @@ const Form kMember{{{"ID", ArgKind::node_id}, {"HOST", ArgKind::host}, {"PORT", 
 const Form kMembers{kMember.args, true};
 const Form kIds{{{"ID", ArgKind::node_id}}, true};
 
+const Form kPlanInsert{{{"insert", ArgKind::word},
+                        {"ID", ArgKind::node_id},
+                        {"HOST", ArgKind::host},
+                        {"PORT", ArgKind::port},
+                        {"WEIGHT", ArgKind::weight, true}}};
+const Form kPlanUpdate{
+    {{"update", ArgKind::word}, {"ID", ArgKind::node_id}, {"WEIGHT", ArgKind::weight, true}}};
+const Form kPlanRemove{{{"remove", ArgKind::word}, {"ID", ArgKind::node_id}}};
+
 const std::vector<Command>& table() {
   static const std::vector<Command> commands{
       {.name = "inspect",
@@ -32,13 +41,34 @@ const std::vector<Command>& table() {
       {.name = "owner",
        .forms = {{{{"KEY", ArgKind::text}}}},
        .summary = "Show which member a key belongs to"},
+      {.name = "balance",
+       .forms = {kNothing},
+       .summary = "Show how evenly the ring shares the keys",
+       .details =
+           "For each member: the share of all keys that it owns, and what its weight promises. At the end "
+           "the\n"
+           "greatest share over the mean one, and the greatest of share over promise: 1 would be even.\n"
+           "Greater weights of all members make the ring more even."},
+      {.name = "plan",
+       .forms = {kPlanInsert, kPlanUpdate, kPlanRemove},
+       .takes_weight = true,
+       .summary = "Show what an insert, update or remove would move, and change nothing",
+       .details =
+           "Which fraction of all keys would change their owner, from whom to whom, and the share of each\n"
+           "member before and after. The weight may be the last argument or -w; insert's default is "
+           "rfactor."},
       {.name = "ping",
        .forms = {kNothing},
        .runs_at = RunsAt::kernel,
        .summary = "Ask the node's network kernel for an answer"},
       {.name = "status",
        .forms = {kNothing},
-       .summary = "Show ring id, members, connections, who is behind, and queues"},
+       .summary = "Show ring id, members, connections, who is behind, and queues",
+       .details =
+           "STATE compares what each member knows of the ring with what this node knows: same, behind, "
+           "ahead,\n"
+           "or both (each knows edits that the other does not). 'no process' has no connection: there is\n"
+           "nobody to ask. Converged means that all members are the same."},
       {.name = "join",
        .forms = {{{{"RING", ArgKind::ring}}}},
        .takes_wait = true,
@@ -67,7 +97,9 @@ const std::vector<Command>& table() {
        .takes_wait = true,
        .changes_ring = true,
        .summary = "Insert a member into the ring",
-       .details = "No effect if ID is a member already. -w sets its weight (default: rfactor)."},
+       .details =
+           "No effect if ID is a member already, whatever its host, port and weight; if they differ, a note\n"
+           "says so ('update' changes them). -w sets the weight (default: rfactor)."},
       {.name = "minsert",
        .forms = {kMembers},
        .takes_force = true,

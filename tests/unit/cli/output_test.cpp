@@ -94,16 +94,42 @@ TEST_CASE("output: a list of objects becomes a table with one column a field") {
         "a longer id  h                -\n");
 }
 
-TEST_CASE("output: an object becomes lines, its lists tables below, nested fields columns") {
-  const auto data = Json::parse(R"({"rfactor": 3, "tree": [{"key": "k1", "value": {"id": "foo", "port": 1}}],
-                                    "pfactor": 2})");
+TEST_CASE("output: an object becomes lines and tables in the order of its fields, nested fields columns") {
+  const auto data = Json::parse(R"({"rfactor": 3, "pfactor": 2,
+                                    "tree": [{"key": "k1", "value": {"id": "foo", "port": 1}}], "max": 1.5})");
   CHECK(to_table(data) ==
         "rfactor  3\n"
         "pfactor  2\n"
         "\n"
         "tree:\n"
         "  KEY  ID   PORT\n"
-        "  k1   foo  1\n");
+        "  k1   foo  1\n"
+        "\n"
+        "max  1.5\n");
+  CHECK(to_table(Json::parse(R"({"list": [{"a": 1}]})")) == "list:\n  A\n  1\n");
+}
+
+TEST_CASE("output: an object in an object becomes a block of its own, and no JSON is left in a table") {
+  const auto status = Json::parse(R"({"id": "foo", "network": {"bytes_in": 1, "bytes_out": 22},
+                                      "none": {}, "late": ["a", "b"], "gossip": {"deep": {"x": 1}, "l": []}})");
+  CHECK(to_table(status) ==
+        "id  foo\n"
+        "\n"
+        "network:\n"
+        "  bytes_in   1\n"
+        "  bytes_out  22\n"
+        "\n"
+        "none  -\n"
+        "late  a, b\n"
+        "\n"
+        "gossip:\n"
+        "  deep  x: 1\n"
+        "  l     -\n");
+  const auto events = Json::parse(R"([{"event": "add", "fields": [{"name": "n", "type": "int64"},
+                                       {"name": "at", "type": "point", "optional": true}]}])");
+  CHECK(to_table(events) ==
+        "EVENT  FIELDS\n"
+        "add    n: int64, (name: at, type: point, optional: true)\n");
 }
 
 TEST_CASE("output: nested fields of the same name keep both values") {

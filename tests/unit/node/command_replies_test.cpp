@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "cluster/node/command_plan.hpp"
 #include "cluster/wire/json.hpp"
 #include "json_line.hpp"
 
@@ -146,6 +147,130 @@ TEST_CASE("replies: mremove takes ids or triples, and a member's id is never mis
   CHECK(removed(ring, "mremove", {"foo", "n2", "n3"}) == std::vector<NodeId>{"foo", "n2", "n3"});
   REQUIRE(ring.insert({"7022", {"localhost", 1}}));
   CHECK(removed(ring, "mremove", {"foo", "bar", "7022"}) == std::vector<NodeId>{"foo", "bar", "7022"});
+}
+
+/// A ring of two whose shares are known: they are far from even.
+CHash foo_and_bar() {
+  CHash ring({.rfactor = 3});
+  REQUIRE(ring.insert({"foo", {"localhost", 7022}}));
+  REQUIRE(ring.insert({"bar", {"localhost", 7023}}, 1));
+  return ring;
+}
+
+wire::Value data_of(const CHash& ring, std::vector<std::string> args) {
+  const auto request = proto::check({.name = "plan", .args = std::move(args)});
+  REQUIRE(request);
+  const auto reply = from_ring(*request, ring).value();
+  const auto* const data = reply.find("data");
+  REQUIRE(data != nullptr);
+  return *data;
+}
+
+std::string text_of(const wire::Value& data, const char* field) {
+  return cli::to_line(wire::to_json(*data.find(field)));
+}
+
+TEST_CASE("replies: balance tells the share of each member and what its weight promises") {
+  const auto ring = foo_and_bar();
+  const auto share = ring.balance().shares[0].share;  // bar's
+  const auto reply = wire::to_json(from_ring({.name = "balance"}, ring).value());
+  const auto& members = reply["data"]["members"];
+  REQUIRE(members.size() == 2);
+  CHECK(members[0]["id"] == "bar");
+  CHECK(members[0]["weight"] == 1);
+  CHECK(members[0]["share"].get<double>() == doctest::Approx(share).epsilon(1e-5));
+  CHECK(members[0]["expected"] == 0.25);
+  CHECK(members[1]["share"].get<double>() == doctest::Approx(1 - share).epsilon(1e-5));
+  CHECK(reply["data"]["max_over_mean"].get<double>() ==
+        doctest::Approx(2 * std::max(share, 1 - share)).epsilon(1e-5));
+  CHECK(line(CHash(), "balance") ==
+        R"({"ok": true, "data": {"members": [], "max_over_mean": 0.0, "max_over_expected": 0.0}})");
+}
+
+TEST_CASE("replies: a plan tells what an insert, update or remove would do, and does not do it") {
+  const auto ring = foo_and_bar();
+  const auto before = ring;
+  const auto inserted = data_of(ring, {"insert", "qux", "localhost", "7024", "4"});
+  CHECK(text_of(inserted, "effect") == R"("insert 'qux' with weight 4")");
+  auto with_qux = ring;
+  REQUIRE(with_qux.insert({"qux"}, 4));
+  const auto taken = with_qux.balance().shares[2].share;
+  CHECK(*inserted.find("moved")->real() == doctest::Approx(taken).epsilon(1e-5));
+  const auto json = wire::to_json(inserted);
+  double moved = 0;
+  for (const auto& move : json["moves"]) {
+    CHECK(move["to"] == "qux");
+    moved += move["fraction"].get<double>();
+  }
+  CHECK(moved == doctest::Approx(taken).epsilon(1e-5));
+  REQUIRE(json["members"].size() == 3);
+  CHECK(json["members"][2]["id"] == "qux");
+  CHECK(json["members"][2]["weight"].is_null());
+  CHECK(json["members"][2]["share"].is_null());
+  CHECK(json["members"][2]["weight_after"] == 4);
+
+  CHECK(text_of(data_of(ring, {"insert", "qux", "localhost", "7024"}), "effect") ==
+        R"("insert 'qux' with weight 3")");
+  CHECK(text_of(data_of(ring, {"update", "bar", "8"}), "effect") == R"("update 'bar' from weight 1 to 8")");
+  const auto removed = wire::to_json(data_of(ring, {"remove", "bar"}));
+  CHECK(removed["effect"] == "remove 'bar'");
+  REQUIRE(removed["moves"].size() == 1);
+  CHECK(removed["moves"][0]["from"] == "bar");
+  CHECK(removed["members"][0]["share_after"].is_null());
+  CHECK(ring == before);
+}
+
+TEST_CASE("replies: a plan that would change nothing says so, and one that would be refused is refused") {
+  const auto ring = foo_and_bar();
+  for (const auto& [args, effect] :
+       {std::pair{std::vector<std::string>{"insert", "bar", "elsewhere", "1", "9"},
+                  "none: 'bar' is a member already"},
+        {{"remove", "nobody"}, "none: 'nobody' is no member"}}) {
+    const auto data = wire::to_json(data_of(ring, args));
+    CHECK(data["effect"] == effect);
+    CHECK(data["moved"] == 0.0);
+    CHECK(data["moves"].empty());
+  }
+  CHECK(
+      line(ring, "plan", {"update", "nobody", "5"}) ==
+      R"({"ok": false, "error": {"message": "'nobody' is not defined in this ring.", "code": "not_found", "executed": "no"}})");
+  const auto founded = wire::to_json(data_of(CHash(), {"insert", "a", "h", "1"}));
+  CHECK(founded["moved"] == 1.0);
+  CHECK(founded["moves"][0]["from"].is_null());
+}
+
+TEST_CASE("replies: an insert of a member that is somewhere else is noted, one that is as asked is not") {
+  const std::vector<proto::MemberView> members{{"bar", {"localhost", 7023}, 5},
+                                               {"foo", {"localhost", 7022}, 5}};
+  const auto note = [&](std::string id, std::uint16_t port, std::optional<std::uint32_t> weight) {
+    return insert_note({.members = {{NodeId(id), {"localhost", port}, weight}}}, members);
+  };
+  CHECK(note("bar", 7023, std::nullopt).empty());
+  CHECK(note("bar", 7023, 5).empty());
+  CHECK(note("qux", 1, 1).empty());
+  CHECK(note("bar", 7024, std::nullopt) ==
+        "'bar' was a member already, at localhost:7023 with weight 5, and stays so");
+  CHECK_FALSE(note("bar", 7023, 6).empty());
+}
+
+TEST_CASE("replies: clocks tell who lacks edits of whom") {
+  using Clock = std::vector<proto::ClockEntry>;
+  const Clock a{{"x", 1}}, more{{"x", 2}}, wider{{"x", 1}, {"y", 1}};
+  CHECK(compare_clocks(a, a) == "same");
+  CHECK(compare_clocks(more, a) == "behind");
+  CHECK(compare_clocks(a, more) == "ahead");
+  CHECK(compare_clocks(wider, a) == "behind");
+  CHECK(compare_clocks(a, wider) == "ahead");
+  CHECK(compare_clocks(more, wider) == "both");
+  CHECK(compare_clocks({}, {}) == "same");
+}
+
+TEST_CASE("replies: those who do not know a change yet are listed by reason") {
+  CHECK(not_yet_known({{"a", "no process"}}) == "done at this node, but not yet known to 'a' (no process)");
+  CHECK(not_yet_known({{"a", "no process"}, {"b", "other edits"}, {"c", "no process"}}) ==
+        "done at this node, but not yet known to 'a', 'c' (no process) and 'b' (other edits)");
+  CHECK(not_yet_known({{"a", "x"}, {"b", "y"}, {"c", "z"}}) ==
+        "done at this node, but not yet known to 'a' (x), 'b' (y) and 'c' (z)");
 }
 
 }  // namespace

@@ -107,6 +107,10 @@ TEST_CASE("command line: completion offers commands first, then the flags the co
   CHECK(completions({}, "in") == Words{"inspect", "insert"});
   CHECK(completions({}, "").size() == commands().size());
   CHECK(completions(Words{"help"}, "min") == Words{"minsert"});
+  CHECK(completions(Words{"plan"}, "") == Words{"insert", "update", "remove"});
+  CHECK(completions(Words{"plan"}, "u") == Words{"update"});
+  CHECK(completions(Words{"plan", "update"}, "").empty());
+  CHECK(completions(Words{"plan", "update"}, "-") == Words{"--weight"});
   CHECK(completions(Words{"leave"}, "-") == Words{"--force"});
   CHECK(completions(Words{"insert", "bar"}, "--w") == Words{"--weight", "--wait"});
   CHECK(completions(Words{"insert"}, "ba").empty());

@@ -19,10 +19,10 @@ std::string refusal(CommandRequest asked) {
 }
 
 TEST_CASE("command: the table has each command once, with a usage and a summary of one line") {
-  const std::set<std::string_view> wanted{"inspect", "nodes",  "get",     "has",      "weight", "weights",
-                                          "ping",    "join",   "meet",    "leave",    "insert", "minsert",
-                                          "update",  "remove", "mremove", "help",     "exit",   "status",
-                                          "actors",  "call",   "cast",    "describe", "owner",  "keygen"};
+  const std::set<std::string_view> wanted{
+      "inspect", "nodes",  "get",     "has",      "weight", "weights", "ping",    "join", "meet",
+      "leave",   "insert", "minsert", "update",   "remove", "mremove", "help",    "exit", "status",
+      "actors",  "call",   "cast",    "describe", "owner",  "keygen",  "balance", "plan"};
   std::set<std::string_view> found;
   for (const auto& command : commands()) {
     CAPTURE(command.name);
@@ -55,8 +55,10 @@ TEST_CASE("command: an unknown command is refused with the nearest name, if one 
 TEST_CASE("command: missing and surplus arguments are named, with the usage") {
   struct Row {
     CommandRequest asked;
-    const char* text;
+    std::string text;
   };
+  const std::string plan =
+      "plan insert ID HOST PORT [WEIGHT] | plan update ID [WEIGHT] | plan remove ID [-w WEIGHT]";
   const std::array rows{
       Row{request("get"), "get: missing ID; usage: get ID"},
       Row{request("nodes", {"x"}), "nodes: unexpected argument 'x'; usage: nodes"},
@@ -77,6 +79,13 @@ TEST_CASE("command: missing and surplus arguments are named, with the usage") {
       Row{request("remove", {"bar", "localhost"}),
           "remove: missing PORT; usage: remove ID | remove ID HOST PORT [-f] [--wait]"},
       Row{request("call", {"counter"}), "call: missing EVENT; usage: call SERVER[@NODE] EVENT [JSON]"},
+      Row{request("plan"), "plan: missing insert or update or remove; usage: " + plan},
+      Row{request("plan", {"inser", "bar"}),
+          "plan: 'inser' is not insert or update or remove; usage: " + plan},
+      Row{request("plan", {"insert", "bar"}), "plan: missing HOST PORT; usage: " + plan},
+      Row{request("plan", {"remove"}), "plan: missing ID; usage: " + plan},
+      Row{request("plan", {"remove", "bar", "7"}), "plan: unexpected argument '7'; usage: " + plan},
+      Row{request("plan", {"update", "bar", "7", "8"}), "plan: unexpected argument '8'; usage: " + plan},
   };
   for (const auto& row : rows) {
     CAPTURE(row.asked.name);
@@ -139,6 +148,32 @@ TEST_CASE("command: checking brings a request into its normal form, and a normal
   const auto met = check(request("meet", {"[::1]:7023"})).value();
   CHECK(met.args == std::vector<std::string>{"::1", "7023"});
   CHECK(check(met).value() == met);
+}
+
+TEST_CASE("command: a plan is told by its word, and its weight may be an argument or a flag, once") {
+  const auto inserted = check(request("plan", {"insert", "bar", "localhost", "7023", "9"})).value();
+  CHECK(inserted.args == std::vector<std::string>{"insert", "bar", "localhost", "7023"});
+  CHECK(inserted.weight == 9);
+  const auto updated = check(request("plan", {"update", "bar", "9"})).value();
+  CHECK(updated.args == std::vector<std::string>{"update", "bar"});
+  CHECK(updated.weight == 9);
+  const auto removed = check(request("plan", {"remove", "bar"})).value();
+  for (const auto& normal : {inserted, updated, removed}) CHECK(check(normal).value() == normal);
+  CHECK_FALSE(check(request("plan", {"insert", "bar", "localhost", "7023"})).value().weight);
+
+  CHECK(refusal(request("plan", {"update", "bar"})) == "plan update: missing WEIGHT");
+  CHECK(refusal(request("plan", {"update", "bar", "0"})) == "plan: '0' is not a weight (1..65535)");
+  CHECK(refusal(request("plan", {"insert", "bar", "two words", "1"}))
+            .ends_with("is not a host name or address"));
+  auto twice = updated;
+  twice.args.push_back("8");
+  CHECK(refusal(twice) == "plan: the weight is given twice");
+  auto weighted = removed;
+  weighted.weight = 3;
+  CHECK(refusal(weighted) == "plan remove does not take --weight");
+  auto forced = removed;
+  forced.force = true;
+  CHECK(refusal(forced).starts_with("plan does not take --force; "));
 }
 
 TEST_CASE("command: triples are read in order, and told from a list of ids") {

@@ -37,7 +37,20 @@ inline constexpr std::uint32_t kWeightMax = 65'535;
 /// A weight from decimal text, `kWeightMin` to `kWeightMax`.
 [[nodiscard]] Result<std::uint32_t> parse_weight(std::string_view text);
 
-enum class ArgKind : std::uint8_t { node_id, host, port, endpoint, weight, ring, server, event, json, text };
+/// `word` is the argument itself, written as its name.
+enum class ArgKind : std::uint8_t {
+  word,
+  node_id,
+  host,
+  port,
+  endpoint,
+  weight,
+  ring,
+  server,
+  event,
+  json,
+  text
+};
 
 struct Arg {
   std::string_view name;  ///< as the usage line shows it
@@ -45,7 +58,8 @@ struct Arg {
   bool optional = false;
 };
 
-/// One way to write a command's arguments; a command with several tells them apart by their number.
+/// One way to write a command's arguments; a command with several tells them apart by their number, or by the
+/// word that they begin with.
 struct Form {
   std::vector<Arg> args{};
   bool repeated = false;  ///< the whole form, one or more times
@@ -80,7 +94,8 @@ struct Command {
 [[nodiscard]] Result<std::string> help_for(std::string_view name);
 
 /// Whether the command exists, takes these flags, and each argument is what it should be. Returns
-/// the request in its normal form: `update`'s WEIGHT is in `weight`, `meet HOST:PORT` is HOST PORT.
+/// the request in its normal form: the WEIGHT of `update` and `plan` is in `weight`, `meet HOST:PORT` is HOST
+/// PORT.
 [[nodiscard]] Result<CommandRequest> check(CommandRequest request);
 
 /// "SERVER" or "SERVER@NODE", as in refs: what follows the first '@' is the node.

@@ -19,8 +19,8 @@ namespace cluster::proto {
 /// `call` and `cast` is left in `args`, as text.
 [[nodiscard]] Result<CommandRequest> parse_command(std::span<const std::string> words);
 
-/// What may follow: command names for the first word, flags after it. `words` are the complete words
-/// before the cursor, `prefix` the begun one.
+/// What may follow: command names for the first word, the words that a command begins with, flags. `words`
+/// are the complete words before the cursor, `prefix` the begun one.
 [[nodiscard]] std::vector<std::string> completions(std::span<const std::string> words,
                                                    std::string_view prefix);
 
