@@ -44,7 +44,7 @@ Exit run_interactive(Session& session, const CommonOptions& common) {
 
 Exit run(const CliOptions& options) {
   const bool at_terminal = ::isatty(STDOUT_FILENO) != 0;
-  Session session({.json = options.json || !at_terminal, .timeout = options.timeout},
+  Session session({.json = options.json || !(at_terminal || options.table), .timeout = options.timeout},
                   network_connector(options.common, options.timeout, interrupted), std::cout, std::cerr);
   if (!options.words.empty()) return session.run(options.words);
   if (at_terminal && ::isatty(STDIN_FILENO) != 0) return run_interactive(session, options.common);

@@ -111,6 +111,7 @@ Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) 
   CliOptions options;
   std::string timeout = "10";
   app.add_flag("--json", options.json, "answer in JSON, one line each (as into a pipe)");
+  app.add_flag("--table", options.table, "answer in tables (as at a terminal)")->excludes("--json");
   app.add_option("--timeout", timeout, "how long to wait for the connection and for each answer")
       ->type_name("SECONDS")
       ->capture_default_str();

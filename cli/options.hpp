@@ -23,7 +23,8 @@ struct CommonOptions {
 
 struct CliOptions {
   CommonOptions common{};
-  bool json = false;
+  bool json = false;                 ///< at a terminal too
+  bool table = false;                ///< into a pipe too
   Duration timeout = 10s;            ///< to connect, and then for each answer
   std::vector<std::string> words{};  ///< the command; none: a session
   std::string notice{};              ///< not empty: print this and exit 0 (--help, --version)

@@ -1,5 +1,6 @@
 // Uses CHash and VectorClock from an installed package; prints what the package test compares.
 #include <cluster/ds/chash.hpp>
+#include <cluster/ds/ring_diff.hpp>
 #include <cluster/ds/vector_clock.hpp>
 #include <iostream>
 
@@ -10,6 +11,10 @@ int main() {
   if (!ring.remove("bar")) return 1;
   std::cout << "user-17 belongs to " << before.find("user-17")->id.str() << ", then to "
             << ring.find("user-17")->id.str() << '\n';
+
+  std::cout << "bar gave " << cluster::diff(before, ring).value().flows.at(0).to.str() << " all it had\n";
+  cluster::CHash fast({.policy = cluster::HashPolicy::xxh3});
+  if (!fast.insert({"foo"}) || fast.find("user-17")->id != "foo") return 1;
 
   cluster::VectorClock a("a", 1, cluster::wall_from_micros(1));
   cluster::VectorClock b = a;

@@ -49,6 +49,12 @@ TEST_CASE("options: connection options may follow the command, and its own flags
   }
 }
 
+TEST_CASE("options: the form of answers may be chosen, but only one") {
+  CHECK(parse_cli_options({"--table", "nodes"}).value().table);
+  CHECK_FALSE(parse_cli_options({"--json", "nodes"}).value().table);
+  CHECK(refusal({"--table", "--json", "nodes"}).find("--json") != std::string::npos);
+}
+
 TEST_CASE("options: what is behind -- belongs to the command as it stands") {
   CHECK(parse_cli_options({"get", "--", "-p"}).value().words == Words{"get", "--", "-p"});
   CHECK(parse_cli_options({"call", "c", "add", R"({"n": -1})"}).value().words ==
