@@ -26,10 +26,11 @@ def check(what, good):
 
 
 class Node:
-    def __init__(self, limit_files=None):
+    def __init__(self, limit_files=None, level=()):
         prefix = ["prlimit", f"--nofile={limit_files}:{limit_files}"] if limit_files else []
+        self.level = list(level)
         self.process = subprocess.Popen(
-            prefix + [PROBE, "serve", "victim", "0", "1"], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
+            prefix + [PROBE, *level, "serve", "victim", "0", "1"], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
         )
         self.port = int(self.process.stdout.readline().split()[1])
         self.drain = threading.Thread(target=self.process.stdout.read, daemon=True)
@@ -49,7 +50,7 @@ class Node:
 
     def answers(self, cookie=COOKIE):
         begun = time.monotonic()
-        run = subprocess.run([PROBE, "ping", "127.0.0.1", str(self.port), cookie], stdout=subprocess.PIPE, text=True,
+        run = subprocess.run([PROBE, *self.level, "ping", "127.0.0.1", str(self.port), cookie], stdout=subprocess.PIPE, text=True,
                              stderr=subprocess.DEVNULL, timeout=30)
         return run.returncode, run.stdout.strip(), time.monotonic() - begun
 
@@ -77,9 +78,9 @@ def closed_within(connection, seconds):
         return True
 
 
-def hello(**change):
+def hello(protections=b"\x01\x00", **change):
     """A HELLO record as docs/wire_format.md says."""
-    field = dict(magic=b"lcluster", versions=b"\x01\x01", protections=b"\x01\x00", capabilities=b"\0\0\0\0",
+    field = dict(magic=b"lcluster", versions=b"\x01\x01", protections=protections, capabilities=b"\0\0\0\0",
                  wall=struct.pack(">Q", int(time.time() * 1e6)), nonce=os.urandom(32), key=os.urandom(32), role=b"\x00",
                  boot=os.urandom(16), id=b"\x03eve", ring=b"\x00", host=b"\x09127.0.0.1", port=b"\x00\x07")
     field.update(change)
@@ -132,7 +133,8 @@ def wrong_cookie(node):
     check(f"wrong cookie: refused with one clear line in {seconds:.2f} s: {text}",
           code == 3 and text == "wrong_cookie: the cookies differ" and seconds < 5)
     with node.connect() as connection:
-        connection.sendall(hello() + b"\x02\x00\x20" + os.urandom(32))
+        offered = b"\x02\x01" if node.level else b"\x01\x00"
+        connection.sendall(hello(offered) + b"\x02\x00\x20" + os.urandom(32))
         record = connection.recv(4096)
         said = record
         while True:
@@ -213,8 +215,9 @@ class Recorder:
                 except OSError:
                     pass
 
-    def ping(self):
-        run = subprocess.run([PROBE, "ping", "127.0.0.1", str(self.port), COOKIE], stdout=subprocess.PIPE, text=True,
+    def ping(self, level=None):
+        level = self.node.level if level is None else level
+        run = subprocess.run([PROBE, *level, "ping", "127.0.0.1", str(self.port), COOKIE], stdout=subprocess.PIPE, text=True,
                              stderr=subprocess.DEVNULL, timeout=30)
         return run.returncode, run.stdout.strip()
 
@@ -261,6 +264,46 @@ def flipped_on_the_way(node):
     node.honest("flipped bits")
 
 
+PROTECTIONS_AT = 3 + 10  # in a HELLO record: the levels offered, then the least that is accepted
+
+
+def seen_on_the_way(node):
+    text = b"are you there?"  # what the probe sends
+    recorder = Recorder(node)
+    check("wire tap: the exchange was a good one", recorder.ping() == (0, "pong"))
+    sealed = node.level != []
+    check(f"wire tap: the text is {'not ' if sealed else ''}seen", (text in recorder.sent) != sealed)
+
+
+def talked_down():
+    """Somebody on the way changes what a HELLO says of levels; neither side may then talk in the clear."""
+    strict = Node(level=["--seal"])
+    code, text = Recorder(strict).ping(level=[])
+    check(f"talked down: who only signs is refused by who seals, with the reason: {text}",
+          code == 3 and text.startswith("incompatible: no common protection level") and "no less than seal" in text)
+    plain = Node()
+    code, text = Recorder(plain).ping(level=["--seal"])
+    check(f"talked down: who seals is refused by who only signs: {text}", code == 3 and "no less than seal" in text)
+    for what, levels in (("takes sealing out of the offer", b"\1\0"), ("adds signing to it", b"\3\0"),
+                         ("lowers the least that is accepted", b"\2\0")):
+        for node, level in ((strict, ["--seal"]), (strict, []), (plain, ["--seal"])):
+            hello_seen = []
+
+            def change(piece):
+                if not hello_seen:
+                    hello_seen.append(True)
+                    piece = piece[:PROTECTIONS_AT] + levels + piece[PROTECTIONS_AT + 2 :]
+                return piece
+
+            recorder = Recorder(node, change)
+            code, text = recorder.ping(level)
+            check(f"talked down: somebody {what} ({level} to {node.level}): {text}",
+                  code == 3 and b"are you there?" not in recorder.sent)
+    strict.honest("talked down")
+    strict.stop()
+    plain.stop()
+
+
 def out_of_descriptors():
     node = Node(limit_files=100)
     flood = []
@@ -282,10 +325,16 @@ def out_of_descriptors():
 
 
 node = Node()
+sealed = Node(level=["--seal"])
 try:
     node.honest("at first")
-    for attack in (garbage, changed_hellos, wrong_cookie, slow_loris, half_open_flood, replay, flipped_on_the_way):
+    for attack in (garbage, changed_hellos, wrong_cookie, slow_loris, half_open_flood, replay, flipped_on_the_way,
+                   seen_on_the_way):
         attack(node)
+    for attack in (wrong_cookie, replay, flipped_on_the_way, seen_on_the_way):
+        print(f"-- {attack.__name__}, sealed")
+        attack(sealed)
+    talked_down()
     before = node.cpu_seconds()
     time.sleep(1)
     idle = node.cpu_seconds() - before
@@ -294,4 +343,5 @@ try:
     out_of_descriptors()
 finally:
     node.stop()
+    sealed.stop()
 sys.exit(1 if failures else 0)

@@ -7,16 +7,22 @@
 #include "cluster/base/time.hpp"
 #include "cluster/net/net_kernel.hpp"
 
-// A node without actors, for tests with real processes:
+// A node without actors, for tests with real processes; with --seal it takes part in nothing less:
 //
-//   net_probe serve ID PORT BOOT [PEER PEER_PORT]   prints "port N", echoes every message, until killed
-//   net_probe ping HOST PORT COOKIE                 connects, sends, waits for the echo; prints what came of
-//   it net_probe flood HOST PORT MESSAGES BYTES        sends as fast as it can; prints messages per second
-//   net_probe latency HOST PORT ROUNDS              round trips one after the other; prints percentiles
+//   net_probe [--seal] serve ID PORT BOOT [PEER PEER_PORT]
+//       prints "port N", echoes every message, until killed
+//   net_probe [--seal] ping HOST PORT COOKIE
+//       connects, sends, waits for the echo; prints what came of it
+//   net_probe [--seal] flood HOST PORT MESSAGES BYTES
+//       sends as fast as it can; prints messages per second
+//   net_probe [--seal] latency HOST PORT ROUNDS
+//       round trips one after the other; prints percentiles
 using namespace cluster;
 using namespace cluster::net;
 
 namespace {
+
+wire::Protection protection = wire::Protection::sign;
 
 constexpr const char* kCookie = "the cookie of the probes";
 
@@ -51,6 +57,8 @@ int serve(const char* id, const char* port, const char* boot, const char* peer, 
                                   .advertised = {"127.0.0.1", static_cast<std::uint16_t>(number(port))},
                                   .bind = {},
                                   .keyring = keyring(kCookie),
+                                  .protection = protection,
+                                  .protection_min = protection,
                                   .limits = {}},
                                  echo);
   if (!kernel) {
@@ -78,6 +86,8 @@ struct Asker final : NetEvents {
                                  .advertised = {},
                                  .bind = {},
                                  .keyring = keyring(cookie),
+                                 .protection = protection,
+                                 .protection_min = protection,
                                  .limits = {}},
                                 *this)
                    .value()) {}
@@ -153,6 +163,11 @@ int latency(const char* host, const char* port, const char* rounds) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  if (count > 1 && std::string(arguments[1]) == "--seal") {
+    protection = wire::Protection::seal;
+    --count;
+    ++arguments;
+  }
   const std::string what = count > 1 ? arguments[1] : "";
   if (what == "serve" && (count == 5 || count == 7))
     return serve(arguments[2], arguments[3], arguments[4], count == 7 ? arguments[5] : nullptr,

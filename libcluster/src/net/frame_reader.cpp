@@ -13,12 +13,17 @@ namespace {
 // A shorter fragment is not worth a read of its own.
 constexpr std::size_t kDirectBytesMin = 4096;
 
+bool is_fragment(const wire::FrameHeader& header) noexcept {
+  return header.kind == wire::FrameKind::messages && (header.flags & wire::kFlagFragment) != 0;
+}
+
 }  // namespace
 
 bool FrameReader::corrupt(std::string text) {
   problem_ = std::move(text);
   return false;
 }
+bool FrameReader::wrong_tag() { return corrupt("INVALID_CHECKSUM: a frame with a wrong tag"); }
 
 FrameReader::Got FrameReader::read(int socket, std::size_t bytes_max, std::span<std::uint8_t> scratch,
                                    FrameSink& sink) {
@@ -114,23 +119,51 @@ bool FrameReader::hand_on_signed(std::span<const Whole> frames, FrameSink& sink)
       opener_.check(std::span(parts).first(frames.size()), std::span(tags).first(frames.size()));
   for (const Whole& frame : frames.first(good))
     if (sink.listening() && !on_checked(frame, sink)) return false;
-  return good == frames.size() || !sink.listening() || corrupt("INVALID_CHECKSUM: a frame with a wrong tag");
+  return good == frames.size() || !sink.listening() || wrong_tag();
 }
 
 bool FrameReader::hand_on_sealed(std::span<const Whole> frames, FrameSink& sink) {
   for (const Whole& frame : frames) {
     if (!sink.listening()) return true;
-    if (!opener_.open(frame.head(), frame.body(), frame.tag()))
-      return corrupt("INVALID_CHECKSUM: a frame with a wrong tag");
+    if (is_fragment(frame.header)) {
+      if (!open_fragment(frame, sink)) return false;
+      continue;
+    }
+    if (!opener_.open(frame.head(), frame.body(), frame.tag())) return wrong_tag();
     if (!on_checked(frame, sink)) return false;
   }
+  return true;
+}
+
+/// Decrypts a fragment straight into its message. Where that is, its first bytes say, which nobody has
+/// vouched for yet: a wrong place is bounded like any other, and is forgotten with the connection if the tag
+/// is wrong.
+bool FrameReader::open_fragment(const Whole& frame, FrameSink& sink) {
+  const auto body = frame.body();
+  const auto front = body.first(std::min(body.size(), wire::kFragmentPrefixBytesMax));
+  const auto rest = body.subspan(front.size());
+  opener_.begin(frame.head());
+  opener_.add(front, front.data());
+  const auto fragment = reassembler_.expect(frame.header.flags, front, body.size());
+  if (!fragment) {
+    opener_.add(rest, rest.data());
+    return opener_.finish(frame.tag()) ? corrupt(fragment.error().message()) : wrong_tag();
+  }
+  const auto place = reassembler_.place(fragment.value());
+  const auto beside = front.subspan(fragment.value().prefix);  // bytes of the message behind a short prefix
+  std::copy(beside.begin(), beside.end(), place.begin());
+  opener_.add(rest, place.data() + beside.size());
+  if (!opener_.finish(frame.tag())) return wrong_tag();
+  ++frames_read_;
+  auto whole = reassembler_.accept(fragment.value());
+  if (whole) sink.on_large(frame.header.lane, std::move(*whole));
   return true;
 }
 
 bool FrameReader::on_checked(const Whole& frame, FrameSink& sink) {
   ++frames_read_;
   const auto& header = frame.header;
-  if (header.kind != wire::FrameKind::messages || (header.flags & wire::kFlagFragment) == 0) {
+  if (!is_fragment(header)) {
     sink.on_frame(header, frame.body());
     return true;
   }
@@ -147,9 +180,7 @@ bool FrameReader::on_checked(const Whole& frame, FrameSink& sink) {
 bool FrameReader::begin_direct(ByteView rest) {
   if (opener_.encrypts() || rest.size() < wire::kSignedHeadBytesMax) return false;
   const auto header = wire::read_header(rest.data());
-  if (!header || header.value().kind != wire::FrameKind::messages ||
-      (header.value().flags & wire::kFlagFragment) == 0 || header.value().length < kDirectBytesMin)
-    return false;
+  if (!header || !is_fragment(header.value()) || header.value().length < kDirectBytesMin) return false;
   const auto front = rest.subspan(wire::kFrameHeaderBytes, wire::kFragmentPrefixBytesMax);
   const auto fragment = reassembler_.expect(header.value().flags, front, header.value().length);
   if (!fragment) return false;
@@ -220,7 +251,7 @@ bool FrameReader::check_direct(FrameSink& sink) {
     auto whole = reassembler_.accept(unchecked_[i].fragment);
     if (whole) sink.on_large(unchecked_[i].header.lane, std::move(*whole));
   }
-  return good == count || !sink.listening() || corrupt("INVALID_CHECKSUM: a frame with a wrong tag");
+  return good == count || !sink.listening() || wrong_tag();
 }
 
 }  // namespace cluster::net

@@ -96,8 +96,10 @@ class FrameReader {
   [[nodiscard]] bool hand_on(std::span<const Whole> frames, FrameSink& sink);
   [[nodiscard]] bool hand_on_signed(std::span<const Whole> frames, FrameSink& sink);
   [[nodiscard]] bool hand_on_sealed(std::span<const Whole> frames, FrameSink& sink);
+  [[nodiscard]] bool open_fragment(const Whole& frame, FrameSink& sink);
   [[nodiscard]] bool on_checked(const Whole& frame, FrameSink& sink);
   [[nodiscard]] bool corrupt(std::string text);
+  [[nodiscard]] bool wrong_tag();
 
   wire::FrameOpener opener_;
   wire::Reassembler reassembler_;
