@@ -42,6 +42,7 @@ Kernel::~Kernel() {
 
 Result<void> Kernel::open() {
   raise_descriptor_limit();
+  keep_freed_memory();
   if (config_.role == Role::client) return {};
   listener_.emplace(
       shared_, [this](Socket socket) { accept(std::move(socket)); }, [this] { evict_oldest_half_open(); });

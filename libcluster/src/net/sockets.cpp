@@ -1,6 +1,9 @@
 #include "sockets.hpp"
 
 #include <fcntl.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -49,6 +52,15 @@ std::string guesser_of(const boost::asio::ip::address& address) {
   auto bytes = address.to_v6().to_bytes();
   std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
   return boost::asio::ip::address_v6(bytes).to_string();
+}
+
+void keep_freed_memory() noexcept {
+#if defined(__GLIBC__)
+  constexpr int kKeptBytes = 32 << 20;
+  constexpr int kMappedBytes = 4 << 20;  // larger ones go straight to and from the system
+  static_cast<void>(::mallopt(M_TRIM_THRESHOLD, kKeptBytes));
+  static_cast<void>(::mallopt(M_MMAP_THRESHOLD, kMappedBytes));
+#endif
 }
 
 void raise_descriptor_limit() noexcept {
