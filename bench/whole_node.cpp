@@ -58,6 +58,8 @@ class ServiceNode {
   Process process_;
 };
 
+using ServiceNodes = std::vector<std::unique_ptr<ServiceNode>>;
+
 /// Nanoseconds of CPU that the process has used: exact, where the clock of /proc/PID/stat counts in 10 ms.
 double cpu_nanoseconds(const ServiceNode& node) {
   double sum = 0;
@@ -77,7 +79,7 @@ double resident_of(const ServiceNode& node) {
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 template <class Measure>
-double sum_over(const std::vector<std::unique_ptr<ServiceNode>>& nodes, Measure&& measure) {
+double sum_over(const ServiceNodes& nodes, Measure&& measure) {
   double sum = 0;
   for (const auto& node : nodes) sum += measure(*node);
   return sum;
@@ -90,9 +92,9 @@ class Ring {
       : cookie_(new_cookie()),
         own_(start_node({.id = "watcher", .cookie = cookie_, .ring = "bench", .protection = protection})) {
     const auto meet = own_.endpoint().to_string();
-    while (nodes.size() + 1 < count)
-      nodes.push_back(std::make_unique<ServiceNode>(
-          "node-" + std::to_string(nodes.size()), cookie_,
+    while (nodes_.size() + 1 < count)
+      nodes_.push_back(std::make_unique<ServiceNode>(
+          "node-" + std::to_string(nodes_.size()), cookie_,
           std::vector<std::string>{"--meet", meet, "--protection", std::string(wire::name(protection))}));
     const Stopwatch watch;
     while (own_.ring()->members.size() < count || !linked(count)) {
@@ -101,6 +103,7 @@ class Ring {
       std::this_thread::sleep_for(20ms);
     }
   }
+  [[nodiscard]] const ServiceNodes& nodes() const noexcept { return nodes_; }
   [[nodiscard]] net::Counters traffic() const { return own_.actors().kernel().counters(); }
 
  private:
@@ -111,9 +114,7 @@ class Ring {
   }
   std::string cookie_;
   Node own_;
-
- public:
-  std::vector<std::unique_ptr<ServiceNode>> nodes;
+  ServiceNodes nodes_;
 };
 
 }  // namespace
@@ -126,16 +127,16 @@ void idle(Context& context) {
   for (const std::size_t count : {std::size_t{3}, great}) {
     const Ring ring(count, context.settings().protection);
     const auto suffix = " of " + std::to_string(count);
-    const auto processes = static_cast<double>(ring.nodes.size());
+    const auto processes = static_cast<double>(ring.nodes().size());
     std::this_thread::sleep_for(settle);
     context.each_fresh_run([&] {
       const auto traffic = ring.traffic();
-      const double used = sum_over(ring.nodes, cpu_nanoseconds);
+      const double used = sum_over(ring.nodes(), cpu_nanoseconds);
       std::this_thread::sleep_for(window);
       const auto later = ring.traffic();
-      const double busy = sum_over(ring.nodes, cpu_nanoseconds) - used;
+      const double busy = sum_over(ring.nodes(), cpu_nanoseconds) - used;
       context.record("CPU" + suffix, "%", busy / processes / seconds / 1e9 * 100);
-      context.record("RSS" + suffix, "MB", sum_over(ring.nodes, resident_of) / processes / 1e6);
+      context.record("RSS" + suffix, "MB", sum_over(ring.nodes(), resident_of) / processes / 1e6);
       context.record("sent" + suffix, "B/s",
                      static_cast<double>(later.bytes_out - traffic.bytes_out) / seconds);
       context.record("received" + suffix, "B/s",
