@@ -2,6 +2,7 @@
 
 #include "cluster/base/assert.hpp"
 #include "cluster/wire/frame.hpp"
+#include "cluster/wire/frame_protection.hpp"
 #include "cluster/wire/reassembler.hpp"
 #include "fuzz.hpp"
 
@@ -21,6 +22,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CLUSTER_ASSERT(wire::read_header(written.data()).value() == *header);
     if (stream.size() < header->frame_bytes()) return 0;
     auto body = stream.subspan(wire::kFrameHeaderBytes, header->length);
+    // Nobody makes a frame without the key.
+    for (const auto level : {wire::Protection::sign, wire::Protection::seal}) {
+      Bytes opened(body.begin(), body.end());
+      const auto tag = stream.subspan(wire::kFrameHeaderBytes + header->length, wire::kFrameTagBytes);
+      CLUSTER_ASSERT(
+          !wire::FrameOpener(level, Bytes(32, 7)).open(stream.first(wire::kFrameHeaderBytes), opened, tag));
+    }
     stream = stream.subspan(header->frame_bytes());
     if (header->kind != wire::FrameKind::messages) continue;
 

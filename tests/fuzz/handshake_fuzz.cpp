@@ -15,7 +15,8 @@ void feed(bool dialler, ByteView bytes) {
       .self = {.id = "self", .boot = {1, 2}, .ring = "ring", .advertised = {"127.0.0.1", 7022}},
       .keyring = keyring,
       .expected = {},
-      .wall = wall_from_micros(1'700'000'000'000'000)};
+      .wall = wall_from_micros(1'700'000'000'000'000),
+      .protection_max = Protection::seal};
   HandshakeSecrets secrets{crypto::x25519_from_secret(Bytes(32, 7)).value(), {}};
   Handshake handshake(Instant{}, std::move(config), std::move(secrets));
   static_cast<void>(handshake.start());
