@@ -53,6 +53,16 @@ Value network_counters(const net::Counters& counters) {
                      {"uncertain", counters.uncertain}});
 }
 
+/// Messages of the network that wait for their servers, and those that no server got.
+Value inbound_counters(const runtime::InboundCounters& counters) {
+  return Value::map({{"waiting_bytes", counters.waiting_bytes},
+                     {"calls_refused", counters.calls_refused},
+                     {"casts_overloaded", counters.casts_overloaded},
+                     {"casts_no_server", counters.casts_no_server},
+                     {"casts_bad", counters.casts_bad},
+                     {"malformed", counters.messages_malformed}});
+}
+
 }  // namespace
 
 CommandServer::CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board)
@@ -183,6 +193,7 @@ Task<Value> CommandServer::status() {
   data.set("clients", static_cast<std::uint64_t>(clients));
   data.set("actors", static_cast<std::uint64_t>(actors_->actors().size()));
   data.set("network", network_counters(kernel.counters()));
+  data.set("inbound", inbound_counters(actors_->inbound()));
   data.set("gossip", Value::of(own->gossip));
   co_return replies::answer(std::move(data));
 }

@@ -65,7 +65,8 @@ Result<Node> Node::start(NodeConfig config) {
                                             .protection_min = config.protection_min,
                                             .limits = config.limits,
                                             .seed = crypto::random_u64()},
-                                    .engine = config.engine});
+                                    .engine = config.engine,
+                                    .inbound = config.inbound});
   if (!actors) return std::move(actors).error();
   auto impl = std::make_unique<Impl>();
   impl->actors = std::move(actors).value();

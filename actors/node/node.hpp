@@ -35,7 +35,8 @@ struct NodeConfig {
   Protection protection_min = Protection::sign;  ///< peers that offer less are refused
   net::NetLimits limits = {};
   runtime::EngineConfig engine = {};
-  crypto::ScryptCost scrypt = {};  ///< of the cookie; the same on all nodes
+  runtime::InboundLimits inbound = {};  ///< of what came over the network and waits for its servers
+  crypto::ScryptCost scrypt = {};       ///< of the cookie; the same on all nodes
   /// Called in the ring server's turn: do not block in it.
   std::function<void(const proto::GossipEvent&)> on_ring_event = {};
 };

@@ -34,7 +34,9 @@ struct Shared {
   Timers timers;
   AtomicCounters counters;
   BufferPool pool;
-  Bytes read_buffer;  // of the polling thread; a connection keeps only the frame that is incomplete
+  Bytes read_buffer;        // of the polling thread; a connection keeps only the frame that is incomplete
+  ConnectionRef busy;       // of the polling thread: the last that brought frames, while it is open
+  std::uint64_t reads = 0;  // of the polling thread: that brought something
 };
 
 /// What a connection reports, on the polling thread. A handler may close any connection.
@@ -54,6 +56,7 @@ class ConnectionEvents {
   virtual void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) = 0;
   /// It ended without a goodbye, after `on_established`.
   virtual void on_broken(const ConnectionRef&, PeerDownReason, const std::string& text) = 0;
+  [[nodiscard]] virtual Appetite appetite() const noexcept = 0;
   /// The socket takes bytes again (asked for with `await_writable`).
   virtual void on_writable(const ConnectionRef&) = 0;
 };
@@ -125,7 +128,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::uint64_t frames_counted_ = 0;
   Bytes pending_;  // bytes of an incomplete handshake record
   Instant frame_begun_ = kNever;
-  Timers::Id timer_;  // of the handshake, then of an incomplete frame
+  Timers::Id timer_;    // of the handshake, then of an incomplete frame
+  Timers::Id resting_;  // until it ends, nothing is read
   bool deciding_ = false;
   bool reading_ = false;  // a wait for input is under way
   bool closed_ = false;

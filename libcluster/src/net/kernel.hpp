@@ -48,6 +48,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   std::size_t poll(Duration max_wait);
   void wake();
   void flush();
+  [[nodiscard]] bool has_unflushed() const noexcept { return any_unflushed_.load(std::memory_order_relaxed); }
   [[nodiscard]] PeerRef peer(const NodeId& id) const;
   [[nodiscard]] PeerRef peer_of_session(std::uint64_t session) const;
   void add_peer(const NodeId& id, const Endpoint& endpoint);
@@ -73,12 +74,16 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void on_pong(const ConnectionRef&, ByteView token) override;
   void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) override;
   void on_broken(const ConnectionRef&, PeerDownReason, const std::string& text) override;
+  [[nodiscard]] Appetite appetite() const noexcept override { return events_.appetite(); }
   void on_writable(const ConnectionRef&) override;
   // PeerHost: any thread
   void on_unflushed(const PeerRef&) override;
+  void wake_poller() override { wake(); }
   void on_blocked(const ConnectionRef&) override;
   void on_write_failed(const ConnectionRef&, int fault) override;
   void on_drained(const PeerRef&) override;
+
+  [[nodiscard]] std::size_t run_ready();
 
   // Connections
   void accept(Socket socket);
@@ -143,6 +148,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   std::atomic<bool> any_unflushed_{false};
 
   // Of the polling thread.
+  unsigned polls_ = 0;                                  // that looked at no more than the busy connection
   std::map<std::uint64_t, ConnectionRef> connections_;  // all that are open, by age
   std::map<std::uint64_t, ConnectionRef> half_open_;    // of those, inbound and not proven
   std::set<DialRequestRef> requests_;

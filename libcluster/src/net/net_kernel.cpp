@@ -39,6 +39,7 @@ NetKernel::~NetKernel() = default;
 std::size_t NetKernel::poll(Duration max_wait) { return kernel_->poll(max_wait); }
 void NetKernel::wake() noexcept { kernel_->wake(); }
 void NetKernel::flush() noexcept { kernel_->flush(); }
+bool NetKernel::has_unflushed() const noexcept { return kernel_->has_unflushed(); }
 
 Result<Ticket> NetKernel::send(const PeerRef& to, ByteView message, SendOptions options) {
   return to->send(message, options);
@@ -60,7 +61,14 @@ Result<Ticket> NetKernel::send(std::uint64_t session, ByteView message, SendOpti
   return found->send(session, message, options);
 }
 
+Result<Ticket> NetKernel::send(const PeerRef& to, std::uint64_t session, Bytes&& message,
+                               SendOptions options) {
+  if (!to) return Error(Errc::peer_lost, "the connection has ended", Executed::no);
+  return to->send(session, std::move(message), options);
+}
+
 PeerRef NetKernel::peer(const NodeId& id) const { return kernel_->peer(id); }
+PeerRef NetKernel::peer(std::uint64_t session) const { return kernel_->peer_of_session(session); }
 
 bool NetKernel::cancel(const NodeId& to, Ticket ticket) {
   const PeerRef found = peer(to);

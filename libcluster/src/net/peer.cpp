@@ -34,15 +34,14 @@ Result<Ticket> Peer::send_pushed(Result<Ticket> ticket, const SendOptions& optio
   if (!unflushed_) {
     unflushed_ = true;
     host_.on_unflushed(shared_from_this());
+    lock.unlock();
+    if (options.wake) host_.wake_poller();
   }
   return ticket;
 }
 
-Result<Ticket> Peer::send(std::uint64_t session, ByteView message, const SendOptions& options) {
-  Lock lock(mutex_);
-  if (!link_ || link_->info.session != session || draining_)
-    return Error(Errc::peer_lost, "the connection has ended", Executed::no);
-  return send_pushed(outbox_.push(options.lane, options.pair, message), options, lock);
+bool Peer::has_session(std::uint64_t session) const {
+  return link_ && link_->info.session == session && !draining_;
 }
 
 bool Peer::cancel(Ticket ticket) {

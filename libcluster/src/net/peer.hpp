@@ -20,6 +20,7 @@ class PeerHost {
   virtual ~PeerHost() = default;
   /// The peer has messages that no thread flushes; `flush` comes to it.
   virtual void on_unflushed(const PeerRef&) = 0;
+  virtual void wake_poller() = 0;
   /// Resume `write_on` when the connection takes bytes again.
   virtual void on_blocked(const ConnectionRef&) = 0;
   virtual void on_write_failed(const ConnectionRef&, int fault) = 0;
@@ -45,7 +46,8 @@ class Peer : public std::enable_shared_from_this<Peer> {
   template <class Message>
   [[nodiscard]] Result<Ticket> send(Message&& message, const SendOptions& options);
   /// Only while `session` is the connection in use.
-  [[nodiscard]] Result<Ticket> send(std::uint64_t session, ByteView message, const SendOptions& options);
+  template <class Message>
+  [[nodiscard]] Result<Ticket> send(std::uint64_t session, Message&& message, const SendOptions& options);
   bool cancel(Ticket ticket);
   [[nodiscard]] bool is_queued(Ticket ticket) const;
   /// Writes what waits, unless another thread is at it.
@@ -88,6 +90,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   [[nodiscard]] std::vector<Ticket> end_locked();
   using Lock = std::unique_lock<std::mutex>;
   [[nodiscard]] std::optional<Error> refusal(const SendOptions& options) const;
+  [[nodiscard]] bool has_session(std::uint64_t session) const;
   [[nodiscard]] Result<Ticket> send_pushed(Result<Ticket> ticket, const SendOptions& options, Lock& lock);
   void flush(Lock& lock);
   void run_writer(const ConnectionRef& link, Lock& lock);
@@ -111,6 +114,13 @@ template <class Message>
 Result<Ticket> Peer::send(Message&& message, const SendOptions& options) {
   Lock lock(mutex_);
   if (auto error = refusal(options)) return std::move(*error);
+  return send_pushed(outbox_.push(options.lane, options.pair, std::forward<Message>(message)), options, lock);
+}
+
+template <class Message>
+Result<Ticket> Peer::send(std::uint64_t session, Message&& message, const SendOptions& options) {
+  Lock lock(mutex_);
+  if (!has_session(session)) return Error(Errc::peer_lost, "the connection has ended", Executed::no);
   return send_pushed(outbox_.push(options.lane, options.pair, std::forward<Message>(message)), options, lock);
 }
 

@@ -18,12 +18,16 @@ constexpr Duration kGoodbyeTime = 1s;
 /// The kernel, as the engine drives it.
 class KernelDriver final : public runtime::IoDriver {
  public:
+  explicit KernelDriver(const runtime::Router& router) noexcept : router_(router) {}
   void attach(net::NetKernel& kernel) noexcept { kernel_ = &kernel; }
   std::size_t poll(Duration wait) override { return kernel_->poll(wait); }
   void wake() noexcept override { kernel_->wake(); }
   void flush() noexcept override { kernel_->flush(); }
+  [[nodiscard]] bool has_unflushed() const noexcept override { return kernel_->has_unflushed(); }
+  [[nodiscard]] bool is_ahead() const noexcept override { return router_.appetite() != net::Appetite::more; }
 
  private:
+  const runtime::Router& router_;
   net::NetKernel* kernel_ = nullptr;
 };
 
@@ -31,12 +35,16 @@ class KernelDriver final : public runtime::IoDriver {
 
 class ActorSystem::Impl {
  public:
-  explicit Impl(const NodeId& id) : id(id), router(id) {}
+  Impl(const NodeId& id, const runtime::InboundLimits& limits) : id(id), router(id, limits) {}
+  ~Impl() {
+    engine.reset();
+    router.forget_peers();
+  }
 
   const NodeId id;
   runtime::Router router;
   std::unique_ptr<net::NetKernel> kernel;
-  KernelDriver driver;
+  KernelDriver driver{router};
   std::unique_ptr<runtime::Engine> engine;  // its threads drive the kernel: ends first
   std::mutex stop_mutex;
   bool stopped = false;
@@ -45,7 +53,7 @@ class ActorSystem::Impl {
 ActorSystem::ActorSystem(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<ActorSystem>> ActorSystem::start(ActorSystemConfig config) {
-  auto impl = std::make_unique<Impl>(config.net.id);
+  auto impl = std::make_unique<Impl>(config.net.id, config.inbound);
   auto kernel = net::NetKernel::start(std::move(config.net), impl->router);
   if (!kernel) return std::move(kernel).error();
   impl->kernel = std::move(kernel).value();
@@ -73,6 +81,7 @@ Result<void> ActorSystem::stop() {
 
 const NodeId& ActorSystem::id() const noexcept { return impl_->id; }
 net::NetKernel& ActorSystem::kernel() noexcept { return *impl_->kernel; }
+runtime::InboundCounters ActorSystem::inbound() const noexcept { return impl_->router.inbound(); }
 runtime::Engine& ActorSystem::engine() noexcept { return *impl_->engine; }
 runtime::Services& ActorSystem::services() const noexcept { return impl_->router; }
 

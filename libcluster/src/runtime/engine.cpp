@@ -102,6 +102,10 @@ void Engine::unlink(const ActorRef& a, const ActorRef& b) {
 }
 
 bool Engine::on_worker() noexcept { return PoolThread::current() != nullptr; }
+bool Engine::more_to_run() noexcept {
+  const PoolThread* thread = PoolThread::current();
+  return thread != nullptr && thread->has_more();
+}
 const ActorRef* Engine::current() noexcept { return current_actor(); }
 std::size_t Engine::actors() const { return impl_->shared.actors.size(); }
 

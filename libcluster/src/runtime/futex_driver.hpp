@@ -12,6 +12,7 @@ class FutexDriver final : public IoDriver {
   std::size_t poll(Duration max_wait) override;
   void wake() noexcept override;
   void flush() noexcept override {}
+  [[nodiscard]] bool has_unflushed() const noexcept override { return false; }
 
  private:
   std::atomic<std::uint32_t> woken_{0};

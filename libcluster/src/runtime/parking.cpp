@@ -52,6 +52,8 @@ void Parking::park(Sleeper& sleeper) noexcept {
   while (sleeper.woken_.load(std::memory_order_acquire) == 0) futex_wait(sleeper.woken_, 0);
 }
 
+void Parking::park(Sleeper& sleeper, Duration time) noexcept { futex_wait(sleeper.woken_, 0, time); }
+
 void Parking::wake_parked() noexcept {
   searching_.fetch_add(1);
   if (!claim_parked() && searching_.fetch_sub(1) == 1) work_added();

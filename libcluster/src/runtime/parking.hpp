@@ -70,6 +70,8 @@ class Parking {
   [[nodiscard]] bool delist(Sleeper& sleeper) noexcept;
   /// Sleeps until somebody wakes it, which makes it a searcher.
   void park(Sleeper& sleeper) noexcept;
+  /// The same for `time` at most; it must then `delist`.
+  void park(Sleeper& sleeper, Duration time) noexcept;
   [[nodiscard]] bool anyone_parked() const noexcept { return parked_count_.load() != 0; }
 
   /// Wakes a parked thread, if there is one, though no work was added: to have it drive.

@@ -19,7 +19,9 @@ Result<Registry::Token> Registry::reserve(std::string_view name, const ServerTyp
 void Registry::bind(std::string_view name, Token token, ActorRef actor) {
   const std::unique_lock lock(mutex_);
   const auto slot = slots_.find(name);
-  if (slot != slots_.end() && slot->second.token == token) slot->second.actor = std::move(actor);
+  if (slot == slots_.end() || slot->second.token != token) return;
+  slot->second.actor = std::move(actor);
+  version_.fetch_add(1, std::memory_order_release);
 }
 
 void Registry::remove(std::string_view name, Token token) noexcept {
@@ -29,6 +31,7 @@ void Registry::remove(std::string_view name, Token token) noexcept {
   if (slot == slots_.end() || slot->second.token != token) return;
   released = std::move(slot->second.actor);
   slots_.erase(slot);
+  version_.fetch_add(1, std::memory_order_release);
 }
 
 std::optional<Registry::Found> Registry::find(std::string_view name) const {

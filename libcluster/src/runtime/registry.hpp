@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -34,6 +35,8 @@ class Registry {
   void bind(std::string_view name, Token token, ActorRef actor);
   void remove(std::string_view name, Token token) noexcept;
 
+  /// Changes with each `bind` and `remove`: until then, what `find` said holds.
+  [[nodiscard]] std::uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
   [[nodiscard]] std::optional<Found> find(std::string_view name) const;
   /// In the order of the names.
   [[nodiscard]] std::vector<Entry> all() const;
@@ -53,6 +56,7 @@ class Registry {
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, Slot, Hash, std::equal_to<>> slots_;
   Token last_ = 0;
+  std::atomic<std::uint64_t> version_{1};
 };
 
 }  // namespace cluster::runtime

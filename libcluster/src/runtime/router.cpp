@@ -35,37 +35,48 @@ Result<MessagePtr> decode(const Event& event, ByteView payload) {
   }
 }
 
+/// Names the running actor (0: a plain thread) and the one that it writes to: their messages keep their
+/// order.
+std::uint64_t pair_of(std::string_view to) noexcept {
+  const ActorRef* self = Engine::current();
+  return std::hash<std::string_view>{}(to) ^ (self == nullptr ? 0 : self->serial() * 0x9e3779b97f4a7c15);
+}
+
 }  // namespace
 
 /// The way back over one connection: encodes replies to the calls that came over it.
 class Router::Connection final : public ReplySink {
  public:
-  Connection(std::shared_ptr<Gate> gate, std::uint64_t session) : gate_(std::move(gate)), session_(session) {}
+  Connection(std::shared_ptr<Gate> gate, const net::PeerRef& peer, std::uint64_t session)
+      : gate_(std::move(gate)), peer_(peer), session_(session) {}
 
   void deliver(std::uint64_t id, ReplyPtr reply) noexcept override {
-    Bytes bytes;
+    ScratchBytes bytes;
     if (const Error* error = reply->error()) {
-      wire::write_error(bytes, id, *error);
+      wire::write_error(*bytes, id, *error);
     } else {
-      wire::begin_reply(bytes, id);
-      reply->encode_value(bytes);
+      wire::begin_reply(*bytes, id);
+      reply->encode_value(*bytes);
     }
     const std::shared_lock lock(gate_->mutex);
     if (gate_->kernel == nullptr) return;
     const bool flush_now = !Engine::on_worker();
-    const auto sent = gate_->kernel->send(session_, bytes, {.flush_now = flush_now});
+    const net::PeerRef peer = peer_.lock();
+    const auto sent =
+        gate_->kernel->send(peer, session_, std::move(*bytes), {.pair = pair_of({}), .flush_now = flush_now});
     // A session that has gone meanwhile needs no reply: its caller was told that the link broke.
     if (sent || sent.error().code() == Errc::peer_lost) return;
     log::warn("router", "a reply was not sent: ", sent.error().message());
-    bytes.clear();
-    wire::write_error(bytes, id,
+    Bytes excuse;
+    wire::write_error(excuse, id,
                       Error(sent.error().code(), "the reply: " + sent.error().message(), Executed::yes));
-    static_cast<void>(
-        gate_->kernel->send(session_, bytes, {.lane = net::Lane::control, .flush_now = flush_now}));
+    static_cast<void>(gate_->kernel->send(peer, session_, std::move(excuse),
+                                          {.lane = net::Lane::control, .flush_now = flush_now}));
   }
 
  private:
   std::shared_ptr<Gate> gate_;
+  std::weak_ptr<net::Peer> peer_;  // a From may outlive the kernel
   std::uint64_t session_;
 };
 
@@ -104,8 +115,10 @@ void Router::tell_listeners(const PeerEvent& event) {
 // A server that has the name now is found once, not for each message; when it has ended, the name counts.
 Result<Target> Router::resolve(std::string_view address) const {
   auto target = parse_target(address, self_);
-  if (!target || !target->node.empty()) return target;
-  if (auto found = registry_.find(target->name)) {
+  if (!target) return target;
+  if (!target->node.empty()) {
+    target->route = routes_.find_or_add(target->node);
+  } else if (auto found = registry_.find(target->name)) {
     target->actor = std::move(found->actor);
     target->type = found->type;
   }
@@ -164,17 +177,38 @@ Instant Router::deadline_after(Duration timeout) const {
 
 // Calls and casts to other nodes.
 
-std::uint64_t Router::open_call(const NodeId& node, ReplyTo to) { return calls_.open(node, std::move(to)); }
+std::shared_ptr<Route> Router::route(const Target& to) {
+  return to.route && to.route->is_of(routes_.router()) ? to.route : routes_.find_or_add(to.node);
+}
 
-Result<void> Router::send_call(std::uint64_t call, const NodeId& node, Bytes message) {
-  auto ticket = kernel_->send(node, std::move(message), {.flush_now = true});
+/// Searches for the peer only if the route has none, or one that has ended.
+Result<net::Ticket> Router::send(Route& route, Bytes& message, const net::SendOptions& options) {
+  const net::PeerRef* peer = route.peer();
+  if (peer != nullptr) {
+    auto ticket = kernel_->send(*peer, std::move(message), options);
+    if (ticket || ticket.error().code() != Errc::unreachable) return ticket;
+  }
+  const net::PeerRef* now = route.find_peer(*kernel_);
+  if (now == nullptr) return kernel_->send(route.node, std::move(message), options);  // says what is wrong
+  return kernel_->send(*now, std::move(message), options);
+}
+
+std::uint64_t Router::open_call(const Target& to, ReplyTo reply_to) {
+  return calls_.open(route(to), std::move(reply_to));
+}
+
+// A call goes out at once, unless other actors are ready to send theirs with it.
+Result<void> Router::send_call(std::uint64_t call, const Target& to, Bytes& message) {
+  const auto way = route(to);
+  auto ticket =
+      send(*way, message, {.pair = pair_of(to.name), .flush_now = !Engine::more_to_run() || way->is_quiet()});
   if (!ticket) {
     if (auto closed = calls_.close(call)) closed->to.forget();
     return std::move(ticket).error();
   }
-  auto orphan = calls_.set_ticket(call, ticket.value(),
-                                  [&](net::Ticket taken) { return kernel_->is_queued(node, taken); });
-  if (orphan) orphan->to.fail(Error(Errc::peer_lost, "the link to '" + node.str() + "' broke"));
+  if (calls_.set_ticket(call, ticket.value()) && !kernel_->is_queued(to.node, ticket.value()))
+    if (auto orphan = calls_.close(call))
+      orphan->to.fail(Error(Errc::peer_lost, "the link to '" + to.node.str() + "' broke"));
   return {};
 }
 
@@ -182,12 +216,20 @@ Executed Router::abandon_call(std::uint64_t call) {
   auto closed = calls_.close(call);
   if (!closed) return Executed::unknown;
   closed->to.forget();
-  const bool was_queued = closed->ticket && kernel_->cancel(closed->node, *closed->ticket);
+  const bool was_queued = closed->ticket && kernel_->cancel(closed->route->node, *closed->ticket);
   return was_queued ? Executed::no : Executed::unknown;
 }
 
-Result<void> Router::send_cast(const NodeId& node, Bytes message) {
-  auto ticket = kernel_->send(node, std::move(message), {.flush_now = !Engine::on_worker()});
+// The casts of an actor go out together at the end of its slice, those of another thread while they follow
+// each other closely.
+Result<void> Router::send_cast(const Target& to, Bytes& message) {
+  const bool on_worker = Engine::on_worker();
+  const std::shared_ptr<Route>* kept = to.route && to.route->is_of(routes_.router()) ? &to.route : nullptr;
+  const std::shared_ptr<Route> found = kept != nullptr ? nullptr : routes_.find_or_add(to.node);
+  Route& way = kept != nullptr ? **kept : *found;
+  auto ticket =
+      send(way, message,
+           {.pair = pair_of(to.name), .flush_now = !on_worker && way.is_quiet(), .wake = !on_worker});
   if (!ticket) return std::move(ticket).error();
   return {};
 }
@@ -201,43 +243,85 @@ void Router::cancel_timer(std::uint64_t timer) { engine_->cancel_timer(TimerId{t
 // What the kernel tells us.
 
 SinkPtr<ReplySink> Router::connection(const net::PeerInfo& peer) {
+  if (last_session_ == peer.session) return last_connection_;
   auto& connection = connections_[peer.session];
-  if (connection == nullptr) connection = make_sink<Connection>(gate_, peer.session);
+  if (connection == nullptr)
+    connection = make_sink<Connection>(gate_, kernel_->peer(peer.session), peer.session);
+  last_session_ = peer.session;
+  last_connection_ = connection;
   return connection;
 }
 
-void Router::on_message(const net::PeerInfo& from, net::Lane, ByteView bytes) {
-  auto message = wire::decode_message(bytes);
-  if (!message) {
-    log::warn("router", "a message of '", from.id.str(), "' was dropped: ", message.error().message());
+void Router::on_message(const net::PeerInfo& from, net::Lane lane, ByteView bytes) {
+  if (const auto read = wire::read_message(bytes, message_); !read) {
+    inbound_.count_malformed();
+    log::warn("router", "a message of '", from.id.str(), "' was dropped: ", read.error().message());
     return;
   }
-  std::visit([&](auto& view) { on_view(from, view); }, message.value());
+  std::visit([&](auto& view) { on_view(from, lane, view); }, message_);
 }
 
-void Router::on_view(const net::PeerInfo& from, const wire::CastView& cast) {
-  const auto posted = post_encoded(cast.head.to, cast.head.event, cast.payload, ReplyTo{}, kNever);
-  if (!posted)
-    log::debug("router", "a cast of '", from.id.str(), "' was dropped: ", posted.error().to_string());
+void Router::on_view(const net::PeerInfo& from, net::Lane lane, const wire::CastView& cast) {
+  const auto posted = deliver(lane, cast.head.to, cast.head.event, cast.payload, ReplyTo{}, kNever);
+  if (posted) return;
+  inbound_.count_cast(posted.error().code());
+  log::debug("router", "a cast of '", from.id.str(), "' was dropped: ", posted.error().to_string());
 }
 
-void Router::on_view(const net::PeerInfo& from, const wire::CallView& call) {
+void Router::on_view(const net::PeerInfo& from, net::Lane lane, const wire::CallView& call) {
   const Instant expires = call.head.ttl == 0ms ? kNever : saturated_add(now(), call.head.ttl);
-  static_cast<void>(post_encoded(call.head.to, call.head.event, call.payload,
-                                 ReplyTo(connection(from), call.head.id), expires));
+  const auto posted = deliver(lane, call.head.to, call.head.event, call.payload,
+                              ReplyTo(connection(from), call.head.id), expires);
+  if (!posted && posted.error().code() == Errc::overloaded) inbound_.count_refused_call();
 }
 
-void Router::on_view(const net::PeerInfo& from, const wire::ReplyView& reply) {
+/// Posts to the server that a message from the network names, if that much may wait for it.
+Result<void> Router::deliver(net::Lane lane, const wire::Target& to, std::string_view event, ByteView payload,
+                             ReplyTo reply_to, Instant expires) {
+  const auto fail = [&](Error error) -> Result<void> {
+    reply_to.fail(error);
+    return error;
+  };
+  const auto* name = std::get_if<std::string_view>(&to);
+  if (name == nullptr) return fail(refusal(Posted::closed, {}).error());
+  const auto way = deliveries_.find(*name, event);
+  if (!way) return fail(way.error());
+  const auto& [server, event_name, actor, known, system] = **way;
+
+  InboundAccount* account = nullptr;
+  const std::uint64_t bytes = payload.size() + InboundAccount::kMessageOverheadBytes;
+  if (!system && lane != net::Lane::control) {
+    account = inbound_.admit(*actor.core(), bytes);
+    if (account == nullptr)
+      return fail(Error(Errc::overloaded, "too much is waiting for '" + std::string(*name) + "'"));
+  }
+  auto decoded = decode(*known, payload);
+  if (!decoded) return fail(decoded.error());
+  Message& message = **decoded;
+  message.reply_to = std::move(reply_to);
+  message.expires = expires;
+  if (account != nullptr) message.inbound()->begin(*account, bytes);
+  EnvelopePtr envelope(std::move(decoded).value().release());
+  const Posted posted = actor.post(envelope);
+  if (posted == Posted::ok) return {};
+  message.inbound()->undo();
+  reply_to = std::move(message.reply_to);
+  return fail(refusal(posted, *name).error());
+}
+
+void Router::on_view(const net::PeerInfo& from, net::Lane, const wire::ReplyView& reply) {
   if (auto call = calls_.close_at(reply.id, from.id))
     call->to.deliver(std::make_unique<EncodedReply>(Bytes(reply.payload.begin(), reply.payload.end())));
 }
 
-void Router::on_view(const net::PeerInfo& from, const wire::ErrorView& error) {
+void Router::on_view(const net::PeerInfo& from, net::Lane, const wire::ErrorView& error) {
   if (auto call = calls_.close_at(error.id, from.id)) call->to.fail(error.error());
 }
 
 void Router::break_calls(const NodeId& node, std::string_view why) {
-  auto broken = calls_.close_all(node, [&](net::Ticket ticket) { return !kernel_->is_queued(node, ticket); });
+  const auto way = routes_.find(node);
+  if (way == nullptr) return;  // and so no open call
+  auto broken = calls_.close_all(*way, [&](net::Ticket ticket) { return !kernel_->is_queued(node, ticket); });
   for (auto& call : broken)
     call.to.fail(Error(Errc::peer_lost, "the link to '" + node.str() + "' broke: " + std::string(why)));
 }
@@ -253,6 +337,7 @@ void Router::on_peer_up(const net::PeerInfo& peer) {
 
 void Router::on_peer_down(const net::PeerInfo& peer, net::PeerDownReason, std::string_view text) {
   connections_.erase(peer.session);
+  if (last_session_ == peer.session) last_session_ = 0, last_connection_ = nullptr;
   if (peer.role == net::Role::node) {
     const auto session = sessions_.find(peer.id);
     if (session == sessions_.end() || session->second != peer.session) return;  // a newer link is up
@@ -269,8 +354,10 @@ void Router::on_peer_lost(const NodeId& node, const Error& why) {
 }
 
 void Router::on_dropped(const NodeId& node, std::span<const net::Ticket> tickets) {
+  const auto way = routes_.find(node);
+  if (way == nullptr) return;
   auto ended =
-      calls_.close_all(node, [&](net::Ticket ticket) { return std::ranges::binary_search(tickets, ticket); });
+      calls_.close_all(*way, [&](net::Ticket ticket) { return std::ranges::binary_search(tickets, ticket); });
   for (auto& call : ended)
     call.to.fail(Error(Errc::unreachable, "'" + node.str() + "' is no longer a peer", Executed::no));
 }

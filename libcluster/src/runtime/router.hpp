@@ -14,8 +14,11 @@
 #include "cluster/runtime/engine.hpp"
 #include "cluster/runtime/services.hpp"
 #include "cluster/wire/message.hpp"
+#include "deliveries.hpp"
+#include "inbound_gate.hpp"
 #include "registry.hpp"
 #include "remote_calls.hpp"
+#include "route.hpp"
 
 namespace cluster::runtime {
 
@@ -23,24 +26,27 @@ namespace cluster::runtime {
 /// who waits for them. Thread-safe; the NetEvents side runs on the thread that polls the kernel.
 class Router final : public Services, public net::NetEvents {
  public:
-  explicit Router(NodeId self) : self_(std::move(self)) {}
+  Router(NodeId self, const InboundLimits& limits) : self_(std::move(self)), inbound_(limits) {}
   /// Both once, the kernel before anybody polls it, the engine before the first server. They outlive all use.
   void attach(net::NetKernel& kernel);
   void attach(Engine& engine) noexcept { engine_ = &engine; }
   /// Before the kernel goes: replies that come later, by a From that outlives the node, go nowhere.
   void detach() noexcept;
+  /// Right before the kernel is destroyed: references keep the ways to its peers.
+  void forget_peers() { routes_.forget_peers(); }
 
   [[nodiscard]] Registry& registry() noexcept { return registry_; }
+  [[nodiscard]] InboundCounters inbound() const noexcept { return inbound_.counters(); }
   void listen_to_peers(std::function<void(const PeerEvent&)> listener);
 
   // Services.
   Result<void> post(const Target& to, const ServerType& expected, MessagePtr& message) override;
   Result<void> post_encoded(const wire::Target& to, std::string_view event, ByteView payload,
                             ReplyTo reply_to, Instant expires) override;
-  std::uint64_t open_call(const NodeId& node, ReplyTo to) override;
-  Result<void> send_call(std::uint64_t call, const NodeId& node, Bytes message) override;
+  std::uint64_t open_call(const Target& to, ReplyTo reply_to) override;
+  Result<void> send_call(std::uint64_t call, const Target& to, Bytes& message) override;
   Executed abandon_call(std::uint64_t call) override;
-  Result<void> send_cast(const NodeId& node, Bytes message) override;
+  Result<void> send_cast(const Target& to, Bytes& message) override;
   [[nodiscard]] Instant now() const override { return MonotonicClock::now(); }
   [[nodiscard]] Instant deadline_after(Duration timeout) const override;
   std::uint64_t set_timer(Instant due, const ActorRef& to, EnvelopePtr message) override;
@@ -49,6 +55,7 @@ class Router final : public Services, public net::NetEvents {
 
   // NetEvents.
   void on_message(const net::PeerInfo& from, net::Lane lane, ByteView message) override;
+  [[nodiscard]] net::Appetite appetite() const noexcept override { return inbound_.appetite(); }
   void on_peer_up(const net::PeerInfo& peer) override;
   void on_peer_down(const net::PeerInfo& peer, net::PeerDownReason reason, std::string_view text) override;
   void on_peer_lost(const NodeId& node, const Error& why) override;
@@ -62,10 +69,14 @@ class Router final : public Services, public net::NetEvents {
     net::NetKernel* kernel = nullptr;
   };
   void break_calls(const NodeId& node, std::string_view why);
-  void on_view(const net::PeerInfo& from, const wire::CastView& cast);
-  void on_view(const net::PeerInfo& from, const wire::CallView& call);
-  void on_view(const net::PeerInfo& from, const wire::ReplyView& reply);
-  void on_view(const net::PeerInfo& from, const wire::ErrorView& error);
+  [[nodiscard]] std::shared_ptr<Route> route(const Target& to);
+  [[nodiscard]] Result<net::Ticket> send(Route& route, Bytes& message, const net::SendOptions& options);
+  void on_view(const net::PeerInfo& from, net::Lane lane, const wire::CastView& cast);
+  void on_view(const net::PeerInfo& from, net::Lane lane, const wire::CallView& call);
+  void on_view(const net::PeerInfo& from, net::Lane lane, const wire::ReplyView& reply);
+  void on_view(const net::PeerInfo& from, net::Lane lane, const wire::ErrorView& error);
+  [[nodiscard]] Result<void> deliver(net::Lane lane, const wire::Target& to, std::string_view event,
+                                     ByteView payload, ReplyTo reply_to, Instant expires);
   [[nodiscard]] SinkPtr<ReplySink> connection(const net::PeerInfo& peer);
   void tell_listeners(const PeerEvent& event);
 
@@ -74,8 +85,15 @@ class Router final : public Services, public net::NetEvents {
   net::NetKernel* kernel_ = nullptr;
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   Registry registry_;
+  mutable Routes routes_;
   RemoteCalls calls_;
-  // Of the polling thread alone: the reply addresses of the sessions, and the newest session of each node.
+  InboundGate inbound_;
+  // Of the polling thread alone: where messages go, the reply addresses of the sessions, and the newest
+  // session of each node.
+  Deliveries deliveries_{registry_};
+  wire::MessageView message_;
+  std::uint64_t last_session_ = 0;
+  SinkPtr<ReplySink> last_connection_;
   std::unordered_map<std::uint64_t, SinkPtr<ReplySink>> connections_;
   std::unordered_map<NodeId, std::uint64_t> sessions_;
   std::mutex listeners_mutex_;

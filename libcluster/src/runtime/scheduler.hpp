@@ -72,6 +72,8 @@ class PoolThread {
   [[nodiscard]] const Scheduler* scheduler() const noexcept { return &scheduler_; }
   /// Queues a job. Only from the thread itself.
   virtual void add(Job* job) noexcept = 0;
+  /// This thread has other jobs to run after the one that it runs.
+  [[nodiscard]] virtual bool has_more() const noexcept { return false; }
 
  protected:
   explicit PoolThread(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}

@@ -28,11 +28,11 @@ Result<SentCall> send_event_call(Services& services, const Target& to, std::stri
         services.post_encoded(name, event, wire::encode(message), std::move(reply_to), expires));
     return SentCall{};
   }
-  const auto call = services.open_call(to.node, std::move(reply_to));
-  Bytes bytes;
-  wire::begin_call(bytes, {.id = call, .to = name, .from = sender, .event = event, .ttl = ttl_of(timeout)});
-  wire::encode_to(bytes, message);
-  if (auto sent = services.send_call(call, to.node, std::move(bytes)); !sent) return std::move(sent).error();
+  const auto call = services.open_call(to, std::move(reply_to));
+  ScratchBytes bytes;
+  wire::begin_call(*bytes, {.id = call, .to = name, .from = sender, .event = event, .ttl = ttl_of(timeout)});
+  wire::encode_to(*bytes, message);
+  if (auto sent = services.send_call(call, to, *bytes); !sent) return std::move(sent).error();
   return SentCall{call};
 }
 
@@ -41,10 +41,10 @@ Result<void> send_event_cast(Services& services, const Target& to, std::string_v
   if (auto checked = check_event_name(event); !checked) return checked;
   const std::string_view name = to.name;
   if (to.node.empty()) return services.post_encoded(name, event, wire::encode(message), ReplyTo{}, kNever);
-  Bytes bytes;
-  wire::begin_cast(bytes, {.to = name, .from = sender, .event = event});
-  wire::encode_to(bytes, message);
-  return services.send_cast(to.node, std::move(bytes));
+  ScratchBytes bytes;
+  wire::begin_cast(*bytes, {.to = name, .from = sender, .event = event});
+  wire::encode_to(*bytes, message);
+  return services.send_cast(to, *bytes);
 }
 
 }  // namespace cluster::runtime

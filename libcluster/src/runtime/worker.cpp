@@ -1,5 +1,7 @@
 #include "worker.hpp"
 
+#include <algorithm>
+
 #include "futex.hpp"
 #include "spare.hpp"
 
@@ -11,6 +13,7 @@ void Worker::run() {
     become_busy();
     do run_job(job);
     while ((job = find_job()) != nullptr);
+    scheduler_.io_.flush();
     busy_.store(false, std::memory_order_relaxed);
   }
 }
@@ -55,8 +58,10 @@ Job* Worker::find_elsewhere() noexcept {
 
 Job* Worker::wait_for_job() {
   Job* job = nullptr;
-  do job = scheduler_.parking_.try_drive() ? drive() : park();
-  while (job == nullptr && !scheduler_.quitting());
+  do {
+    job = scheduler_.parking_.try_drive() ? drive() : park();
+    if (job == nullptr && others_lag()) job = nap();
+  } while (job == nullptr && !scheduler_.quitting());
   end_search();
   return job;
 }
@@ -70,7 +75,8 @@ Job* Worker::drive() {
     const bool spins = MonotonicClock::now() < spin_end;
     const std::size_t events = spins ? scheduler_.poll(Duration::zero()) : wait_for_events(kNever);
     if (events != 0) spin_end = MonotonicClock::now() + scheduler_.config_.spin;
-    for (int i = 0; spins && i < 8 && !scheduler_.work_visible(); ++i) relax();
+    if (others_lag()) break;
+    for (int i = 0; spins && events == 0 && i < 2 && !scheduler_.work_visible(); ++i) relax();
   }
   scheduler_.parking_.stop_driving();
   return job;
@@ -89,6 +95,24 @@ Job* Worker::park() {
   return find_job();
 }
 
+/// What this thread has read waits for actors that others run: it leaves the I/O to them for a moment, rather
+/// than fill the mailboxes from another core.
+bool Worker::others_lag() const noexcept {
+  const auto& workers = scheduler_.workers_;
+  return scheduler_.io_.is_ahead() && std::any_of(workers.begin(), workers.end(), [this](const auto& w) {
+           return w.get() != this && w->busy();
+         });
+}
+
+Job* Worker::nap() {
+  Parking& parking = scheduler_.parking_;
+  parking.enlist(sleeper_);
+  end_search();
+  if (!scheduler_.work_visible() && !scheduler_.quitting()) parking.park(sleeper_, kNap);
+  searching_ = !parking.delist(sleeper_);
+  return find_job();
+}
+
 void Worker::end_search() noexcept {
   if (!searching_) return;
   searching_ = false;
@@ -104,17 +128,36 @@ void Worker::run_job(Job* job) noexcept {
   const std::uint64_t slice = slices_.load(std::memory_order_relaxed) + 1;
   slices_.store(slice, std::memory_order_relaxed);
   const Job::Turn turn = job->run_slice(scheduler_.config_.slice_messages_max);
-  scheduler_.io_.flush();
-  if (turn == Job::Turn::again) {
-    (job->system() ? scheduler_.system_ : queue_).push(job);
-    scheduler_.parking_.work_added();
-  }
+  if (turn == Job::Turn::again) put_back(job);
+  if (scheduler_.io_.has_unflushed()) flush_or_hold();
   if (slice % kSlicesPerLook == 0) look_at_io();
+}
+
+/// Queues a job that has more to do.
+void Worker::put_back(Job* job) noexcept {
+  if (job->system()) return scheduler_.enqueue_shared(job);
+  Parking& parking = scheduler_.parking_;
+  const bool alone =
+      !has_more() && (parking.driven() || scheduler_.poll_age(MonotonicClock::now()) < kAloneMax);
+  queue_.push(job);
+  if (!alone) parking.work_added();
+}
+
+/// Sends what the jobs have put off, unless another job is about to add to it: one frame for all of them.
+void Worker::flush_or_hold() noexcept {
+  if (has_more()) {
+    const Instant now = MonotonicClock::now();
+    if (held_since_ == kNever) held_since_ = now;
+    if (now - held_since_ < kHoldMax) return;
+  }
+  held_since_ = kNever;
+  scheduler_.io_.flush();
 }
 
 void Worker::look_at_io() {
   Parking& parking = scheduler_.parking_;
-  if (parking.driven() || scheduler_.poll_age(MonotonicClock::now()) < kPollAgeMax || !parking.try_drive())
+  const Duration age_max = scheduler_.io_.is_ahead() ? kAloneMax : kPollAgeMax;
+  if (parking.driven() || scheduler_.poll_age(MonotonicClock::now()) < age_max || !parking.try_drive())
     return;
   scheduler_.poll(Duration::zero());
   parking.stop_driving();

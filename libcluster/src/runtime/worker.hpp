@@ -26,6 +26,9 @@ class Worker final : public PoolThread {
   [[nodiscard]] Job* steal() noexcept { return queue_.pop(); }
   [[nodiscard]] Job* steal_slot() noexcept { return slot_.exchange(nullptr, std::memory_order_acquire); }
   [[nodiscard]] bool has_queued() const noexcept { return !queue_.empty(); }
+  [[nodiscard]] bool has_more() const noexcept override {
+    return slot_.load(std::memory_order_relaxed) != nullptr || !queue_.empty();
+  }
   /// It runs jobs, or looks for one after it ran one.
   [[nodiscard]] bool busy() const noexcept { return busy_.load(); }
   /// How many slices it has begun: while it is busy and this stands still, it is in one slice.
@@ -41,9 +44,13 @@ class Worker final : public PoolThread {
   [[nodiscard]] Job* wait_for_job();
   [[nodiscard]] Job* drive();
   [[nodiscard]] Job* park();
+  [[nodiscard]] bool others_lag() const noexcept;
+  [[nodiscard]] Job* nap();
   void end_search() noexcept;
   void become_busy() noexcept;
   void run_job(Job* job) noexcept;
+  void put_back(Job* job) noexcept;
+  void flush_or_hold() noexcept;
   void look_at_io();
 
   // Consecutive jobs from the slot before the queues get their turn.
@@ -54,11 +61,19 @@ class Worker final : public PoolThread {
   // Every so many slices a busy worker looks at the clock, and at the I/O if nobody has for kPollAgeMax.
   static constexpr unsigned kSlicesPerLook = 8;
   static constexpr Duration kPollAgeMax = 200us;
+  // When the only job here has more to do, no other thread is woken: it would take the job from a warm cache,
+  // or find nothing. Unless nobody drives the I/O, for so long.
+  static constexpr Duration kAloneMax = 500us;
+  // What jobs send is put off this long at most while other jobs here are ready to add to it.
+  static constexpr Duration kHoldMax = 50us;
+  // How long the driver leaves the I/O to workers that lag behind it; other traffic waits no longer.
+  static constexpr Duration kNap = 300us;
 
   const std::size_t index_;
   bool searching_ = false;  // counted by Parking as a searcher
   unsigned slot_runs_ = 0;
   unsigned searches_ = 0;
+  Instant held_since_ = kNever;  // output is put off since then
   Parking::Sleeper sleeper_;
   RunQueue queue_;
   std::atomic<Job*> slot_{nullptr};  // only this thread puts one in, any thread takes it out

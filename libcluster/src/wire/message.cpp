@@ -44,29 +44,30 @@ bool read_ttl(Reader& from, std::chrono::milliseconds& ttl) {
   return true;
 }
 
-/// What follows the array's header and the kind, in the order of the writers below. On failure the reader
-/// knows why.
-bool read_cast(Reader& from, CastView& cast) {
-  auto& [head, payload] = cast;
-  return (read_target(from, head.to) || from.in_field("to")) &&
-         (from.integer(head.from) || from.in_field("from")) &&
-         (read_name(from, head.event) || from.in_field("event")) &&
-         (from.raw(payload) || from.in_field("payload"));
+/// Whether a payload is looked into when nothing follows it.
+enum class Payloads { checked, unchecked };
+
+/// Reads a message's payload; `extra` elements follow it.
+bool read_payload(Reader& from, ByteView& payload, std::size_t extra, Payloads payloads) {
+  if (payloads == Payloads::checked || extra != 0) return from.raw(payload) || from.in_field("payload");
+  payload = from.rest();
+  return !payload.empty() || from.expected("a value") || from.in_field("payload");
 }
 
-bool read_call(Reader& from, CallView& call) {
-  auto& [head, payload] = call;
+/// What follows the array's header and the kind, in the order of the writers below. On failure the reader
+/// knows why.
+bool read_head(Reader& from, CastHead& head) {
+  return (read_target(from, head.to) || from.in_field("to")) &&
+         (from.integer(head.from) || from.in_field("from")) &&
+         (read_name(from, head.event) || from.in_field("event"));
+}
+
+bool read_head(Reader& from, CallHead& head) {
   return (from.integer(head.id) || from.in_field("id")) &&
          (read_target(from, head.to) || from.in_field("to")) &&
          (from.integer(head.from) || from.in_field("from")) &&
          (read_name(from, head.event) || from.in_field("event")) &&
-         (read_ttl(from, head.ttl) || from.in_field("ttl_ms")) &&
-         (from.raw(payload) || from.in_field("payload"));
-}
-
-bool read_reply(Reader& from, ReplyView& reply) {
-  return (from.integer(reply.id) || from.in_field("id")) &&
-         (from.raw(reply.payload) || from.in_field("payload"));
+         (read_ttl(from, head.ttl) || from.in_field("ttl_ms"));
 }
 
 bool read_error(Reader& from, ErrorView& view) {
@@ -85,18 +86,6 @@ bool read_error(Reader& from, ErrorView& view) {
   return true;
 }
 
-/// Reads a View, then passes over what a later version has added behind it.
-template <class View>
-Result<MessageView> finish(Reader& from, std::size_t extra, bool (*read)(Reader&, View&)) {
-  View view;
-  bool good = read(from, view);
-  for (; good && extra != 0; --extra) good = from.skip();
-  if (!good) return from.error();
-  if (from.left() != 0)
-    return Error(Errc::bad_message, std::to_string(from.left()) + " bytes after the message");
-  return MessageView(view);
-}
-
 struct Shape {
   MessageKind kind;
   std::size_t elements;
@@ -104,9 +93,28 @@ struct Shape {
 constexpr std::array kShapes{Shape{MessageKind::cast, 5}, Shape{MessageKind::call, 7},
                              Shape{MessageKind::reply, 3}, Shape{MessageKind::error, 5}};
 
-}  // namespace
+bool read_as(MessageKind kind, Reader& from, MessageView& message, std::size_t extra, Payloads payloads) {
+  switch (kind) {
+    case MessageKind::cast: {
+      auto& cast = message.emplace<CastView>();
+      return read_head(from, cast.head) && read_payload(from, cast.payload, extra, payloads);
+    }
+    case MessageKind::call: {
+      auto& call = message.emplace<CallView>();
+      return read_head(from, call.head) && read_payload(from, call.payload, extra, payloads);
+    }
+    case MessageKind::reply: {
+      auto& reply = message.emplace<ReplyView>();
+      return (from.integer(reply.id) || from.in_field("id")) &&
+             read_payload(from, reply.payload, extra, payloads);
+    }
+    case MessageKind::error:
+      break;
+  }
+  return read_error(from, message.emplace<ErrorView>());
+}
 
-Result<MessageView> decode_message(ByteView bytes) {
+Result<void> read(ByteView bytes, MessageView& message, Payloads payloads) {
   Reader from(bytes);
   std::size_t elements = 0;
   std::uint64_t kind = 0;
@@ -121,18 +129,27 @@ Result<MessageView> decode_message(ByteView bytes) {
                                         std::to_string(wanted) + " elements, found " +
                                         std::to_string(elements));
 
-  const auto extra = elements - wanted;
-  switch (kShapes[kind].kind) {
-    case MessageKind::cast:
-      return finish<CastView>(from, extra, read_cast);
-    case MessageKind::call:
-      return finish<CallView>(from, extra, read_call);
-    case MessageKind::reply:
-      return finish<ReplyView>(from, extra, read_reply);
-    case MessageKind::error:
-      break;
-  }
-  return finish<ErrorView>(from, extra, read_error);
+  auto extra = elements - wanted;  // what a later version has added
+  const bool payload_is_rest =
+      extra == 0 && payloads == Payloads::unchecked && kShapes[kind].kind != MessageKind::error;
+  bool good = read_as(kShapes[kind].kind, from, message, extra, payloads);
+  for (; good && extra != 0; --extra) good = from.skip();
+  if (!good) return from.error();
+  if (!payload_is_rest && from.left() != 0)
+    return Error(Errc::bad_message, std::to_string(from.left()) + " bytes after the message");
+  return {};
+}
+
+}  // namespace
+
+Result<MessageView> decode_message(ByteView bytes) {
+  Result<MessageView> message(MessageView{});
+  if (auto good = read(bytes, *message, Payloads::checked); !good) return std::move(good).error();
+  return message;
+}
+
+Result<void> read_message(ByteView bytes, MessageView& message) {
+  return read(bytes, message, Payloads::unchecked);
 }
 
 void begin_cast(Bytes& out, const CastHead& head) {

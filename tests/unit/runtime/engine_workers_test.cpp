@@ -37,6 +37,7 @@ class FakeIo final : public IoDriver {
     changed_.notify_all();
   }
   void flush() noexcept override { ++flushes_; }
+  bool has_unflushed() const noexcept override { return true; }
 
   // From the network, so to speak: handled by whoever polls.
   void happen(std::function<void()> event) {

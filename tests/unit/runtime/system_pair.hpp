@@ -29,7 +29,8 @@ inline const net::Keyring& test_keyring() {
 }
 
 inline std::unique_ptr<ActorSystem> start_system(const std::string& id, std::uint16_t port = 0,
-                                                 std::uint64_t boot = 1) {
+                                                 std::uint64_t boot = 1,
+                                                 const runtime::InboundLimits& inbound = {}) {
   ActorSystemConfig config;
   config.net.id = NodeId(id);
   config.net.boot = Boot{boot, boot * 1000 + static_cast<std::uint64_t>(id.front())};
@@ -38,15 +39,17 @@ inline std::unique_ptr<ActorSystem> start_system(const std::string& id, std::uin
   config.net.keyring = test_keyring();
   config.net.seed = boot;
   config.engine.workers = 2;
+  config.inbound = inbound;
   return ActorSystem::start(std::move(config)).value();
 }
 
 /// Nodes a and b of one process, connected over loopback.
 struct SystemPair {
   std::unique_ptr<ActorSystem> a = start_system("a");
-  std::unique_ptr<ActorSystem> b = start_system("b");
+  std::unique_ptr<ActorSystem> b;
 
-  SystemPair() {
+  /// `inbound`: the limits of b.
+  explicit SystemPair(const runtime::InboundLimits& inbound = {}) : b(start_system("b", 0, 1, inbound)) {
     a->kernel().add_peer(NodeId("b"), b->kernel().listening());
     eventually([&] { return connected(); });
   }

@@ -83,6 +83,12 @@ struct Ticket {
   friend auto operator<=>(const Ticket&, const Ticket&) = default;
 };
 
+enum class Appetite : std::uint8_t {
+  more,   ///< read on
+  sated,  ///< enough for now: return from `poll`, so that what came is handled while it is in the cache
+  full,   ///< more comes than is handled: read small pieces with pauses of some ms, so that senders feel it
+};
+
 /// What a NetKernel tells its owner. Called on the polling thread, never under a lock of the kernel; may
 /// call any of its functions but `poll` and `stop`. Must not throw.
 class NetEvents {
@@ -95,6 +101,8 @@ class NetEvents {
   virtual void on_large_message(const PeerInfo& from, Lane lane, Buffer&& message) {
     on_message(from, lane, message.view());
   }
+  /// How much to read. Asked before each read.
+  [[nodiscard]] virtual Appetite appetite() const noexcept { return Appetite::more; }
   virtual void on_peer_up(const PeerInfo& peer) = 0;
   /// The connection is gone. What was handed to it may or may not have arrived; what still waits
   /// (`is_queued`) goes out after the reconnect, if the peer is known. Known peers are dialled again,
@@ -117,6 +125,7 @@ struct SendOptions {
                               ///< large message delays those of its own pair alone
   bool flush_now = true;      ///< false: `flush` (or the next `poll`) sends it, with others in one frame
   bool queue_if_down = true;  ///< false: `unreachable` while there is no connection
+  bool wake = false;          ///< with flush_now = false: wakes a thread that waits in `poll`, to flush
 };
 
 struct PeerStatus {
@@ -182,6 +191,8 @@ class NetKernel {
   void wake() noexcept;
   /// Sends what was appended with flush_now = false. A few nanoseconds if there is nothing.
   void flush() noexcept;
+  /// Whether there is something to flush.
+  [[nodiscard]] bool has_unflushed() const noexcept;
 
   /// Appends a message to the peer's queue and, if connected, writes as much as the socket takes.
   /// Messages of one sender and lane arrive in order, or not at all from some point on (a broken
@@ -195,9 +206,14 @@ class NetKernel {
   [[nodiscard]] Result<Ticket> send(const PeerRef& to, Bytes&& message, SendOptions options = {});
   /// To one connection, such as a client's: `peer_lost` once it has ended (it did not arrive).
   [[nodiscard]] Result<Ticket> send(std::uint64_t session, ByteView message, SendOptions options = {});
+  /// The same for the peer of that connection.
+  [[nodiscard]] Result<Ticket> send(const PeerRef& to, std::uint64_t session, Bytes&& message,
+                                    SendOptions options = {});
 
   /// The peer of this id, or null: added before, or connected to us.
   [[nodiscard]] PeerRef peer(const NodeId& id) const;
+  /// The peer whose connection this is, or null.
+  [[nodiscard]] PeerRef peer(std::uint64_t session) const;
   /// True: the message was still queued, is gone, and never runs. False: it was handed to the socket, or
   /// the ticket is 0 or unknown.
   bool cancel(const NodeId& to, Ticket ticket);

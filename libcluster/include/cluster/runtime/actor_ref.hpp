@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "cluster/runtime/envelope.hpp"
 #include "cluster/runtime/exit_reason.hpp"
+#include "cluster/runtime/inbound.hpp"
 #include "cluster/runtime/mailbox.hpp"
 
 namespace cluster::runtime {
@@ -54,6 +56,11 @@ class ActorCore {
     if (mailbox_max_ != 0) queued_.fetch_add(1, std::memory_order_relaxed);
   }
   void taken_up() noexcept { taken(); }
+  /// What waits here that came over the network. Only for the thread that polls the network.
+  [[nodiscard]] InboundAccount& inbound(InboundTotal& total) {
+    if (inbound_ == nullptr) inbound_ = std::make_unique<InboundAccount>(total);
+    return *inbound_;
+  }
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) dispose();
@@ -80,6 +87,8 @@ class ActorCore {
     if (mailbox_max_ != 0) queued_.fetch_sub(1, std::memory_order_relaxed);
   }
 
+  // Before the mailbox: the messages in there refer to it until they are destroyed.
+  std::unique_ptr<InboundAccount> inbound_;  // made with the first message from the network
   Mailbox mailbox_;
 
  private:

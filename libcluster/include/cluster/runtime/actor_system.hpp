@@ -57,6 +57,7 @@ struct PeerEvent {
 struct ActorSystemConfig {
   net::NetConfig net;
   runtime::EngineConfig engine;
+  runtime::InboundLimits inbound = {};
 };
 
 /// The actors of one process and their way to other nodes: engine, names, network. All members are
@@ -122,6 +123,8 @@ class ActorSystem {
   /// `listener` runs on the thread that drives the network: hand it on with a cast, do not block.
   void listen_to_peers(std::function<void(const PeerEvent&)> listener);
   [[nodiscard]] net::NetKernel& kernel() noexcept;
+  /// What came over the network and waits, or was dropped.
+  [[nodiscard]] runtime::InboundCounters inbound() const noexcept;
   [[nodiscard]] runtime::Engine& engine() noexcept;
 
  private:

@@ -65,6 +65,8 @@ class Engine {
   /// True on the threads that all actors share (and that drive I/O): blocking there stalls others. False on
   /// a detached actor's own thread.
   [[nodiscard]] static bool on_worker() noexcept;
+  /// On such a thread: other actors are ready to run on it after this one.
+  [[nodiscard]] static bool more_to_run() noexcept;
   /// The actor that this thread is running, or null.
   [[nodiscard]] static const ActorRef* current() noexcept;
 

@@ -229,28 +229,32 @@ class GenServer : public ServerBase {
                   "std::string_view event`");
     static constexpr std::array<runtime::Event, sizeof...(Messages)> kEvents{
         runtime::detail::event_of<Derived, Messages>...};
-    static constexpr runtime::ServerType kType{wire::type_name<Derived>(), kEvents};
-    return kType;
-  }
-
- protected:
-  /// A reference to this server, to hand to others.
-  [[nodiscard]] Ref<Derived> self() const {
-    return Ref<Derived>({.name = host().name(), .node = {}, .actor = host().self(), .type = &type()});
-  }
-  template <class M>
-  TimerId send_after(Duration wait, M message) {
-    return this->template send_after_to<Derived>(wait, std::move(message));
-  }
-  template <class M>
-  TimerId send_every(Duration period, M message) {
-    return this->template send_every_to<Derived>(period, std::move(message));
-  }
-  /// Handles `message` next, before all that waits: OTP's `continue`.
-  template <class M>
-  void continue_with(M message) {
-    host().prepend(info_maker<Derived>(std::move(message))());
+    static constexpr runtime::ServerType kType{wire::type_name<Derived>(), kEvents,
+                                               requires {requires Derived::system;
   }
 };
+return kType;
+}  // namespace cluster
+
+protected:
+/// A reference to this server, to hand to others.
+[[nodiscard]] Ref<Derived> self() const {
+  return Ref<Derived>({.name = host().name(), .node = {}, .actor = host().self(), .type = &type()});
+}
+template <class M>
+TimerId send_after(Duration wait, M message) {
+  return this->template send_after_to<Derived>(wait, std::move(message));
+}
+template <class M>
+TimerId send_every(Duration period, M message) {
+  return this->template send_every_to<Derived>(period, std::move(message));
+}
+/// Handles `message` next, before all that waits: OTP's `continue`.
+template <class M>
+void continue_with(M message) {
+  host().prepend(info_maker<Derived>(std::move(message))());
+}
+}
+;
 
 }  // namespace cluster

@@ -16,9 +16,12 @@ class IoDriver {
   virtual std::size_t poll(Duration max_wait) = 0;
   /// Makes a waiting `poll`, or the next one if none waits, return at once. Any thread.
   virtual void wake() noexcept = 0;
-  /// Sends what this thread has put off. Called at the end of each actor's slice, and after a poll that
-  /// handled something: must be cheap if there is nothing.
+  /// Sends what was put off. Called when a thread has no actor left to run, and now and then before.
   virtual void flush() noexcept = 0;
+  /// Whether anything was put off. Called after each slice: a few nanoseconds.
+  [[nodiscard]] virtual bool has_unflushed() const noexcept = 0;
+  /// More has come than the actors have handled: running them helps more than polling on.
+  [[nodiscard]] virtual bool is_ahead() const noexcept { return false; }
 };
 
 }  // namespace cluster::runtime

@@ -14,6 +14,7 @@
 #include "cluster/base/time.hpp"
 #include "cluster/runtime/actor_ref.hpp"
 #include "cluster/runtime/envelope.hpp"
+#include "cluster/runtime/inbound.hpp"
 #include "cluster/runtime/reply_slot.hpp"
 #include "cluster/wire/codec.hpp"
 
@@ -290,6 +291,9 @@ class Message : public Item {
   Message(Invoke run, ReplyTo caller, Kind kind = Kind::message) noexcept
       : Item(kind), invoke(run), reply_to(std::move(caller)) {}
 
+  /// What it counts among the messages from the network; null if it was made here.
+  [[nodiscard]] virtual InboundCharge* inbound() noexcept { return nullptr; }
+
   /// From the server to itself (`continue`): a restart forgets it, and it never counted as waiting.
   bool own = false;
   Invoke invoke;
@@ -300,12 +304,23 @@ class Message : public Item {
 using MessagePtr = std::unique_ptr<Message>;
 
 template <class M>
-class TypedMessage final : public Message {
+class TypedMessage : public Message {
  public:
   template <class... Fields>
   TypedMessage(Invoke run, ReplyTo caller, Kind kind, Fields&&... fields)
       : Message(run, std::move(caller), kind), value{std::forward<Fields>(fields)...} {}
   M value;
+};
+
+/// A message that was decoded.
+template <class M>
+class InboundMessage final : public TypedMessage<M> {
+ public:
+  using TypedMessage<M>::TypedMessage;
+  [[nodiscard]] InboundCharge* inbound() noexcept override { return &charge_; }
+
+ private:
+  InboundCharge charge_;
 };
 
 }  // namespace runtime

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,15 +12,17 @@
 namespace cluster {
 
 namespace runtime {
+class Route;
 struct ServerType;
 
 /// Whom a message is for: a server of this node (`node` empty) by handle or by name, or one at another
 /// node by name.
 struct Target {
   std::string name = {};
-  NodeId node = {};                  ///< empty: this node
-  ActorRef actor = {};               ///< empty: looked up by name at each send
-  const ServerType* type = nullptr;  ///< what `actor` is known to be
+  NodeId node = {};                   ///< empty: this node
+  ActorRef actor = {};                ///< empty: looked up by name at each send
+  const ServerType* type = nullptr;   ///< what `actor` is known to be
+  std::shared_ptr<Route> route = {};  ///< the way to `node`; empty: found by name at each send
 };
 
 /// From "name" or "name@node". `self` makes "name@self" local.

@@ -159,10 +159,12 @@ class ServerHarness {
       return refusal;
     }
     // References that this harness resolves are all "here": typed messages are recorded, nothing is encoded.
-    std::uint64_t open_call(const NodeId&, runtime::ReplyTo to) override { return to.forget(), 0; }
-    Result<void> send_call(std::uint64_t, const NodeId& node, Bytes) override { return unreachable(node); }
+    std::uint64_t open_call(const runtime::Target&, runtime::ReplyTo to) override { return to.forget(), 0; }
+    Result<void> send_call(std::uint64_t, const runtime::Target& to, Bytes&) override {
+      return unreachable(to.node);
+    }
     Executed abandon_call(std::uint64_t) override { return Executed::unknown; }
-    Result<void> send_cast(const NodeId& node, Bytes) override { return unreachable(node); }
+    Result<void> send_cast(const runtime::Target& to, Bytes&) override { return unreachable(to.node); }
     static Error unreachable(const NodeId& node) {
       return Error(Errc::unreachable, "no network in a harness, to reach '" + node.str() + "'");
     }

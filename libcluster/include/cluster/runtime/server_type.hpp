@@ -33,6 +33,7 @@ struct Event {
 struct ServerType {
   std::string_view name;
   std::span<const Event> events;
+  bool system = false;  ///< the node itself needs it: exempt from the bounds on what waits
 
   [[nodiscard]] const Event* find(std::string_view event) const noexcept {
     for (const auto& known : events)
@@ -194,12 +195,10 @@ std::unique_ptr<ActiveHandler> invoke_info(ServerBase& base, Message& envelope) 
 template <class S, class M>
 Result<MessagePtr> decode(ByteView payload) {
   constexpr std::uint8_t kNil = 0xc0;  // "no arguments": every field keeps its default
-  if (payload.size() == 1 && payload[0] == kNil)
-    return MessagePtr(std::make_unique<TypedMessage<M>>(&invoke<S, M>, ReplyTo{}, Item::Kind::message));
-  auto value = wire::decode<M>(payload);
-  if (!value) return std::move(value).error();
-  return MessagePtr(
-      std::make_unique<TypedMessage<M>>(&invoke<S, M>, ReplyTo{}, Item::Kind::message, *std::move(value)));
+  auto message = std::make_unique<InboundMessage<M>>(&invoke<S, M>, ReplyTo{}, Item::Kind::message);
+  if (payload.size() != 1 || payload[0] != kNil)
+    if (auto read = wire::decode_into(payload, message->value); !read) return std::move(read).error();
+  return MessagePtr(std::move(message));
 }
 
 template <class S, class M>

@@ -12,6 +12,7 @@
 #include "cluster/base/time.hpp"
 #include "cluster/runtime/message.hpp"
 #include "cluster/runtime/ref.hpp"
+#include "cluster/runtime/scratch_bytes.hpp"
 #include "cluster/runtime/server_type.hpp"
 #include "cluster/wire/message.hpp"
 #include "cluster/wire/value.hpp"
@@ -32,13 +33,14 @@ class Services {
   virtual Result<void> post_encoded(const wire::Target& to, std::string_view event, ByteView payload,
                                     ReplyTo reply_to, Instant expires) = 0;
 
-  /// Books a call to another node; its reply goes to `to`. Each booked call ends in a reply, in
+  /// Books a call to another node; its reply goes to `reply_to`. Each booked call ends in a reply, in
   /// `send_call` failing, or in `abandon_call`.
-  virtual std::uint64_t open_call(const NodeId& node, ReplyTo to) = 0;
-  virtual Result<void> send_call(std::uint64_t call, const NodeId& node, Bytes message) = 0;
+  virtual std::uint64_t open_call(const Target& to, ReplyTo reply_to) = 0;
+  /// Sends an encoded message; takes its bytes if that spares a copy.
+  virtual Result<void> send_call(std::uint64_t call, const Target& to, Bytes& message) = 0;
   /// Ends a booked call without a reply. `no`: it was still queued, was taken out and will never run.
   virtual Executed abandon_call(std::uint64_t call) = 0;
-  virtual Result<void> send_cast(const NodeId& node, Bytes message) = 0;
+  virtual Result<void> send_cast(const Target& to, Bytes& message) = 0;
 
   [[nodiscard]] virtual Instant now() const = 0;
   /// When a call that is made now with this timeout is over. A long one may end one clock tick (4 ms) late.
@@ -86,15 +88,15 @@ Result<SentCall> send_call(Services& services, const Target& to, ReplyTo reply_t
     return std::move(posted).error();
   }
   const M value{std::forward<Fields>(fields)...};
-  const auto call = services.open_call(to.node, std::move(reply_to));
-  Bytes bytes;
-  wire::begin_call(bytes, {.id = call,
-                           .to = std::string_view(to.name),
-                           .from = sender,
-                           .event = wire::event_name<M>(),
-                           .ttl = ttl_of(timeout)});
-  wire::encode_to(bytes, value);
-  auto sent = services.send_call(call, to.node, std::move(bytes));
+  const auto call = services.open_call(to, std::move(reply_to));
+  ScratchBytes bytes;
+  wire::begin_call(*bytes, {.id = call,
+                            .to = std::string_view(to.name),
+                            .from = sender,
+                            .event = wire::event_name<M>(),
+                            .ttl = ttl_of(timeout)});
+  wire::encode_to(*bytes, value);
+  auto sent = services.send_call(call, to, *bytes);
   if (!sent) return std::move(sent).error();
   return SentCall{call};
 }
@@ -111,10 +113,10 @@ Result<void> send_cast(Services& services, const Target& to, std::uint64_t sende
     return services.post(to, S::type(), message);
   }
   const M value{std::forward<Fields>(fields)...};
-  Bytes bytes;
-  wire::begin_cast(bytes, {.to = std::string_view(to.name), .from = sender, .event = wire::event_name<M>()});
-  wire::encode_to(bytes, value);
-  return services.send_cast(to.node, std::move(bytes));
+  ScratchBytes bytes;
+  wire::begin_cast(*bytes, {.to = std::string_view(to.name), .from = sender, .event = wire::event_name<M>()});
+  wire::encode_to(*bytes, value);
+  return services.send_cast(to, *bytes);
 }
 
 /// The dynamic forms, by event name, for callers that do not know the server's class.

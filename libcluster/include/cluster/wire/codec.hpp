@@ -74,6 +74,16 @@ template <class T>
   return result;
 }
 
+/// The same into a value that holds its defaults; after a failure it holds anything.
+template <class T>
+[[nodiscard]] Result<void> decode_into(ByteView bytes, T& value) {
+  Reader reader(bytes);
+  if (!Codec<T>::decode(reader, value)) return reader.error();
+  if (reader.left() != 0)
+    return Error(Errc::bad_message, std::to_string(reader.left()) + " bytes after the value");
+  return {};
+}
+
 /// T in words, for people: "int64", "[string]", "{string: point}", "bytes(32)", "point?".
 template <class T>
 [[nodiscard]] std::string type_text() {

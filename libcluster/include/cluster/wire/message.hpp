@@ -70,6 +70,10 @@ using MessageView = std::variant<CastView, CallView, ReplyView, ErrorView>;
 /// know; to be ignored. Errc::bad_message: anything else that is wrong, in words.
 [[nodiscard]] Result<MessageView> decode_message(ByteView bytes);
 
+/// The same into `message`, without looking into the payload of a cast, call or reply (unless elements follow
+/// it): for whoever decodes the payload next, which checks it.
+[[nodiscard]] Result<void> read_message(ByteView bytes, MessageView& message);
+
 /// Append all but the payload; one encode_to() of it must follow. Names outside 1..kNameBytesMax are a broken
 /// invariant: check them where they come in.
 void begin_cast(Bytes& out, const CastHead& head);
