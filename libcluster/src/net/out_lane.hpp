@@ -4,7 +4,9 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cluster/base/bytes.hpp"
@@ -52,6 +54,8 @@ class OutLane {
   /// told to forget it.
   Left cancel(std::uint64_t ticket);
   [[nodiscard]] bool contains(std::uint64_t ticket) const;
+  template <class Change>
+  void change(std::uint64_t ticket, Change&& change);
   /// The connection broke: messages that were partly out begin anew.
   void on_link_down(OpenStreams& streams) noexcept;
   /// Removes everything and appends its tickets.
@@ -111,5 +115,21 @@ class OutLane {
   std::unordered_map<std::uint64_t, Queues::iterator> queue_of_;  // by pair
   bool batch_was_last_ = false;                                   // batches and queues alternate
 };
+
+template <class Change>
+void OutLane::change(std::uint64_t ticket, Change&& change) {
+  Place place;
+  if (!find(ticket, place)) return;
+  Item& item = (*place.items)[place.item];
+  if (item.whole == 0) {
+    const auto message = std::span(item.batch).subspan(item.entries[place.entry].offset);
+    const std::size_t bytes = load_be<std::uint32_t>(message.data());
+    change(message.subspan(wire::kMessagePrefixBytes, bytes));
+  } else if (item.large && item.stream == 0) {
+    Bytes changed = *item.large;
+    change(std::span(changed));
+    item.large = std::make_shared<const Bytes>(std::move(changed));
+  }
+}
 
 }  // namespace cluster::net

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "cluster/base/bytes.hpp"
@@ -39,6 +40,12 @@ class Outbox {
   bool cancel(Ticket ticket);
   /// Whether a message is still here, wholly or in part; so it has not run.
   [[nodiscard]] bool contains(Ticket ticket) const;
+  /// Hands a message of which nothing went out to `change`, which may change its bytes in place.
+  template <class Change>
+  void change(Ticket ticket, Change&& change) {
+    if (lane_index(ticket) < lanes_.size())
+      lanes_[lane_index(ticket)].change(ticket.value, std::forward<Change>(change));
+  }
   /// The connection broke: messages of which some fragments went out begin anew.
   void on_link_down() noexcept;
   /// Removes everything, and says what it was.

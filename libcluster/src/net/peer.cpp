@@ -1,7 +1,11 @@
 #include "peer.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <span>
 #include <utility>
+
+#include "cluster/wire/message.hpp"
 
 namespace cluster::net {
 namespace {
@@ -26,6 +30,8 @@ Result<Ticket> Peer::send_pushed(Result<Ticket> ticket, const SendOptions& optio
     add(shared_.counters.overloaded);
     return ticket;
   }
+  if (!link_ && options.ttl_at != 0)
+    waiting_calls_.push_back({ticket.value(), options.ttl_at, options.expires});
   if (!link_ || link_->writer->busy) return ticket;  // who writes will come to it
   if (options.flush_now || outbox_.bytes() >= kUnflushedBytesMax) {
     flush(lock);
@@ -47,6 +53,7 @@ bool Peer::has_session(std::uint64_t session) const {
 bool Peer::cancel(Ticket ticket) {
   const std::lock_guard lock(mutex_);
   const bool gone = outbox_.cancel(ticket);
+  std::erase_if(waiting_calls_, [ticket](const WaitingCall& call) { return call.ticket == ticket; });
   if (gone) add(shared_.counters.cancelled);
   return gone;
 }
@@ -104,6 +111,11 @@ void Peer::attach(const ConnectionRef& link) {
   info_ = link->info;
   dials_failed_ = 0;
   last_error_.clear();
+  const Instant now = MonotonicClock::now();
+  for (const auto& call : std::exchange(waiting_calls_, {}))
+    outbox_.change(call.ticket, [&](std::span<std::uint8_t> message) {
+      wire::set_ttl(&message[call.ttl_at], std::chrono::ceil<std::chrono::milliseconds>(call.expires - now));
+    });
 }
 
 bool Peer::detach(const ConnectionRef& link) {
@@ -145,6 +157,7 @@ std::vector<Ticket> Peer::end_locked() {
   ended_ = true;
   known_ = false;
   auto tickets = outbox_.clear();
+  waiting_calls_.clear();
   add(shared_.counters.dropped, tickets.size());
   return tickets;
 }

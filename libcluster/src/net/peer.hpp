@@ -100,7 +100,14 @@ class Peer : public std::enable_shared_from_this<Peer> {
   mutable std::mutex mutex_;
   Outbox outbox_;
   ConnectionRef link_;
-  PeerInfo info_;           // of link_
+  PeerInfo info_;  // of link_
+  /// A call that came while the link was down.
+  struct WaitingCall {
+    Ticket ticket;
+    std::size_t ttl_at;
+    Instant expires;
+  };
+  std::vector<WaitingCall> waiting_calls_;
   bool unflushed_ = false;  // on_unflushed was called and flush has not come yet
   bool draining_ = false;
   bool ended_ = false;

@@ -198,10 +198,14 @@ std::uint64_t Router::open_call(const Target& to, ReplyTo reply_to) {
 }
 
 // A call goes out at once, unless other actors are ready to send theirs with it.
-Result<void> Router::send_call(std::uint64_t call, const Target& to, Bytes& message) {
+Result<void> Router::send_call(std::uint64_t call, const Target& to, Bytes& message, std::size_t ttl_at,
+                               Duration timeout) {
   const auto way = route(to);
-  auto ticket =
-      send(*way, message, {.pair = pair_of(to.name), .flush_now = !Engine::more_to_run() || way->is_quiet()});
+  auto ticket = send(*way, message,
+                     {.pair = pair_of(to.name),
+                      .flush_now = !Engine::more_to_run() || way->is_quiet(),
+                      .ttl_at = ttl_at,
+                      .expires = deadline_after(timeout)});
   if (!ticket) {
     if (auto closed = calls_.close(call)) closed->to.forget();
     return std::move(ticket).error();

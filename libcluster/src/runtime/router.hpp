@@ -44,7 +44,8 @@ class Router final : public Services, public net::NetEvents {
   Result<void> post_encoded(const wire::Target& to, std::string_view event, ByteView payload,
                             ReplyTo reply_to, Instant expires) override;
   std::uint64_t open_call(const Target& to, ReplyTo reply_to) override;
-  Result<void> send_call(std::uint64_t call, const Target& to, Bytes& message) override;
+  Result<void> send_call(std::uint64_t call, const Target& to, Bytes& message, std::size_t ttl_at,
+                         Duration timeout) override;
   Executed abandon_call(std::uint64_t call) override;
   Result<void> send_cast(const Target& to, Bytes& message) override;
   [[nodiscard]] Instant now() const override { return MonotonicClock::now(); }

@@ -30,9 +30,11 @@ Result<SentCall> send_event_call(Services& services, const Target& to, std::stri
   }
   const auto call = services.open_call(to, std::move(reply_to));
   ScratchBytes bytes;
-  wire::begin_call(*bytes, {.id = call, .to = name, .from = sender, .event = event, .ttl = ttl_of(timeout)});
+  const std::size_t ttl_at = wire::begin_call(
+      *bytes, {.id = call, .to = name, .from = sender, .event = event, .ttl = ttl_of(timeout)});
   wire::encode_to(*bytes, message);
-  if (auto sent = services.send_call(call, to, *bytes); !sent) return std::move(sent).error();
+  if (auto sent = services.send_call(call, to, *bytes, ttl_at, timeout); !sent)
+    return std::move(sent).error();
   return SentCall{call};
 }
 

@@ -160,14 +160,28 @@ void begin_cast(Bytes& out, const CastHead& head) {
   write_name(to, head.event);
 }
 
-void begin_call(Bytes& out, const CallHead& head) {
-  Writer to(out);
-  begin(to, MessageKind::call, 7);
-  to.unsigned_integer(head.id);
-  write_target(to, head.to);
-  to.unsigned_integer(head.from);
-  write_name(to, head.event);
-  to.unsigned_integer(static_cast<std::uint64_t>(std::max<std::int64_t>(head.ttl.count(), 0)));
+std::size_t begin_call(Bytes& out, const CallHead& head) {
+  {
+    Writer to(out);
+    begin(to, MessageKind::call, 7);
+    to.unsigned_integer(head.id);
+    write_target(to, head.to);
+    to.unsigned_integer(head.from);
+    write_name(to, head.event);
+  }
+  const std::size_t at = out.size();
+  Writer(out).unsigned_integer(static_cast<std::uint64_t>(std::max<std::int64_t>(head.ttl.count(), 0)));
+  return at;
+}
+
+void set_ttl(std::uint8_t* ttl, std::chrono::milliseconds left) noexcept {
+  const auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 1));
+  const auto within = [count](std::uint64_t most) { return std::min(count, most); };
+  if (*ttl < 0x80) *ttl = static_cast<std::uint8_t>(within(0x7f));
+  if (*ttl == 0xcc) store_be(ttl + 1, static_cast<std::uint8_t>(within(0xff)));
+  if (*ttl == 0xcd) store_be(ttl + 1, static_cast<std::uint16_t>(within(0xffff)));
+  if (*ttl == 0xce) store_be(ttl + 1, static_cast<std::uint32_t>(within(0xffff'ffff)));
+  if (*ttl == 0xcf) store_be(ttl + 1, count);
 }
 
 void begin_reply(Bytes& out, std::uint64_t id) {

@@ -114,3 +114,44 @@ TEST_CASE("remote: the casts of a thread arrive in order, whether they go out al
   CHECK(eventually(
       [&] { return pair.b->call(pair.b->ref<Keeper>("keeper").value(), Puts{}).value() == 20'002; }));
 }
+
+TEST_CASE("remote: a call that waited for a link carries what is left of its time, not all of it") {
+  struct Probe final : net::NetEvents {  // a node without actors, which keeps the ttl of what it is asked
+    std::atomic<std::int64_t> ttl{0};
+    void on_message(const net::PeerInfo&, net::Lane, ByteView bytes) override {
+      const auto message = wire::decode_message(bytes);
+      if (message)
+        if (const auto* call = std::get_if<wire::CallView>(&message.value())) ttl = call->head.ttl.count();
+    }
+    void on_peer_up(const net::PeerInfo&) override {}
+    void on_peer_down(const net::PeerInfo&, net::PeerDownReason, std::string_view) override {}
+    void on_peer_lost(const NodeId&, const Error&) override {}
+  };
+  auto a = start_system("a");
+  const auto far = a->ref<Counter>("counter@b").value();
+  Probe probe;
+  const auto start = [&](std::uint16_t port) {
+    return net::NetKernel::start({.id = "b",
+                                  .boot = {.number = 1, .nonce = 2},
+                                  .ring = "ring",
+                                  .advertised = {"127.0.0.1", port},
+                                  .bind = {},
+                                  .keyring = test_keyring(),
+                                  .limits = {}},
+                                 probe);
+  };
+  const std::uint16_t port = start(0).value()->listening().port;  // nobody listens there now
+  a->kernel().add_peer(NodeId("b"), {"127.0.0.1", port});
+  const Instant begun = MonotonicClock::now();
+  std::thread caller([&] { static_cast<void>(a->call(far, Get{}, 3s)); });
+  REQUIRE(eventually([&] { return MonotonicClock::now() - begun > 300ms; }));
+  const auto late = start(port).value();
+  REQUIRE(eventually([&] {
+    late->poll(1ms);
+    return probe.ttl != 0;
+  }));
+  CHECK(probe.ttl > 0);
+  CHECK(probe.ttl <= 2'750);  // 300 ms and more have passed
+  while (MonotonicClock::now() - begun < 3s) late->poll(10ms);
+  caller.join();
+}

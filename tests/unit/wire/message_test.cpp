@@ -181,3 +181,20 @@ TEST_CASE("message: a caller's time beyond the bound is taken for the bound, a n
   bytes.push_back(0xc0);
   CHECK(ttl_of(bytes) == 0ms);
 }
+
+TEST_CASE("message: a ttl is lowered in place, in the bytes that it has") {
+  for (const auto ttl : {1ms, 127ms, 128ms, 255ms, 256ms, 65'535ms, 65'536ms, 4'294'967'296ms}) {
+    for (const auto left : {-1ms, 0ms, 1ms, 100ms, 200ms, 60'000ms, 5'000'000'000ms}) {
+      CAPTURE(ttl.count());
+      CAPTURE(left.count());
+      Bytes bytes;
+      const auto at = begin_call(bytes, {.id = 1, .to = "a", .event = "e", .ttl = ttl});
+      const auto size = bytes.size();
+      if (left <= ttl) set_ttl(bytes.data() + at, left);
+      CHECK(bytes.size() == size);
+      bytes.push_back(0xc0);
+      const auto expected = left <= ttl ? std::max(left, 1ms) : ttl;
+      CHECK(std::get<CallView>(decode_message(bytes).value()).head.ttl == expected);
+    }
+  }
+}

@@ -125,6 +125,8 @@ struct SendOptions {
                               ///< large message delays those of its own pair alone
   bool flush_now = true;      ///< false: `flush` (or the next `poll`) sends it, with others in one frame
   bool queue_if_down = true;  ///< false: `unreachable` while there is no connection
+  std::size_t ttl_at = 0;     ///< of a call: where its ttl is in the message, to be lowered if it has to wait
+  Instant expires = kNever;   ///< for a link; of a call: when its caller gives up
   bool wake = false;          ///< with flush_now = false: wakes a thread that waits in `poll`, to flush
 };
 

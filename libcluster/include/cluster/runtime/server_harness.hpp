@@ -160,7 +160,7 @@ class ServerHarness {
     }
     // References that this harness resolves are all "here": typed messages are recorded, nothing is encoded.
     std::uint64_t open_call(const runtime::Target&, runtime::ReplyTo to) override { return to.forget(), 0; }
-    Result<void> send_call(std::uint64_t, const runtime::Target& to, Bytes&) override {
+    Result<void> send_call(std::uint64_t, const runtime::Target& to, Bytes&, std::size_t, Duration) override {
       return unreachable(to.node);
     }
     Executed abandon_call(std::uint64_t) override { return Executed::unknown; }

@@ -36,8 +36,10 @@ class Services {
   /// Books a call to another node; its reply goes to `reply_to`. Each booked call ends in a reply, in
   /// `send_call` failing, or in `abandon_call`.
   virtual std::uint64_t open_call(const Target& to, ReplyTo reply_to) = 0;
-  /// Sends an encoded message; takes its bytes if that spares a copy.
-  virtual Result<void> send_call(std::uint64_t call, const Target& to, Bytes& message) = 0;
+  /// Sends an encoded message; takes its bytes if that spares a copy. `timeout` is the caller's, and the
+  /// message's ttl, which is at `ttl_at` in it.
+  virtual Result<void> send_call(std::uint64_t call, const Target& to, Bytes& message, std::size_t ttl_at,
+                                 Duration timeout) = 0;
   /// Ends a booked call without a reply. `no`: it was still queued, was taken out and will never run.
   virtual Executed abandon_call(std::uint64_t call) = 0;
   virtual Result<void> send_cast(const Target& to, Bytes& message) = 0;
@@ -90,13 +92,13 @@ Result<SentCall> send_call(Services& services, const Target& to, ReplyTo reply_t
   const M value{std::forward<Fields>(fields)...};
   const auto call = services.open_call(to, std::move(reply_to));
   ScratchBytes bytes;
-  wire::begin_call(*bytes, {.id = call,
-                            .to = std::string_view(to.name),
-                            .from = sender,
-                            .event = wire::event_name<M>(),
-                            .ttl = ttl_of(timeout)});
+  const std::size_t ttl_at = wire::begin_call(*bytes, {.id = call,
+                                                       .to = std::string_view(to.name),
+                                                       .from = sender,
+                                                       .event = wire::event_name<M>(),
+                                                       .ttl = ttl_of(timeout)});
   wire::encode_to(*bytes, value);
-  auto sent = services.send_call(call, to, *bytes);
+  auto sent = services.send_call(call, to, *bytes, ttl_at, timeout);
   if (!sent) return std::move(sent).error();
   return SentCall{call};
 }

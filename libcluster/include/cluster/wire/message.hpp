@@ -77,7 +77,11 @@ using MessageView = std::variant<CastView, CallView, ReplyView, ErrorView>;
 /// Append all but the payload; one encode_to() of it must follow. Names outside 1..kNameBytesMax are a broken
 /// invariant: check them where they come in.
 void begin_cast(Bytes& out, const CastHead& head);
-void begin_call(Bytes& out, const CallHead& head);
+/// Returns where in `out` the ttl is, for `set_ttl`.
+std::size_t begin_call(Bytes& out, const CallHead& head);
+/// Lowers the ttl that begins at `ttl`, in the bytes that it has; 1 ms at least. Higher ones are cut to what
+/// these bytes can hold.
+void set_ttl(std::uint8_t* ttl, std::chrono::milliseconds left) noexcept;
 void begin_reply(Bytes& out, std::uint64_t id);
 /// Appends a whole error message.
 void write_error(Bytes& out, std::uint64_t id, const Error& error);
