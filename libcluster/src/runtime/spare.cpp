@@ -23,6 +23,8 @@ void Spare::run() {
     quiet = anyone_busy() ? 0 : quiet + 1;
     if (quiet != 0) continue;
     look_at_workers();
+    // What a worker has put off, and then got stuck in a long slice.
+    if (scheduler_.io_.has_unflushed()) scheduler_.io_.flush();
     if (scheduler_.parking_.driven() || scheduler_.poll_age(MonotonicClock::now()) < period) continue;
     if (scheduler_.parking_.anyone_parked())
       scheduler_.parking_.wake_parked();
