@@ -65,7 +65,7 @@ std::size_t Kernel::poll(Duration max_wait) {
   flush();
   // Spinning: the connection that is in use is read directly, which spares the poller and a registration at
   // it for each message.
-  const bool spins = max_wait <= Duration::zero();
+  const bool spins = max_wait <= Duration::zero() && !wake_posted_.load(std::memory_order_relaxed);
   if (const ConnectionRef busy = shared_.busy;
       spins && busy && polls_ < kBusyPollsMax && events_.appetite() != Appetite::full) {
     const std::uint64_t before = shared_.reads;
@@ -76,7 +76,7 @@ std::size_t Kernel::poll(Duration max_wait) {
   }
   polls_ = 0;
   std::size_t steps = run_ready();
-  if (steps == 0 && !spins) {
+  if (steps == 0 && max_wait > Duration::zero()) {
     steps = shared_.io.run_one_for(std::min(max_wait, kPollWaitMax));
     if (steps != 0) steps += run_ready();
   }
@@ -160,6 +160,7 @@ void Kernel::ping(const NodeId& id, Duration timeout, std::function<void(Result<
     if (!link) return done(Error(Errc::unreachable, "'" + id.str() + "' is not connected"));
     ping_link(link, timeout, std::move(done));
   });
+  wake();  // asked before what arrives from now on is read
 }
 
 void Kernel::stop(Duration max_wait) {

@@ -71,7 +71,7 @@ TEST_CASE("inbound: a flood into a stuck server is dropped beyond the bound, and
   const auto far = pair.a->ref<Gated>("slow@b").value();
 
   const auto sent = flood(*pair.a, *pair.b, {far}, 100, kServerMax);
-  const auto refused = pair.a->call(far, Loads{});
+  const auto refused = pair.a->call(far, Load{sent + 1, std::string(4096, 'x')});
   CHECK(refused.error().code() == Errc::overloaded);
   CHECK(refused.error().executed() == Executed::no);
   CHECK(pair.b->inbound().calls_refused == 1);

@@ -100,6 +100,9 @@ TEST_CASE("remote: the casts of a thread arrive in order, whether they go out al
    public:
     void handle_cast(const Put& put) { in_order_ += put.number == in_order_ + 1 ? 1 : 0; }
     std::int64_t handle_call(const Puts&) { return in_order_; }
+
+   private:
+    std::int64_t in_order_ = 0;
   };
   SystemPair pair;
   static_cast<void>(pair.b->spawn<Keeper>({.name = "keeper"}).value());
