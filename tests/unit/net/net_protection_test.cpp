@@ -174,7 +174,7 @@ TEST_CASE(
          else
            frame.insert(frame.end(), held.begin(), held.end());
        }},
-      {"cut short", 1, 0, [](Bytes& frame, std::size_t, Bytes&) { frame.resize(frame.size() - 1); }},
+      {"cut short", 1, 0, [](Bytes& frame, std::size_t, Bytes&) { frame.pop_back(); }},
       {"shorter by its header", 1, 0, [](Bytes& frame, std::size_t, Bytes&) { --frame[3]; }},
   };
   for (const auto level : kLevels) {
