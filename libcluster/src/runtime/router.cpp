@@ -6,6 +6,7 @@
 
 #include "cluster/base/log.hpp"
 #include "cluster/wire/message.hpp"
+#include "large_message.hpp"
 
 namespace cluster::runtime {
 
@@ -22,17 +23,6 @@ Result<void> refusal(Posted posted, std::string_view name) {
   }
   return Error(Errc::no_server,
                name.empty() ? "that server has ended" : "no server named '" + std::string(name) + "'");
-}
-
-/// Decoding runs the application's constructors and codecs: what they throw fails this message alone.
-Result<MessagePtr> decode(const Event& event, ByteView payload) {
-  try {
-    return event.decode(payload);
-  } catch (const std::exception& thrown) {
-    return Error(Errc::bad_message, std::string("decoding threw: ") + thrown.what());
-  } catch (...) {
-    return Error(Errc::bad_message, "decoding threw");
-  }
 }
 
 /// Names the running actor (0: a plain thread) and the one that it writes to: their messages keep their
@@ -265,6 +255,12 @@ void Router::on_message(const net::PeerInfo& from, net::Lane lane, ByteView byte
   std::visit([&](auto& view) { on_view(from, lane, view); }, message_);
 }
 
+void Router::on_large_message(const net::PeerInfo& from, net::Lane lane, Buffer&& message) {
+  large_ = &message;
+  on_message(from, lane, message.view());
+  large_ = nullptr;
+}
+
 void Router::on_view(const net::PeerInfo& from, net::Lane lane, const wire::CastView& cast) {
   const auto posted = deliver(lane, cast.head.to, cast.head.event, cast.payload, ReplyTo{}, kNever);
   if (posted) return;
@@ -299,7 +295,9 @@ Result<void> Router::deliver(net::Lane lane, const wire::Target& to, std::string
     if (account == nullptr)
       return fail(Error(Errc::overloaded, "too much is waiting for '" + std::string(*name) + "'"));
   }
-  auto decoded = decode(*known, payload);
+  auto decoded = large_ != nullptr
+                     ? Result<MessagePtr>(std::make_unique<LargeMessage>(*known, std::move(*large_), payload))
+                     : decode(*known, payload);
   if (!decoded) return fail(decoded.error());
   Message& message = **decoded;
   message.reply_to = std::move(reply_to);
@@ -314,7 +312,11 @@ Result<void> Router::deliver(net::Lane lane, const wire::Target& to, std::string
 }
 
 void Router::on_view(const net::PeerInfo& from, net::Lane, const wire::ReplyView& reply) {
-  if (auto call = calls_.close_at(reply.id, from.id))
+  auto call = calls_.close_at(reply.id, from.id);
+  if (!call) return;
+  if (large_ != nullptr)
+    call->to.deliver(std::make_unique<LargeReply>(std::move(*large_), reply.payload));
+  else
     call->to.deliver(std::make_unique<EncodedReply>(Bytes(reply.payload.begin(), reply.payload.end())));
 }
 

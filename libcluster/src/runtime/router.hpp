@@ -56,6 +56,7 @@ class Router final : public Services, public net::NetEvents {
 
   // NetEvents.
   void on_message(const net::PeerInfo& from, net::Lane lane, ByteView message) override;
+  void on_large_message(const net::PeerInfo& from, net::Lane lane, Buffer&& message) override;
   [[nodiscard]] net::Appetite appetite() const noexcept override { return inbound_.appetite(); }
   void on_peer_up(const net::PeerInfo& peer) override;
   void on_peer_down(const net::PeerInfo& peer, net::PeerDownReason reason, std::string_view text) override;
@@ -93,6 +94,7 @@ class Router final : public Services, public net::NetEvents {
   // session of each node.
   Deliveries deliveries_{registry_};
   wire::MessageView message_;
+  Buffer* large_ = nullptr;  // what message_ is in, if it may be kept
   std::uint64_t last_session_ = 0;
   SinkPtr<ReplySink> last_connection_;
   std::unordered_map<std::uint64_t, SinkPtr<ReplySink>> connections_;
