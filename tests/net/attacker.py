@@ -287,9 +287,7 @@ def talked_down():
     for what, levels in (("takes sealing out of the offer", b"\1\0"), ("adds signing to it", b"\3\0"),
                          ("lowers the least that is accepted", b"\2\0")):
         for node, level in ((strict, ["--seal"]), (strict, []), (plain, ["--seal"])):
-            hello_seen = []
-
-            def change(piece):
+            def change(piece, levels=levels, hello_seen=[]):  # its own: an earlier recorder may still run
                 if not hello_seen:
                     hello_seen.append(True)
                     piece = piece[:PROTECTIONS_AT] + levels + piece[PROTECTIONS_AT + 2 :]

@@ -11,7 +11,7 @@
 namespace cluster::runtime {
 
 /// Decides whether a message from the network may wait for its server, and counts those that may not.
-/// Source: docs/decisions/0007-inbound-bounds.md.
+/// Source: docs/decisions/0009-inbound-bounds.md.
 class InboundGate {
  public:
   explicit InboundGate(const InboundLimits& limits) noexcept : limits_(limits) {}

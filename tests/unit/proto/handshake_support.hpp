@@ -93,4 +93,14 @@ inline HandshakeConfig config_of(bool dialler, const char* id, std::uint64_t boo
                          .wall = wall_from_micros(1'700'000'000'000'000)};
 }
 
+/// A HELLO record around a body.
+inline Bytes hello_record(const Hello& hello) {
+  const Bytes body = encode_hello(hello);
+  Bytes record(kRecordHeaderBytes + body.size());
+  record[0] = 1;
+  store_be(record.data() + 1, static_cast<std::uint16_t>(body.size()));
+  std::copy(body.begin(), body.end(), record.begin() + kRecordHeaderBytes);
+  return record;
+}
+
 }  // namespace cluster::proto::test
