@@ -18,6 +18,7 @@ std::span<const Workload> workloads() {
       Workload{"W5", "one server floods another in another process: 64 B, 1 KiB, 1 MiB", remote_casts},
       Workload{"W6", "100,000 idle servers: time and memory, in a fresh process each", spawns},
       Workload{"thread-call", "a plain thread calls a server of its process", thread_calls},
+      Workload{"remote-thread-call", "a plain thread calls a server of another process", remote_thread_calls},
       Workload{"callers", "1, 8, 64 and 512 callers of one server in another process", caller_counts},
       Workload{"sizes", "calls and casts to another process by size, 16 B to 4 MiB", message_sizes},
       Workload{"fan-out", "one node asks 16 others, each a process", fan_out},

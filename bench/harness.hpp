@@ -88,6 +88,7 @@ void concurrent_calls(Context& context);
 void remote_casts(Context& context);
 void spawns(Context& context);
 void thread_calls(Context& context);
+void remote_thread_calls(Context& context);
 void caller_counts(Context& context);
 void message_sizes(Context& context);
 void fan_out(Context& context);

@@ -1,4 +1,4 @@
-// W3, W5 and sizes: a server of one process calls or floods one of another, over TCP on loopback.
+// W3, W5, sizes and remote-thread-call: one process calls or floods a server of another, over TCP on loopback.
 #include <algorithm>
 #include <array>
 
@@ -35,6 +35,22 @@ void remote_calls(Context& context) {
     context.record("p50", "us", percentile(took, 0.5) / 1e3);
     context.record("p99", "us", percentile(took, 0.99) / 1e3);
     context.record("calls", "1/s", static_cast<double>(times) / seconds);
+  });
+}
+
+void remote_thread_calls(Context& context) {
+  Pair pair({.protection = context.settings().protection});
+  const std::int64_t times = context.amount(20'000);
+  context.each_run([&] {
+    std::vector<std::int64_t> took;
+    took.reserve(static_cast<std::size_t>(times));
+    for (std::int64_t i = 0; i < times; ++i) {
+      const Instant begun = MonotonicClock::now();
+      check_count(take(pair.node.call(pair.target, Number{i}), "call"), i + 1);
+      took.push_back((MonotonicClock::now() - begun).count());
+    }
+    context.record("p50", "us", percentile(took, 0.5) / 1e3);
+    context.record("p99", "us", percentile(took, 0.99) / 1e3);
   });
 }
 

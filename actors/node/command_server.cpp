@@ -16,6 +16,7 @@ constexpr Duration kClientTimeout = 10s;   // of a client that states none
 constexpr Duration kMeetTimeout = 4s;      // how long a meet is tried at most
 constexpr Duration kMemberTimeout = 1s;    // for a member to tell its state
 constexpr Duration kRecheckPeriod = 50ms;  // between two looks at the members' states
+constexpr Duration kLookMin = 100ms;       // a look with less time would say only that nobody answered in it
 
 /// The time in which to answer, so that the answer is there before the client gives up.
 Duration budget(const proto::CommandRequest& request) {
@@ -116,9 +117,9 @@ Task<Value> CommandServer::wait_for_all(Instant deadline) {
   while (true) {
     const auto own = co_await call<RingInfo>(ring_);
     if (!own) co_return replies::failure(own.error());
-    const auto late = co_await behind(*own, std::clamp<Duration>(deadline - now(), 1ms, kMemberTimeout));
+    const auto late = co_await behind(*own, std::clamp<Duration>(deadline - now(), kLookMin, kMemberTimeout));
     if (late.empty()) co_return replies::done();
-    if (now() >= deadline)
+    if (deadline - now() < kRecheckPeriod + kLookMin)
       co_return replies::failure(Error(Errc::timeout, replies::not_yet_known(late), Executed::yes));
     co_await sleep(kRecheckPeriod);
   }

@@ -75,10 +75,14 @@ class Blockade {
               ++inside_;
               released_.wait();
               self.stop({});
+              --inside_;
             }});
     REQUIRE(eventually([&] { return inside_ == count; }));
   }
-  ~Blockade() { release(); }
+  ~Blockade() {
+    release();
+    static_cast<void>(eventually([&] { return inside_ == 0; }));  // nobody looks at the latch any more
+  }
   void release() { released_.open(); }
 
  private:
