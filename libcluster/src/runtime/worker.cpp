@@ -1,6 +1,7 @@
 #include "worker.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "futex.hpp"
 #include "spare.hpp"
@@ -76,7 +77,8 @@ Job* Worker::drive() {
     const std::size_t events = spins ? scheduler_.poll(Duration::zero()) : wait_for_events(kNever);
     if (events != 0) spin_end = MonotonicClock::now() + scheduler_.config_.spin;
     if (others_lag()) break;
-    for (int i = 0; spins && events == 0 && i < 2 && !scheduler_.work_visible(); ++i) relax();
+    // Threads that wait for a processor go first: they may be the callers whose replies have just come.
+    if (spins && events == 0 && !scheduler_.work_visible()) std::this_thread::yield();
   }
   scheduler_.parking_.stop_driving();
   return job;
