@@ -1,4 +1,4 @@
-// W3, W5, sizes and remote-thread-call: one process calls or floods a server of another, over TCP on loopback.
+// W3, W5, sizes, remote-thread-call: one process calls or floods a server of another, over TCP.
 #include <algorithm>
 #include <array>
 
