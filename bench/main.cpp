@@ -1,6 +1,7 @@
 // cluster-bench: what libcluster costs. See README.md.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -35,7 +36,7 @@ std::string names() {
 
 int list_workloads() {
   for (const auto& workload : workloads())
-    std::cout << workload.name << std::string(15 - workload.name.size(), ' ') << workload.measures << '\n';
+    std::cout << std::left << std::setw(20) << workload.name << ' ' << workload.measures << '\n';
   return kOk;
 }
 

@@ -32,7 +32,9 @@ def run(*arguments):
 
 
 def listed():
-    return [line.split()[0] for line in run("--list").stdout.splitlines()]
+    done = run("--list")
+    assert done.returncode == 0, done.stderr
+    return [line.split()[0] for line in done.stdout.splitlines()]
 
 
 def wait_until(condition, what):
