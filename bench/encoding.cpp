@@ -105,7 +105,8 @@ void gossip_merge(Context& context) {
       context.record("edit and hash" + suffix, "us",
                      nanoseconds_each(context.amount(20'000 / count, 2), [&] {
                        take(editor.update(editor.self(), {}, ++weight % 60'000 + 1, wall_now()), "update");
-                       keep(&editor.hash(horizon));
+                       const auto hash = editor.hash(horizon);
+                       keep(&hash);
                      }) / 1e3);
     }
   });

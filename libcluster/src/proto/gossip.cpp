@@ -2,8 +2,16 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace cluster::proto {
+
+namespace {
+
+constexpr std::size_t kPeersListed = 16;  // up to here a list is cheaper than draws
+constexpr std::size_t kDrawsEach = 16;
+
+}  // namespace
 
 std::uint8_t push_rounds(std::size_t members) noexcept {
   const auto rounds = std::bit_width(std::max<std::size_t>(members, 2) - 1);
@@ -21,6 +29,16 @@ Gossip::Gossip(GossipConfig config, Rng rng, Moment at, RingState saved)
       ring_(config_.ring),
       state_(std::move(saved), config_.self, at.wall),
       at_(at) {
+  schedule_round();
+}
+
+Gossip::Gossip(GossipConfig config, Rng rng, Moment at, Formed formed)
+    : config_(std::move(config)),
+      rng_(rng),
+      ring_(config_.ring),
+      state_(std::move(formed.state)),
+      at_(at),
+      pushed_(state_.issued()) {
   schedule_round();
 }
 
@@ -50,14 +68,16 @@ Actions Gossip::on_command(Moment at, std::uint64_t command, const RingCommand& 
 
 Actions Gossip::on_peer_up(Moment at, const NodeId& peer) {
   begin(at);
-  up_.insert(peer);
+  const auto at_peer = std::ranges::lower_bound(up_, peer);
+  if (at_peer == up_.end() || *at_peer != peer) up_.insert(at_peer, peer);
   if (!ring_.empty() && state_.present(peer) && peer != self()) send_digest(peer);
   return finish();
 }
 
 Actions Gossip::on_peer_down(Moment at, const NodeId& peer) {
   begin(at);
-  up_.erase(peer);
+  const auto at_peer = std::ranges::lower_bound(up_, peer);
+  if (at_peer != up_.end() && *at_peer == peer) up_.erase(at_peer);
   return finish();
 }
 
@@ -226,20 +246,37 @@ void Gossip::schedule_round() {
   next_round_ = at_.now + config_.period + Duration(rng_.between(-spread, spread));
 }
 
-/// Other present members: those with a link, or all if there are none. Members that nobody can reach take
-/// nothing from the others' share.
+/// Other present members, no one twice: those with a link, or all if there are none. Members that nobody can
+/// reach take nothing from the others' share.
 std::vector<NodeId> Gossip::random_peers(std::size_t count, const NodeId& but) {
-  std::vector<NodeId> up, all;
-  for (const auto& member : state_.members()) {
-    if (member.id == self() || member.id == but) continue;
-    if (up_.contains(member.id)) up.push_back(member.id);
-    all.push_back(member.id);
+  auto peers = draw_peers(count, but, true);
+  return peers.empty() ? draw_peers(count, but, false) : peers;
+}
+
+/// In a ring of thousands a few draws do; where few peers fit, all are listed.
+std::vector<NodeId> Gossip::draw_peers(std::size_t count, const NodeId& but, bool linked) {
+  std::vector<NodeId> peers;
+  const auto fits = [&](const NodeId& id) { return id != self() && id != but && state_.present(id); };
+  const auto population = linked ? up_.size() : state_.present_count();
+  if (population > kPeersListed) {
+    for (auto draws = kDrawsEach * count; draws > 0 && peers.size() < count; --draws) {
+      const auto& id =
+          linked ? up_[static_cast<std::size_t>(rng_.below(population))] : state_.random_member(rng_);
+      if (fits(id) && std::ranges::find(peers, id) == peers.end()) peers.push_back(id);
+    }
+    if (peers.size() == count) return peers;
+    peers.clear();
   }
-  auto& peers = up.empty() ? all : up;
-  for (std::size_t i = 0; i < std::min(count, peers.size()); ++i)
+  if (linked)
+    std::ranges::copy_if(up_, std::back_inserter(peers), fits);
+  else
+    for (const auto& member : state_.members())
+      if (fits(member.id)) peers.push_back(member.id);
+  const auto drawn = std::min(count, peers.size());
+  for (std::size_t i = 0; i < drawn; ++i)
     std::swap(peers[i], peers[i + static_cast<std::size_t>(rng_.below(peers.size() - i))]);
-  peers.resize(std::min(count, peers.size()));
-  return std::move(peers);
+  peers.resize(drawn);
+  return peers;
 }
 
 void Gossip::refuse(Error why) {

@@ -10,7 +10,7 @@ namespace {
 /// them.
 class Canonical {
  public:
-  explicit Canonical(std::size_t members) { bytes_.reserve(members * 384); }
+  explicit Canonical(std::size_t bytes) { bytes_.reserve(bytes); }
   void number(std::uint64_t value) {
     std::array<std::uint8_t, 8> bytes;
     store_be(bytes.data(), value);
@@ -93,7 +93,7 @@ std::vector<RingDelta> RingState::deltas_since(std::span<const ClockEntry> their
     return at != theirs.end() && at->editor == editor ? at->count : 0;
   };
   Lacking lacking;
-  for (const auto& [id, member] : records_) {
+  for (const auto& member : records_) {
     const auto consider = [&](const auto& edit) {
       if (interval.contains(edit.editor) && edit.count > known(edit.editor))
         lacking[edit.editor].members.emplace_back(edit.count, &member);
@@ -105,7 +105,7 @@ std::vector<RingDelta> RingState::deltas_since(std::span<const ClockEntry> their
   const auto offer = [&](const NodeId& editor, std::uint64_t from, std::uint64_t to) {
     if (interval.contains(editor) && to > from) lacking[editor].range = {editor, from, to};
   };
-  for (const auto& entry : clock_.entries()) offer(entry.id, known(entry.id), entry.count);
+  for (const auto& entry : clock_) offer(entry.editor, known(entry.editor), entry.count);
   // What an earlier process edited is not known yet: only this one's edits can be vouched for.
   if (!recovered_ && !fresh_.empty()) offer(self_.id, std::max(known(self_.id), floor_), issued_);
   return pack(lacking);
@@ -114,7 +114,7 @@ std::vector<RingDelta> RingState::deltas_since(std::span<const ClockEntry> their
 std::vector<RingDelta> RingState::own_edits_since(std::uint64_t count) const {
   Lacking lacking;
   auto& own = lacking[self_.id];
-  for (const auto& [id, member] : records_) {
+  for (const auto& member : records_) {
     const auto consider = [&](const auto& edit) {
       if (edit.editor == self_.id && edit.count > count) own.members.emplace_back(edit.count, &member);
     };
@@ -168,30 +168,44 @@ WallTime RingState::horizon(WallTime wall) noexcept {
   return WallTime{std::chrono::floor<std::chrono::minutes>(wall - kTombstoneAge).time_since_epoch()};
 }
 
-const crypto::Digest& RingState::hash(WallTime horizon) const {
-  if (hash_cache_.valid && hash_cache_.version == version_ && hash_cache_.horizon == horizon)
-    return hash_cache_.digest;
-  Canonical canonical(records_.size());
-  for (const auto& [id, member] : records_)
-    if (!member.presence.removed || member.presence.changed_at > horizon) canonical.member(member);
-  hash_cache_ = {version_, horizon, canonical.digest(), true};
-  return hash_cache_.digest;
+crypto::Digest RingState::digest_of(const RingMember& member) {
+  Canonical canonical(encoded_bytes_max(member) + 128);
+  canonical.member(member);
+  return canonical.digest();
+}
+
+crypto::Digest RingState::hash(WallTime horizon) const {
+  if (tombstone_first_ > horizon) return sum_.digest();
+  auto sum = sum_;
+  for (const auto& [number, id] : tombstones_)
+    if (const auto* member = find(id); member->presence.changed_at <= horizon)
+      sum.subtract(digest_of(*member));
+  return sum.digest();
+}
+
+void RingState::HashSum::add(const crypto::Digest& digest) noexcept {
+  for (std::size_t i = 0; i < parts.size(); ++i) parts[i] += load_be<std::uint64_t>(&digest[8 * i]);
+}
+
+void RingState::HashSum::subtract(const crypto::Digest& digest) noexcept {
+  for (std::size_t i = 0; i < parts.size(); ++i) parts[i] -= load_be<std::uint64_t>(&digest[8 * i]);
+}
+
+crypto::Digest RingState::HashSum::digest() const noexcept {
+  crypto::Digest digest;
+  for (std::size_t i = 0; i < parts.size(); ++i) store_be(&digest[8 * i], parts[i]);
+  return digest;
 }
 
 std::uint64_t RingState::clock_hash() const {
-  Canonical canonical(clock_.size() / 8);
-  for (const auto& entry : clock_.entries()) {
-    canonical.text(entry.id.str());
+  Canonical canonical(clock_.size() * 48);
+  for (const auto& entry : clock_) {
+    canonical.text(entry.editor.str());
     canonical.number(entry.count);
   }
   return load_be<std::uint64_t>(canonical.digest().data());
 }
 
-std::vector<ClockEntry> RingState::clock_entries() const {
-  std::vector<ClockEntry> entries;
-  entries.reserve(clock_.size());
-  for (const auto& entry : clock_.entries()) entries.push_back({entry.id, entry.count});
-  return entries;
-}
+std::vector<ClockEntry> RingState::clock_entries() const { return {clock_.begin(), clock_.end()}; }
 
 }  // namespace cluster::proto

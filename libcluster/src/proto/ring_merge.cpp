@@ -112,7 +112,7 @@ MergeReport RingState::merge(const RingDelta& delta, WallTime wall) {
   for (const auto& member : delta.members)
     if (merge_member(member, report, wall)) report.changed.push_back(member.id);
   if (!report.full)
-    for (const auto& range : delta.ranges) advance(range, report, wall);
+    for (const auto& range : delta.ranges) advance(range, report);
   assert_self(report, wall);
   return report;
 }
@@ -140,7 +140,6 @@ bool RingState::merge_member(const RingMember& theirs, MergeReport& report, Wall
   const bool changed = presence || weight || endpoint;
   if (theirs != *held) ConflictFinder(*held, theirs, report).find();
   if (!changed) return false;
-  if (presence) covered_by_.erase(theirs.id);
   put(merged);
   return true;
 }
@@ -149,22 +148,22 @@ bool RingState::merge_member(const RingMember& theirs, MergeReport& report, Wall
 /// has restarted since, for then the clock may count edits as known that its earlier process took with it.
 bool RingState::was_collected(const RingMember& theirs, WallTime wall) const {
   const auto& edit = theirs.presence;
-  if (theirs.id == self_.id || edit.count > clock_.count(edit.editor)) return false;
+  if (theirs.id == self_.id || edit.count > known_count(edit.editor)) return false;
   const auto skew = millis(kClockSkewMax);
   if (edit.count + millis(kTombstoneAge) > millis(wall.time_since_epoch())) return false;
   const auto* editor = find(edit.editor);
   return editor == nullptr || editor->endpoint.boot.number + skew < edit.count;
 }
 
-void RingState::advance(const CountRange& range, MergeReport& report, WallTime wall) {
-  const auto known = clock_.count(range.editor);
+void RingState::advance(const CountRange& range, MergeReport& report) {
+  const auto known = known_count(range.editor);
   if (range.to <= known) return;
   if (range.from > known || (known == 0 && clock_.size() >= kEditorsMax)) {
     report.gap = true;
     return;
   }
-  clock_.update(range.editor, range.to, wall);
-  if (range.editor == self_.id) mark_recovered(wall);
+  know_up_to(range.editor, range.to);
+  if (range.editor == self_.id) mark_recovered();
 }
 
 void RingState::hear_clock(const NodeId& from, std::span<const ClockEntry> entries,
@@ -175,17 +174,24 @@ void RingState::hear_clock(const NodeId& from, std::span<const ClockEntry> entri
   };
   if (interval.contains(self_.id)) {
     hear_own_count(shown(self_.id), wall);
-    mark_recovered(wall);
+    mark_recovered();
   }
-  for (const auto& [id, member] : records_)
-    if (member.presence.removed && interval.contains(member.presence.editor) &&
-        shown(member.presence.editor) >= member.presence.count)
-      covered_by_[id].insert(from);
+  // In the order in which they were heard of, up to the first that it lacks or that this part is silent on.
+  std::uint64_t has_up_to = 0;
+  for (const auto& [number, id] : tombstones_) {
+    const auto& removal = find(id)->presence;
+    if (!interval.contains(removal.editor) || shown(removal.editor) < removal.count) break;
+    has_up_to = number;
+  }
+  hear_of_tombstones(from, has_up_to);
 }
 
-void RingState::hear_equal(const NodeId& from) {
-  for (const auto& [id, member] : records_)
-    if (member.presence.removed) covered_by_[id].insert(from);
+void RingState::hear_equal(const NodeId& from) { hear_of_tombstones(from, tombstone_last_); }
+
+void RingState::hear_of_tombstones(const NodeId& from, std::uint64_t has_up_to) {
+  if (tombstones_.empty() || has_up_to == 0) return;
+  auto& known = has_up_to_[from];
+  known = std::max(known, has_up_to);
 }
 
 bool RingState::is_ahead_of(const RingMember& other) const {

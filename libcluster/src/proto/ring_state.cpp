@@ -38,7 +38,7 @@ RingState::RingState(const RingState& left, bool new_life, WallTime wall) : Ring
 RingState::RingState(RingState saved, Self self, WallTime wall) : RingState(std::move(saved)) {
   CLUSTER_ASSERT(self_.id == self.id);
   self_ = std::move(self);
-  covered_by_.clear();
+  has_up_to_.clear();
   fresh_.clear();
   recovered_ = false;
   heard_ = 0;
@@ -48,13 +48,26 @@ RingState::RingState(RingState saved, Self self, WallTime wall) : RingState(std:
   assert_self(ignored, wall);
 }
 
+RingState RingState::of_member(const RingState& ring, Self self) {
+  CLUSTER_ASSERT(ring.present(self.id));
+  RingState state = ring;
+  state.self_ = std::move(self);
+  state.has_up_to_.clear();
+  state.fresh_.clear();
+  state.issued_ = state.floor_ = state.known_count(state.self_.id);
+  state.heard_ = 0;
+  state.boots_raised_ = 0;
+  state.recovered_ = true;
+  return state;
+}
+
 // --- stamps ---
 
 std::uint64_t RingState::next_count(WallTime wall) {
   issued_ = std::min(std::max(issued_ + 1, millis(wall)), kCountMax);
   fresh_.insert(issued_);
   if (fresh_.size() > 64 + 6 * records_.size()) forget_old_counts();
-  if (recovered_) clock_.update(self_.id, issued_, wall);
+  if (recovered_) know_up_to(self_.id, issued_);
   return issued_;
 }
 
@@ -68,7 +81,7 @@ void RingState::observe(WallTime time) noexcept { latest_ = std::max(latest_, ti
 /// Only counts that still stand in a register can need a reissue.
 void RingState::forget_old_counts() {
   std::set<std::uint64_t> current{issued_};
-  for (const auto& [id, member] : records_) {
+  for (const auto& member : records_) {
     if (member.presence.editor == self_.id) current.insert(member.presence.count);
     if (member.weight.editor == self_.id) current.insert(member.weight.count);
     if (member.endpoint.editor == self_.id) current.insert(member.endpoint.count);
@@ -87,12 +100,28 @@ void RingState::begin_life(RingMember& member, WallTime born, const Boot& boot, 
 }
 
 void RingState::put(const RingMember& member) {
-  const bool was = present(member.id);
-  records_.insert_or_assign(member.id, member);
+  const auto* held = find(member.id);
+  const bool was = held != nullptr && !held->presence.removed;
   const bool is = !member.presence.removed;
+  const bool news = held == nullptr || held->presence != member.presence;
+  if (held != nullptr) sum_.subtract(digest_of(*held));
+  sum_.add(digest_of(member));
+  records_.put(member);
   if (is != was) present_count_ = is ? present_count_ + 1 : present_count_ - 1;
-  if (is) covered_by_.erase(member.id);
+  if (news) forget_tombstone(member.id);
+  if (news && !is) {
+    tombstones_.emplace(++tombstone_last_, member.id);
+    tombstone_of_.emplace(member.id, tombstone_last_);
+    tombstone_first_ = std::min(tombstone_first_, member.presence.changed_at);
+  }
   ++version_;
+}
+
+void RingState::forget_tombstone(const NodeId& id) {
+  const auto known = tombstone_of_.find(id);
+  if (known == tombstone_of_.end()) return;
+  tombstones_.erase(known->second);
+  tombstone_of_.erase(known);
 }
 
 Result<std::size_t> RingState::insert(const NodeId& id, const Endpoint& endpoint, std::uint32_t weight,
@@ -182,25 +211,33 @@ void RingState::hear_own_count(std::uint64_t heard, WallTime wall) {
     if (found->second == 0) found->second = next_count(wall);
     edit.count = found->second;
   };
-  for (auto& [id, member] : records_) {
+  std::vector<RingMember> renewed;
+  for (const auto& held : records_) {
+    auto member = held;
     renew(member.presence);
     renew(member.weight);
     renew(member.endpoint);
+    if (member != held) renewed.push_back(std::move(member));
   }
+  for (const auto& member : renewed) put(member);
   ++version_;
 }
 
-void RingState::mark_recovered(WallTime wall) {
-  if (recovered_ || clock_.count(self_.id) < heard_) return;
+void RingState::mark_recovered() {
+  if (recovered_ || known_count(self_.id) < heard_) return;
   recovered_ = true;
-  if (!fresh_.empty() && issued_ > clock_.count(self_.id)) clock_.update(self_.id, issued_, wall);
+  if (!fresh_.empty() && issued_ > known_count(self_.id)) know_up_to(self_.id, issued_);
 }
+
+void RingState::know_up_to(const NodeId& editor, std::uint64_t count) { clock_.put({editor, count}); }
 
 // --- views ---
 
-const RingMember* RingState::find(const NodeId& id) const noexcept {
-  const auto found = records_.find(id);
-  return found == records_.end() ? nullptr : &found->second;
+const RingMember* RingState::find(const NodeId& id) const noexcept { return records_.find(id); }
+
+std::uint64_t RingState::known_count(const NodeId& editor) const noexcept {
+  const auto* entry = clock_.find(editor);
+  return entry == nullptr ? 0 : entry->count;
 }
 
 bool RingState::present(const NodeId& id) const noexcept {
@@ -211,9 +248,21 @@ bool RingState::present(const NodeId& id) const noexcept {
 std::vector<MemberView> RingState::members() const {
   std::vector<MemberView> views;
   views.reserve(present_count_);
-  for (const auto& [id, member] : records_)
-    if (!member.presence.removed) views.push_back({id, member.endpoint.value, member.weight.value});
+  for (const auto& member : records_)
+    if (!member.presence.removed) views.push_back({member.id, member.endpoint.value, member.weight.value});
   return views;
+}
+
+/// Draws among all records: at least half of them are members in any ring that is in use, and where nearly
+/// all were removed a walk finds the next.
+const NodeId& RingState::random_member(Rng& rng) const noexcept {
+  constexpr int kDraws = 32;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    const auto& member = records_.at_rank(static_cast<std::size_t>(rng.below(records_.size())));
+    if (!member.presence.removed) return member.id;
+  }
+  const auto found = std::ranges::find_if(records_, [](const auto& m) { return !m.presence.removed; });
+  return found == records_.end() ? self_.id : found->id;
 }
 
 CHash RingState::chash(CHashConfig config) const {
@@ -230,22 +279,31 @@ CHash RingState::chash(CHashConfig config) const {
 }
 
 std::size_t RingState::collect(WallTime wall) {
-  const auto covered_by_all = [&](const NodeId& id) {
-    const auto known = covered_by_.find(id);
-    return std::all_of(records_.begin(), records_.end(), [&](const auto& record) {
-      return record.second.presence.removed || record.first == self_.id ||
-             (known != covered_by_.end() && known->second.contains(record.first));
-    });
-  };
   const auto due = wall - kTombstoneAge - kClockSkewMax;
-  const auto erased = std::erase_if(records_, [&](const auto& record) {
-    const auto& [id, member] = record;
-    return member.presence.removed && id != self_.id && member.presence.changed_at <= due &&
-           covered_by_all(id);
-  });
-  std::erase_if(covered_by_, [&](const auto& entry) { return !records_.contains(entry.first); });
-  if (erased > 0) ++version_;
-  return erased;
+  if (tombstone_first_ > due) return 0;
+  auto has_up_to = tombstone_last_;  // of all present members
+  for (const auto& member : records_)
+    if (!member.presence.removed && member.id != self_.id) {
+      const auto known = has_up_to_.find(member.id);
+      has_up_to = std::min(has_up_to, known == has_up_to_.end() ? 0 : known->second);
+    }
+  std::vector<NodeId> old;
+  tombstone_first_ = WallTime::max();
+  for (const auto& [number, id] : tombstones_) {
+    const auto at = find(id)->presence.changed_at;
+    if (number <= has_up_to && id != self_.id && at <= due)
+      old.push_back(id);
+    else
+      tombstone_first_ = std::min(tombstone_first_, at);
+  }
+  for (const auto& id : old) {
+    sum_.subtract(digest_of(*find(id)));
+    records_.erase(id);
+    forget_tombstone(id);
+  }
+  std::erase_if(has_up_to_, [&](const auto& peer) { return !present(peer.first); });
+  if (!old.empty()) ++version_;
+  return old.size();
 }
 
 }  // namespace cluster::proto

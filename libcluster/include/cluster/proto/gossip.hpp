@@ -4,7 +4,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -166,6 +165,12 @@ class Gossip {
   /// A restart with the state of an earlier process: a hint whom to ask. No ring if `config.ring` is empty.
   Gossip(GossipConfig config, Rng rng, Moment at, RingState saved);
 
+  /// In a ring whose state this node holds already, as `RingState::of_member` makes it; nothing is announced.
+  struct Formed {
+    RingState state;
+  };
+  Gossip(GossipConfig config, Rng rng, Moment at, Formed formed);
+
   /// What a driver must do first: the connections of a restart.
   [[nodiscard]] Actions on_start(Moment at);
   /// Handles one message from an authenticated peer; whatever it holds, the answer is an action or an event.
@@ -270,6 +275,7 @@ class Gossip {
   void settle_connections();
   void schedule_round();
   [[nodiscard]] std::vector<NodeId> random_peers(std::size_t count, const NodeId& but = {});
+  [[nodiscard]] std::vector<NodeId> draw_peers(std::size_t count, const NodeId& but, bool linked);
   void send(const NodeId& to, GossipMessage message) {
     out_.emplace_back(std::in_place_type<Send>, Send{to, std::move(message)});
   }
@@ -292,7 +298,7 @@ class Gossip {
   bool force_ = false;                      // of the command that is being run
   std::map<NodeId, bool> changed_{};        // members changed by this input; true: with force
   std::map<NodeId, Endpoint> connected_{};  // what the driver was told
-  std::set<NodeId> up_{};                   // peers with a link, members or not
+  std::vector<NodeId> up_{};                // peers with a link, members or not; by id
   Mismatch mismatch_{};
   std::map<std::uint64_t, Meet> meets_{};
   std::optional<Leave> leave_{};

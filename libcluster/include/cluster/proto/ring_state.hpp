@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -8,9 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/base/rng.hpp"
 #include "cluster/crypto/sha256.hpp"
 #include "cluster/ds/chash.hpp"
-#include "cluster/ds/vector_clock.hpp"
+#include "cluster/ds/shared_map.hpp"
 #include "cluster/proto/ring_records.hpp"
 
 namespace cluster::proto {
@@ -72,8 +74,8 @@ struct EditorInterval {
 /// checked (`check(RingDelta)`) before.
 class RingState {
  public:
-  static constexpr std::size_t kMembersMax = 4096;    ///< present at once
-  static constexpr std::size_t kRecordsMax = 16'384;  ///< with tombstones
+  static constexpr std::size_t kMembersMax = 16'384;  ///< present at once
+  static constexpr std::size_t kRecordsMax = 32'768;  ///< with tombstones
   static constexpr std::size_t kEditorsMax = 65'536;  ///< entries of the ring clock, which is never trimmed
   static constexpr auto kTombstoneAge = std::chrono::hours(24);
   /// Nodes further apart in time are refused at the handshake, so none still hashes what another collected.
@@ -87,6 +89,9 @@ class RingState {
   RingState(const RingState& left, bool new_life, WallTime wall);
   /// A restart with the state of an earlier process of this node.
   RingState(RingState saved, Self self, WallTime wall);
+  /// What a present member of `ring` holds once it has heard all that `ring` holds, and made no edit since it
+  /// began. Shares the memory of `ring`: O(1). For drivers that begin with a ring already formed.
+  [[nodiscard]] static RingState of_member(const RingState& ring, Self self);
 
   // Edits of this node. Each gives the number of members it changed; 0: nothing to do, and no edit was made.
 
@@ -117,13 +122,19 @@ class RingState {
   /// Whether `other` is behind what is held of the same member.
   [[nodiscard]] bool is_ahead_of(const RingMember& other) const;
 
-  /// SHA-256 of all members and tombstones, but for tombstones made up to `horizon`: those may be collected.
-  [[nodiscard]] const crypto::Digest& hash(WallTime horizon) const;
+  /// A hash of all members and tombstones, but for tombstones made up to `horizon`: those may be collected.
+  /// The sum of the records' SHA-256, so an edit costs O(1). Source: Bellare, Micciancio, EUROCRYPT 1997
+  /// (AdHash); whoever could forge a sum holds the cookie, and may edit the ring anyway.
+  [[nodiscard]] crypto::Digest hash(WallTime horizon) const;
   /// The horizon at `wall`: 24 h ago, in whole minutes.
   [[nodiscard]] static WallTime horizon(WallTime wall) noexcept;
   [[nodiscard]] std::uint64_t clock_hash() const;
   [[nodiscard]] std::vector<ClockEntry> clock_entries() const;
-  [[nodiscard]] const VectorClock& clock() const noexcept { return clock_; }
+  /// Per editor, up to which count all edits are known.
+  using Clock = SharedMap<ClockEntry, &ClockEntry::editor>;
+  [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
+  /// 0 for an editor never heard of.
+  [[nodiscard]] std::uint64_t known_count(const NodeId& editor) const noexcept;
 
   /// Forgets tombstones older than 24 h (and the greatest skew) that every present member is known to have.
   std::size_t collect(WallTime wall);
@@ -138,6 +149,8 @@ class RingState {
   [[nodiscard]] std::size_t record_count() const noexcept { return records_.size(); }
   /// The present members, by id.
   [[nodiscard]] std::vector<MemberView> members() const;
+  /// A present member, by chance; `self()` if there is no other.
+  [[nodiscard]] const NodeId& random_member(Rng& rng) const noexcept;
   [[nodiscard]] CHash chash(CHashConfig config) const;
   /// Changes with every change of a register.
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
@@ -155,32 +168,44 @@ class RingState {
     std::vector<std::pair<std::uint64_t, const RingMember*>> members{};  // by count
   };
   using Lacking = std::map<NodeId, LackingPart>;
-  struct HashCache {
-    std::uint64_t version = 0;
-    WallTime horizon{};
-    crypto::Digest digest{};
-    bool valid = false;
+  /// A sum of digests, each four numbers of 64 bits.
+  struct HashSum {
+    std::array<std::uint64_t, 4> parts{};
+    void add(const crypto::Digest& digest) noexcept;
+    void subtract(const crypto::Digest& digest) noexcept;
+    [[nodiscard]] crypto::Digest digest() const noexcept;
   };
 
+  RingState() = default;
+
   std::uint64_t next_count(WallTime wall);
+  void know_up_to(const NodeId& editor, std::uint64_t count);
   Stamp next_stamp(WallTime wall);
   void observe(WallTime time) noexcept;
   void begin_life(RingMember& member, WallTime born, const Boot& boot, const Endpoint& endpoint,
                   std::uint32_t weight, const Stamp& stamp);
   void put(const RingMember& member);
+  void forget_tombstone(const NodeId& id);
+  void hear_of_tombstones(const NodeId& from, std::uint64_t has_up_to);
+  [[nodiscard]] static crypto::Digest digest_of(const RingMember& member);
   bool merge_member(const RingMember& theirs, MergeReport& report, WallTime wall);
   [[nodiscard]] bool was_collected(const RingMember& theirs, WallTime wall) const;
-  void advance(const CountRange& range, MergeReport& report, WallTime wall);
+  void advance(const CountRange& range, MergeReport& report);
   void hear_own_count(std::uint64_t heard, WallTime wall);
-  void mark_recovered(WallTime wall);
+  void mark_recovered();
   void assert_self(MergeReport& report, WallTime wall);
   void forget_old_counts();
   [[nodiscard]] static std::vector<RingDelta> pack(Lacking& lacking);
 
   Self self_;  // its boot is raised if an earlier process of this node had a greater one
-  std::map<NodeId, RingMember> records_{};
-  std::map<NodeId, std::set<NodeId>> covered_by_{};  // per tombstone: who is known to have it
-  VectorClock clock_{};
+  SharedMap<RingMember, &RingMember::id> records_{};
+  HashSum sum_{};                                   // of all records
+  std::map<std::uint64_t, NodeId> tombstones_{};    // in the order in which this replica heard of them
+  std::map<NodeId, std::uint64_t> tombstone_of_{};  // their numbers
+  std::map<NodeId, std::uint64_t> has_up_to_{};     // per peer: it has all tombstones up to this number
+  std::uint64_t tombstone_last_ = 0;
+  WallTime tombstone_first_ = WallTime::max();  // no tombstone is older
+  Clock clock_{};
   WallTime latest_{};                // greatest time seen
   std::uint64_t issued_ = 0;         // count of the latest own edit
   std::uint64_t floor_ = 0;          // this process issued no count up to here
@@ -190,7 +215,6 @@ class RingState {
   int boots_raised_ = 0;
   std::size_t present_count_ = 0;
   std::uint64_t version_ = 1;
-  mutable HashCache hash_cache_{};
 };
 
 }  // namespace cluster::proto
