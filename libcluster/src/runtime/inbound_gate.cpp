@@ -7,9 +7,11 @@ namespace cluster::runtime {
 InboundAccount* InboundGate::admit(ActorCore& server, std::uint64_t bytes) {
   InboundAccount& account = server.inbound(total_);
   const std::uint64_t waiting = account.waiting();
-  if (waiting == 0) return &account;
-  const bool fits =
-      waiting + bytes <= limits_.server_bytes_max && total_.waiting() + bytes <= limits_.node_bytes_max;
+  // Small ones for an idle server do not look at the node's total: a stuck server must not cut off the
+  // others.
+  if (waiting == 0 && bytes < LargestWaiting::kLargeBytesMin) return &account;
+  const bool fits = account.largest().rest_with(bytes, waiting) <= limits_.server_bytes_max &&
+                    total_.largest().rest_with(bytes, total_.waiting()) <= limits_.node_bytes_max;
   return fits ? &account : nullptr;
 }
 

@@ -17,11 +17,11 @@ class InboundGate {
   explicit InboundGate(const InboundLimits& limits) noexcept : limits_(limits) {}
 
   // Polling thread.
-  /// The account to charge `bytes` to, or null: too much is waiting. Something is always taken for a server
-  /// that has nothing to do.
+  /// The account to charge `bytes` to, or null: too much is waiting. Something small is always taken for a
+  /// server that has nothing to do.
   [[nodiscard]] InboundAccount* admit(ActorCore& server, std::uint64_t bytes);
   [[nodiscard]] net::Appetite appetite() const noexcept {
-    const std::uint64_t waiting = total_.waiting();
+    const std::uint64_t waiting = total_.beside_largest();
     if (waiting <= kSatedBytes) return net::Appetite::more;
     return waiting <= limits_.smooth_bytes ? net::Appetite::sated : net::Appetite::full;
   }

@@ -1,13 +1,16 @@
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace cluster::runtime {
 
-/// How much may wait that came over the network. Beyond the maxima a call is answered `overloaded` and a
-/// cast is dropped and counted; the control lane and system servers are exempt. Bytes are those of the
-/// payload plus InboundAccount::kMessageOverheadBytes a message.
+/// How much may wait that came over the network, beside the largest message: that one is left out where it is
+/// over LargestWaiting::kLargeBytesMin, so one large message keeps nobody else out. All that waits is so
+/// bounded by a maximum and one message of the greatest size. Beyond the maxima a call is answered
+/// `overloaded` and a cast is dropped and counted; the control lane and system servers are exempt. Bytes are
+/// those of the payload plus InboundAccount::kMessageOverheadBytes a message.
 struct InboundLimits {
   std::size_t server_bytes_max = 64u << 20;  ///< for one server
   std::size_t node_bytes_max = 256u << 20;   ///< for all servers together
@@ -26,6 +29,39 @@ struct InboundCounters {
   std::uint64_t messages_malformed = 0;  ///< dropped: not a message at all
 };
 
+/// The largest among the messages that wait, if it is a large one, so that it can be left out of what is held
+/// against a limit. It is not told when that message goes: from then on it stands for as much as waits, at
+/// most. Written by the polling thread alone.
+class LargestWaiting {
+ public:
+  /// A message of fewer bytes comes whole in one frame, and is never left out.
+  static constexpr std::uint64_t kLargeBytesMin = 64 * 1024;
+
+  /// Of `waiting` bytes, those beside it.
+  [[nodiscard]] std::uint64_t rest(std::uint64_t waiting) const noexcept {
+    return waiting - std::min(waiting, bytes());
+  }
+  /// The same, with a message of `more` bytes.
+  [[nodiscard]] std::uint64_t rest_with(std::uint64_t more, std::uint64_t waiting) const noexcept {
+    return waiting + more - larger(more, waiting);
+  }
+  /// A message of `more` bytes comes to what waits; `waiting()` is asked only where it matters.
+  template <class Waiting>
+  void on_add(std::uint64_t more, Waiting&& waiting) noexcept {
+    if (more >= kLargeBytesMin || bytes() != 0)
+      bytes_.store(larger(more, waiting()), std::memory_order_relaxed);
+  }
+
+ private:
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t larger(std::uint64_t more, std::uint64_t waiting) const noexcept {
+    const std::uint64_t known = std::min(waiting, bytes());
+    return more < kLargeBytesMin ? known : std::max(known, more);
+  }
+
+  std::atomic<std::uint64_t> bytes_{0};
+};
+
 /// What waits for all servers of a node.
 class InboundTotal {
  public:
@@ -34,10 +70,14 @@ class InboundTotal {
     const std::uint64_t taken = taken_.load(std::memory_order_acquire);
     return added_.load(std::memory_order_relaxed) - taken;
   }
+  [[nodiscard]] const LargestWaiting& largest() const noexcept { return largest_; }
+  /// What limits are held against. Any thread.
+  [[nodiscard]] std::uint64_t beside_largest() const noexcept { return largest_.rest(waiting()); }
 
  private:
   friend class InboundAccount;
   alignas(64) std::atomic<std::uint64_t> added_{0};  // written by the polling thread alone
+  LargestWaiting largest_;
   alignas(64) std::atomic<std::uint64_t> taken_{0};
 };
 
@@ -54,8 +94,13 @@ class InboundAccount {
     const std::uint64_t taken = taken_.load(std::memory_order_acquire);
     return added_.load(std::memory_order_relaxed) - taken;
   }
+  [[nodiscard]] const LargestWaiting& largest() const noexcept { return largest_; }
   /// Polling thread.
-  void add(std::uint64_t bytes) noexcept { change_added(bytes); }
+  void add(std::uint64_t bytes) noexcept {
+    largest_.on_add(bytes, [this] { return waiting(); });
+    total_.largest_.on_add(bytes, [this] { return total_.waiting(); });
+    change_added(bytes);
+  }
   /// Polling thread: what was added was refused by the mailbox.
   void take_back(std::uint64_t bytes) noexcept { change_added(-bytes); }
   /// Whoever runs the server.
@@ -75,6 +120,7 @@ class InboundAccount {
   }
 
   InboundTotal& total_;
+  LargestWaiting largest_;
   std::atomic<std::uint64_t> added_{0};
   std::atomic<std::uint64_t> taken_{0};
   std::uint64_t unreported_ = 0;  // taken, and not yet in total_
