@@ -8,20 +8,12 @@
 
 #include "cluster/node/gossip_ring.hpp"
 #include "cluster/node/node.hpp"
+#include "eventually.hpp"
 
 using namespace cluster;
+using testing::eventually;
 
 namespace {
-
-template <class Condition>
-bool eventually(Condition&& holds, Duration within = 20s) {
-  const Instant deadline = MonotonicClock::now() + within;
-  while (!holds()) {
-    if (MonotonicClock::now() > deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
 
 NodeConfig config_of(std::string id, std::string ring = "", std::uint16_t port = 0) {
   NodeConfig config{.id = std::move(id), .host = "127.0.0.1", .port = port, .cookie = "a cookie for tests"};

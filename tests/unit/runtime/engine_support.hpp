@@ -6,13 +6,15 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "cluster/runtime/engine.hpp"
+#include "eventually.hpp"
 
 namespace cluster::runtime::testing {
+
+using cluster::testing::eventually;
 
 /// A message that carries a number and who sent it.
 struct Number final : Envelope {
@@ -78,16 +80,6 @@ inline std::unique_ptr<Engine> engine(EngineConfig config = {.workers = 2}, IoDr
 }
 inline ActorRef spawn(Engine& engine, Functions functions, SpawnOptions options = {}) {
   return engine.spawn(std::make_unique<Scripted>(std::move(functions)), options);
-}
-
-/// Whether `condition` became true within a time that is ample even under a sanitizer.
-inline bool eventually(const std::function<bool()>& condition, Duration within = 30s) {
-  const Instant deadline = MonotonicClock::now() + within;
-  while (!condition()) {
-    if (MonotonicClock::now() > deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
 }
 
 /// Opens once; actors block on it where a test wants a worker blocked.

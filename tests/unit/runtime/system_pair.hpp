@@ -1,25 +1,16 @@
 #pragma once
+#include <doctest/doctest.h>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "cluster/runtime/actor_system.hpp"
+#include "eventually.hpp"
 
 namespace cluster::testing {
-
-/// Whether `holds()` becomes true within 10 s; asked again and again, yielding in between.
-template <class Condition>
-bool eventually(Condition&& holds, Duration within = 10s) {
-  const Instant deadline = MonotonicClock::now() + within;
-  while (!holds()) {
-    if (MonotonicClock::now() > deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
 
 /// One keyring for all tests of the process: making one costs a scrypt.
 inline const net::Keyring& test_keyring() {
@@ -51,7 +42,7 @@ struct SystemPair {
   /// `inbound`: the limits of b.
   explicit SystemPair(const runtime::InboundLimits& inbound = {}) : b(start_system("b", 0, 1, inbound)) {
     a->kernel().add_peer(NodeId("b"), b->kernel().listening());
-    eventually([&] { return connected(); });
+    REQUIRE(eventually([&] { return connected(); }));
   }
   [[nodiscard]] bool connected() const {
     for (const auto& peer : a->kernel().peers())
