@@ -28,7 +28,8 @@ bool FrameReader::wrong_tag() { return corrupt("INVALID_CHECKSUM: a frame with a
 FrameReader::Got FrameReader::read(int socket, std::size_t bytes_max, std::span<std::uint8_t> scratch,
                                    FrameSink& sink) {
   for (std::size_t bytes = 0; bytes < bytes_max && sink.listening();) {
-    const Step step = direct_ ? read_direct(socket, sink) : read_plain(socket, scratch, sink);
+    const std::size_t room = std::min(scratch.size(), pending_.size() + bytes_max - bytes);
+    const Step step = direct_ ? read_direct(socket, sink) : read_plain(socket, scratch.first(room), sink);
     if (step.got != Got::some) {
       const int fault = errno;
       if (!check_direct(sink)) return Got::corrupt;  // what came before the end counts

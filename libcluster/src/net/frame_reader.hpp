@@ -45,7 +45,8 @@ class FrameReader {
     failed,   ///< errno says why
     corrupt,  ///< `problem` says why; the connection must end
   };
-  /// Reads about `bytes_max` at most and hands on the frames that are whole.
+  /// Reads `bytes_max` at most, but a fragment that has begun to its end, and hands on the frames that are
+  /// whole.
   Got read(int socket, std::size_t bytes_max, std::span<std::uint8_t> scratch, FrameSink& sink);
   /// The same with bytes that came before the first `read`. They are changed.
   Got take(std::span<std::uint8_t> bytes, FrameSink& sink);

@@ -102,7 +102,7 @@ struct Stream {
   }
 };
 
-/// Gives a reader the stream in pieces.
+/// Gives a reader the stream in pieces, and sees to it that it reads no more at a time than it may.
 FrameReader::Got feed(FrameReader& reader, ByteView stream, Collector& sink, Rng& rng) {
   SocketPair sockets;
   Bytes scratch(FrameReader::kScratchBytes);
@@ -112,7 +112,10 @@ FrameReader::Got feed(FrameReader& reader, ByteView stream, Collector& sink, Rng
         ::send(sockets.ends[0], stream.data(), std::min(stream.size(), 1 + rng.below(most)), 0);
     if (wrote > 0) stream = stream.subspan(static_cast<std::size_t>(wrote));
     if (wrote > 0 && rng.chance(0.3)) continue;
-    const auto got = reader.read(sockets.ends[1], rng.chance(0.5) ? 100'000 : 1 << 20, scratch, sink);
+    const std::size_t bytes_max = rng.chance(0.5) ? 100'000 : 1 << 20;
+    const std::uint64_t before = reader.bytes_read();
+    const auto got = reader.read(sockets.ends[1], bytes_max, scratch, sink);
+    REQUIRE(reader.bytes_read() - before <= bytes_max + wire::kFrameBytesMax);
     if (got != FrameReader::Got::some) return got;
   }
   ::shutdown(sockets.ends[0], SHUT_WR);
