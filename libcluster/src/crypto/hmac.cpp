@@ -6,25 +6,16 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
-#include <algorithm>
-#include <array>
-
 #include "cluster/base/assert.hpp"
 #include "cluster/crypto/secret.hpp"
+#include "hmac_pads.hpp"
 
 namespace cluster::crypto {
 namespace {
 
-constexpr std::size_t kBlockBytes = 64;
-using Block = std::array<std::uint8_t, kBlockBytes>;
-
-SHA256_CTX absorb_pad(const Block& key, std::uint8_t fill) noexcept {
-  Block pad;
-  std::transform(key.begin(), key.end(), pad.begin(),
-                 [fill](std::uint8_t byte) { return static_cast<std::uint8_t>(byte ^ fill); });
+SHA256_CTX absorb(const HmacPads::Block& pad) noexcept {
   SHA256_CTX context;
   CLUSTER_ASSERT(SHA256_Init(&context) == 1 && SHA256_Update(&context, pad.data(), pad.size()) == 1);
-  wipe(pad);
   return context;
 }
 
@@ -39,17 +30,9 @@ struct Hmac::State {
 };
 
 Hmac::Hmac(ByteView key) : state_(std::make_unique<State>()) {
-  Block block{};
-  if (key.size() > block.size()) {
-    auto shortened = sha256(key);
-    std::copy(shortened.begin(), shortened.end(), block.begin());
-    wipe(shortened);
-  } else {
-    std::copy(key.begin(), key.end(), block.begin());
-  }
-  state_->inner = absorb_pad(block, 0x36);
-  state_->outer = absorb_pad(block, 0x5c);
-  wipe(block);
+  const HmacPads pads(key);
+  state_->inner = absorb(pads.inner());
+  state_->outer = absorb(pads.outer());
 }
 
 Hmac::Hmac(Hmac&&) noexcept = default;

@@ -6,26 +6,23 @@
 
 #include "cluster/base/assert.hpp"
 #include "cluster/crypto/secret.hpp"
+#include "hmac_pads.hpp"
 #include "sha256_lanes.hpp"
 
 namespace cluster::crypto {
 namespace {
 
-constexpr std::size_t kBlockBytes = 64;
+constexpr std::size_t kBlockBytes = HmacPads::kBlockBytes;
 constexpr std::size_t kLengthBytes = 8;  // of the padding: the number of bits hashed
-using Block = std::array<std::uint8_t, kBlockBytes>;
+using Block = HmacPads::Block;
 
 // FIPS 180-4 section 5.3.3.
 constexpr std::array<std::uint32_t, 8> kInitial{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                                 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
-std::array<std::uint32_t, 8> absorb_pad(const Block& key, std::uint8_t fill) noexcept {
-  Block pad;
-  std::transform(key.begin(), key.end(), pad.begin(),
-                 [fill](std::uint8_t byte) { return static_cast<std::uint8_t>(byte ^ fill); });
+std::array<std::uint32_t, 8> absorb(const Block& pad) noexcept {
   Sha256Lane lane{.words = kInitial, .next = pad.data()};
   compress(&lane, 1, 1);
-  wipe(pad);
   return lane.words;
 }
 
@@ -93,17 +90,9 @@ class Cut {
 HmacLanes::HmacLanes(ByteView key) : alone_(key), side_by_side_(has_sha256_lanes()) {
   static_assert(kLanes == kSha256LanesMax);
   if (!side_by_side_) return;
-  Block block{};
-  if (key.size() > block.size()) {
-    auto shortened = sha256(key);
-    std::copy(shortened.begin(), shortened.end(), block.begin());
-    wipe(shortened);
-  } else {
-    std::copy(key.begin(), key.end(), block.begin());
-  }
-  inner_ = absorb_pad(block, 0x36);
-  outer_ = absorb_pad(block, 0x5c);
-  wipe(block);
+  const HmacPads pads(key);
+  inner_ = absorb(pads.inner());
+  outer_ = absorb(pads.outer());
 }
 
 HmacLanes::~HmacLanes() {
