@@ -33,7 +33,9 @@ bool FrameWriter::refill(Outbox* outbox) {
   for (; !own_.empty() && frames_.size() < kFramesMax; own_.pop_front())
     frames_.push_back(std::move(own_.front()));
   OutFrame frame;
-  while (outbox != nullptr && frames_.size() < kFramesMax && outbox->pop_frame(frame)) {
+  for (std::size_t bytes = 0;
+       outbox != nullptr && frames_.size() < kFramesMax && bytes < kTakenBytes && outbox->pop_frame(frame);) {
+    bytes += frame.body_bytes();
     messages_taken_ += frame.messages;
     frames_.push_back(std::move(frame));
   }

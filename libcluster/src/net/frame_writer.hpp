@@ -19,10 +19,12 @@ namespace cluster::net {
 /// `write` without the lock; everything else here needs the lock.
 class FrameWriter {
  public:
-  /// Frames taken at a time: as many as are signed side by side, and as fit into a core's cache on their way
-  /// through the signature and the system. It bounds what a break makes uncertain, and what an urgent frame
-  /// waits for.
-  static constexpr std::size_t kFramesMax = 4;
+  /// Frames are taken until there are so many, or until they have so many bytes: a few full ones, or as many
+  /// batches of small messages, that are signed side by side and fit into a core's cache on their way through
+  /// the signature and the system. It bounds what a break makes uncertain, and what an urgent frame waits
+  /// for.
+  static constexpr std::size_t kFramesMax = 16;
+  static constexpr std::size_t kTakenBytes = crypto::HmacLanes::kLanes * wire::kFrameBodyBytesMax;
   /// Own frames (pings, pongs) that wait; a peer that asks more without reading gets no answers.
   static constexpr std::size_t kOwnFramesMax = 64;
   static constexpr std::size_t kWrittenMax = 256;

@@ -17,7 +17,7 @@ using wire::kMessagePrefixBytes;
 void OutLane::append(Items& items, std::uint64_t ticket, ByteView message) {
   const std::size_t needed = kMessagePrefixBytes + message.size();
   if (items.empty() || items.back().whole != 0 ||
-      items.back().batch.size() + needed > kFrameHeaderBytes + kFrameBodyBytesMax)
+      items.back().batch.size() + needed > kFrameHeaderBytes + kBatchBytes)
     items.push_back(Item{.batch = pool_->take()});
   Item& item = items.back();
   const std::size_t at = item.batch.size();

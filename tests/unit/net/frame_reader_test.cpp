@@ -132,6 +132,21 @@ std::size_t size_of_message(Rng& rng) {
 
 }  // namespace
 
+TEST_CASE("frame writer: takes about as many bytes at a time, whether they come in many frames or in few") {
+  for (const std::size_t size : {std::size_t{100}, wire::kWholeMessageBytesMax, std::size_t{1} << 20}) {
+    CAPTURE(size);
+    Rng rng(size);
+    Stream stream(wire::Protection::sign);
+    for (std::size_t bytes = 0; bytes < 3 * FrameWriter::kTakenBytes; bytes += size)
+      stream.push(1, size, rng);
+    SocketPair sockets;
+    REQUIRE(stream.writer.refill(&stream.outbox));
+    static_cast<void>(stream.writer.write(sockets.ends[0]));
+    CHECK(stream.writer.bytes_out >= FrameWriter::kTakenBytes * 9 / 10);
+    CHECK(stream.writer.bytes_out <= FrameWriter::kTakenBytes + wire::kFrameBytesMax);
+  }
+}
+
 TEST_CASE("frame reader: what a writer sent arrives, in order per pair, however the stream is cut") {
   for (const auto level : {wire::Protection::sign, wire::Protection::seal})
     for (std::uint64_t seed = 1; seed <= 25; ++seed) {

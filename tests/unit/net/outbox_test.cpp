@@ -204,6 +204,21 @@ TEST_CASE("outbox: both sides of a frame's size") {
   CHECK_FALSE(outbox.pop_frame(frame));
 }
 
+TEST_CASE("outbox: small messages share a batch to its last byte, and a longer one has a frame of its own") {
+  BufferPool pool;
+  NetLimits limits;
+  Outbox outbox(pool, limits);
+  constexpr std::size_t kOne = 1020;
+  constexpr std::size_t kEach = OutLane::kBatchBytes / (wire::kMessagePrefixBytes + kOne);
+  static_assert(kEach * (wire::kMessagePrefixBytes + kOne) == OutLane::kBatchBytes);
+  for (std::size_t i = 0; i < 2 * kEach + 1; ++i) REQUIRE(outbox.push(Lane::normal, 0, Bytes(kOne)));
+  REQUIRE(outbox.push(Lane::normal, 0, Bytes(OutLane::kBatchBytes)));
+  REQUIRE(outbox.push(Lane::normal, 0, Bytes(1)));
+  std::vector<std::size_t> messages;
+  for (OutFrame frame; outbox.pop_frame(frame);) messages.push_back(frame.messages);
+  CHECK(messages == std::vector<std::size_t>{kEach, kEach, 1, 1, 1});
+}
+
 TEST_CASE("outbox: a large message is not copied into its frames") {
   BufferPool pool;
   NetLimits limits;
