@@ -75,8 +75,11 @@ void add_codec(std::vector<Path>& paths) {
                      const wire::CallHead head{
                          .id = 9, .to = "bank", .event = wire::event_name<Deposit>(), .ttl = 5s};
                      out.clear();
-                     wire::begin_call(out, head);
-                     wire::encode_to(out, message);
+                     {
+                       wire::Writer to(out);
+                       static_cast<void>(wire::begin_call(to, head));
+                       wire::encode_to(to, message);
+                     }
                      keep(out.data());
                    }});
 }

@@ -17,8 +17,10 @@ using wire::kMessagePrefixBytes;
 void OutLane::append(Items& items, std::uint64_t ticket, ByteView message) {
   const std::size_t needed = kMessagePrefixBytes + message.size();
   if (items.empty() || items.back().whole != 0 ||
-      items.back().batch.size() + needed > kFrameHeaderBytes + kBatchBytes)
+      items.back().batch.size() + needed > kFrameHeaderBytes + kBatchBytes) {
     items.push_back(Item{.batch = pool_->take()});
+    items.back().entries.reserve(kEntriesAtFirst);
+  }
   Item& item = items.back();
   const std::size_t at = item.batch.size();
   item.entries.push_back({ticket, static_cast<std::uint32_t>(at)});

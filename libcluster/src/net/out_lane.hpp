@@ -40,6 +40,9 @@ class OutLane {
   /// side by side, which is twice as fast as one by one (sha256_lanes.hpp).
   static constexpr std::size_t kBatchBytes = 16 * 1024;
 
+  /// For which a new batch has room without growing.
+  static constexpr std::size_t kEntriesAtFirst = 16;
+
   /// Messages that left the queue.
   struct Left {
     std::size_t messages = 0;

@@ -34,15 +34,8 @@ Result<FrameHeader> read_header(const std::uint8_t* from) {
                      .flags = flags};
 }
 
-Result<std::optional<ByteView>> take_message(ByteView& body) {
-  if (body.empty()) return std::optional<ByteView>();
-  if (body.size() < kMessagePrefixBytes) return corrupt("a frame that ends inside a length");
-  const std::size_t length = load_be<std::uint32_t>(body.data());
-  if (length > body.size() - kMessagePrefixBytes) return corrupt("a message longer than its frame");
-  const ByteView message = body.subspan(kMessagePrefixBytes, length);
-  body = body.subspan(kMessagePrefixBytes + length);
-  return std::optional<ByteView>(message);
-}
+Error detail::cut_in_length() { return corrupt("a frame that ends inside a length"); }
+Error detail::longer_than_frame() { return corrupt("a message longer than its frame"); }
 
 std::size_t write_fragment_prefix(std::uint8_t* to, std::uint32_t stream, std::size_t whole) noexcept {
   store_be(to, stream);

@@ -152,26 +152,32 @@ Result<void> read_message(ByteView bytes, MessageView& message) {
   return read(bytes, message, Payloads::unchecked);
 }
 
-void begin_cast(Bytes& out, const CastHead& head) {
-  Writer to(out);
+void begin_cast(Writer& to, const CastHead& head) {
   begin(to, MessageKind::cast, 5);
   write_target(to, head.to);
   to.unsigned_integer(head.from);
   write_name(to, head.event);
 }
 
-std::size_t begin_call(Bytes& out, const CallHead& head) {
-  {
-    Writer to(out);
-    begin(to, MessageKind::call, 7);
-    to.unsigned_integer(head.id);
-    write_target(to, head.to);
-    to.unsigned_integer(head.from);
-    write_name(to, head.event);
-  }
-  const std::size_t at = out.size();
-  Writer(out).unsigned_integer(static_cast<std::uint64_t>(std::max<std::int64_t>(head.ttl.count(), 0)));
+void begin_cast(Bytes& out, const CastHead& head) {
+  Writer to(out);
+  begin_cast(to, head);
+}
+
+std::size_t begin_call(Writer& to, const CallHead& head) {
+  begin(to, MessageKind::call, 7);
+  to.unsigned_integer(head.id);
+  write_target(to, head.to);
+  to.unsigned_integer(head.from);
+  write_name(to, head.event);
+  const std::size_t at = to.size();
+  to.unsigned_integer(static_cast<std::uint64_t>(std::max<std::int64_t>(head.ttl.count(), 0)));
   return at;
+}
+
+std::size_t begin_call(Bytes& out, const CallHead& head) {
+  Writer to(out);
+  return begin_call(to, head);
 }
 
 void set_ttl(std::uint8_t* ttl, std::chrono::milliseconds left) noexcept {

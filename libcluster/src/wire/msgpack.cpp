@@ -42,12 +42,18 @@ std::string_view name(Kind kind) noexcept {
   return "the unused tag c1";
 }
 
-void Writer::grow(std::size_t size) {
-  const auto at = used();
-  if (at + size > out_.capacity()) out_.reserve(std::max({at + size, 2 * out_.capacity(), kFirstRoomBytes}));
-  out_.resize(std::min(out_.capacity(), at + std::max(size, kRoomStepBytes)));
+void Writer::grow(std::size_t more) {
+  const auto at = size();
+  if (at + more > out_.capacity()) out_.reserve(std::max({at + more, 2 * out_.capacity(), kFirstRoomBytes}));
+  out_.resize(std::min(out_.capacity(), at + std::max(more, kRoomStepBytes)));
   cursor_ = out_.data() + at;
   end_ = out_.data() + out_.size();
+}
+
+void Writer::append(ByteView value) {
+  out_.resize(size());
+  out_.insert(out_.end(), value.begin(), value.end());
+  cursor_ = end_ = out_.data() + out_.size();
 }
 
 void Writer::sized(std::size_t size, std::uint8_t tag16, std::uint8_t tag32) {

@@ -43,6 +43,41 @@ TEST_CASE("message: each kind is the array that the wire format states") {
   CHECK(hex(error) == "95030103a46e6f6e6500");
 }
 
+TEST_CASE("message: one writer for head and payload writes what two write, and knows where the ttl is") {
+  const CallHead head{.id = 300, .to = "counter", .from = 5, .event = "add", .ttl = 5s};
+  Bytes two(3, 0xee), one(3, 0xee);  // behind what was there
+  const std::size_t at = begin_call(two, head);
+  encode_to(two, Add{2});
+  {
+    Writer to(one);
+    CHECK(begin_call(to, head) == at);
+    encode_to(to, Add{2});
+    CHECK(to.size() == two.size());
+  }
+  CHECK(one == two);
+  CHECK(hex(ByteView(one).subspan(at, 3)) == "cd1388");
+}
+
+TEST_CASE("writer: pieces of any length follow each other, whatever room there was for them") {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    CAPTURE(seed);
+    Rng rng(seed);
+    Bytes expected(rng.below(40), 0xee);
+    Bytes written = expected;
+    {
+      Writer to(written);
+      for (int i = 0; i < 60; ++i) {
+        const Bytes piece(rng.below(rng.chance(0.2) ? 3000 : 90), static_cast<std::uint8_t>(i));
+        to.raw(piece);
+        expected.insert(expected.end(), piece.begin(), piece.end());
+        if (rng.chance(0.5)) to.nil(), expected.push_back(0xc0);
+        CHECK(to.size() == expected.size());
+      }
+    }
+    CHECK(written == expected);
+  }
+}
+
 TEST_CASE("message: random ones are read back as they were written") {
   for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
     CAPTURE(seed);

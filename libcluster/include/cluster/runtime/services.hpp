@@ -92,12 +92,16 @@ Result<SentCall> send_call(Services& services, const Target& to, ReplyTo reply_t
   const M value{std::forward<Fields>(fields)...};
   const auto call = services.open_call(to, std::move(reply_to));
   ScratchBytes bytes;
-  const std::size_t ttl_at = wire::begin_call(*bytes, {.id = call,
-                                                       .to = std::string_view(to.name),
-                                                       .from = sender,
-                                                       .event = wire::event_name<M>(),
-                                                       .ttl = ttl_of(timeout)});
-  wire::encode_to(*bytes, value);
+  std::size_t ttl_at = 0;
+  {
+    wire::Writer writer(*bytes);
+    ttl_at = wire::begin_call(writer, {.id = call,
+                                       .to = std::string_view(to.name),
+                                       .from = sender,
+                                       .event = wire::event_name<M>(),
+                                       .ttl = ttl_of(timeout)});
+    wire::encode_to(writer, value);
+  }
   auto sent = services.send_call(call, to, *bytes, ttl_at, timeout);
   if (!sent) return std::move(sent).error();
   return SentCall{call};
@@ -116,8 +120,12 @@ Result<void> send_cast(Services& services, const Target& to, std::uint64_t sende
   }
   const M value{std::forward<Fields>(fields)...};
   ScratchBytes bytes;
-  wire::begin_cast(*bytes, {.to = std::string_view(to.name), .from = sender, .event = wire::event_name<M>()});
-  wire::encode_to(*bytes, value);
+  {
+    wire::Writer writer(*bytes);
+    wire::begin_cast(writer,
+                     {.to = std::string_view(to.name), .from = sender, .event = wire::event_name<M>()});
+    wire::encode_to(writer, value);
+  }
   return services.send_cast(to, *bytes);
 }
 

@@ -38,11 +38,17 @@ struct StructCodec;
 template <class T>
 struct Codec : StructCodec<T> {};
 
+/// Appends `value` to what `to` has written.
+template <class T>
+void encode_to(Writer& to, const T& value) {
+  Codec<T>::encode(to, value);
+}
+
 /// Appends `value` to `out`.
 template <class T>
 void encode_to(Bytes& out, const T& value) {
-  Writer writer(out);
-  Codec<T>::encode(writer, value);
+  Writer to(out);
+  encode_to(to, value);
 }
 
 template <class T>

@@ -77,10 +77,27 @@ using FrameTag = std::array<std::uint8_t, kFrameTagBytes>;
 
 /// Takes the next message off the front of a `messages` body; nothing at its end. `corrupt` if the rest
 /// does not hold what its length says.
-[[nodiscard]] Result<std::optional<ByteView>> take_message(ByteView& body);
+[[nodiscard]] inline Result<std::optional<ByteView>> take_message(ByteView& body);
 
 /// Writes the stream and, of a first fragment, the length of the whole message (0: not the first). Returns
 /// how many bytes that is.
 std::size_t write_fragment_prefix(std::uint8_t* to, std::uint32_t stream, std::size_t whole) noexcept;
+
+// ---- inline parts: the paths of every message -------------------------------------------------------------
+
+namespace detail {
+[[nodiscard]] Error cut_in_length();
+[[nodiscard]] Error longer_than_frame();
+}  // namespace detail
+
+inline Result<std::optional<ByteView>> take_message(ByteView& body) {
+  if (body.empty()) return std::optional<ByteView>();
+  if (body.size() < kMessagePrefixBytes) return detail::cut_in_length();
+  const std::size_t length = load_be<std::uint32_t>(body.data());
+  if (length > body.size() - kMessagePrefixBytes) return detail::longer_than_frame();
+  const ByteView message = body.subspan(kMessagePrefixBytes, length);
+  body = body.subspan(kMessagePrefixBytes + length);
+  return std::optional<ByteView>(message);
+}
 
 }  // namespace cluster::wire

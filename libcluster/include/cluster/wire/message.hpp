@@ -74,10 +74,14 @@ using MessageView = std::variant<CastView, CallView, ReplyView, ErrorView>;
 /// it): for whoever decodes the payload next, which checks it.
 [[nodiscard]] Result<void> read_message(ByteView bytes, MessageView& message);
 
-/// Append all but the payload; one encode_to() of it must follow. Names outside 1..kNameBytesMax are a broken
-/// invariant: check them where they come in.
+class Writer;
+
+/// Append all but the payload; one encode_to() of it must follow, best with the same Writer. Names outside
+/// 1..kNameBytesMax are a broken invariant: check them where they come in.
+void begin_cast(Writer& to, const CastHead& head);
 void begin_cast(Bytes& out, const CastHead& head);
-/// Returns where in `out` the ttl is, for `set_ttl`.
+/// Returns where in the bytes written the ttl is, for `set_ttl`.
+std::size_t begin_call(Writer& to, const CallHead& head);
 std::size_t begin_call(Bytes& out, const CallHead& head);
 /// Lowers the ttl that begins at `ttl`, in the bytes that it has; 1 ms at least. Higher ones are cut to what
 /// these bytes can hold.

@@ -30,9 +30,12 @@ class Writer {
  public:
   explicit Writer(Bytes& out) noexcept
       : out_(out), cursor_(out.data() + out.size()), end_(out.data() + out.size()) {}
-  ~Writer() { out_.resize(used()); }
+  ~Writer() { out_.resize(size()); }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
+
+  /// Of `out`, with all that was written.
+  [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(cursor_ - out_.data()); }
 
   void nil() { byte(0xc0); }
   void boolean(bool value) { byte(value ? 0xc3 : 0xc2); }
@@ -55,14 +58,15 @@ class Writer {
   }
 
  private:
-  std::size_t used() const noexcept { return static_cast<std::size_t>(cursor_ - out_.data()); }
   /// Where `size` bytes may be written.
   std::uint8_t* room(std::size_t size) {
     if (static_cast<std::size_t>(end_ - cursor_) < size) [[unlikely]]
       grow(size);
     return cursor_;
   }
-  void grow(std::size_t size);
+  void grow(std::size_t more);
+  /// What there is no room for: it is not worth zeroing first.
+  void append(ByteView value);
   void byte(std::uint8_t value) { *room(1) = value, ++cursor_; }
   template <std::unsigned_integral U>
   void tagged(std::uint8_t tag, U value) {
@@ -292,7 +296,9 @@ inline void Writer::map(std::size_t count) {
 
 inline void Writer::raw(ByteView value) {
   if (value.empty()) return;
-  std::memcpy(room(value.size()), value.data(), value.size());
+  if (static_cast<std::size_t>(end_ - cursor_) < value.size()) [[unlikely]]
+    return append(value);
+  std::memcpy(cursor_, value.data(), value.size());
   cursor_ += value.size();
 }
 
