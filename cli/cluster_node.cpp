@@ -45,6 +45,7 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.protection = options.protection;
   config.protection_min = options.protection_min;
   config.meet = options.meet;
+  config.data_dir = options.data_dir;
   return config;
 }
 
@@ -83,9 +84,9 @@ int run(const NodeOptions& options) {
   });
   if (options.demo_actors)
     if (const auto started = start_demo_actors(*node); !started) return fail(started.error(), Exit::refused);
+  const auto ring = node->ring()->ring;
   std::cout << printable(node->id().str()) << " listens on " << printable(node->endpoint().to_string())
-            << (options.ring.empty() ? ", in no ring" : ", in ring '" + printable(options.ring) + "'")
-            << std::endl;
+            << (ring.empty() ? ", in no ring" : ", in ring '" + printable(ring) + "'") << std::endl;
 
   stop.wait();
   if (options.leave_on_stop && !id_taken && !node->ring()->ring.empty()) {

@@ -163,6 +163,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
       ->type_name("HOST:PORT")
       ->expected(1)
       ->take_all();
+  app.add_option("--data-dir", options.data_dir,
+                 "folder that keeps the ring over restarts; made if it is not there, for one node alone")
+      ->type_name("DIR");
   app.add_option("--protection", protection,
                  "the most that a connection gets, if its other end offers it too: sign (frames are signed)\n"
                  "or seal (encrypted as well)")
@@ -190,6 +193,7 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   if (options.ring.size() > 255 || !is_utf8(options.ring) || has_control_character(options.ring))
     return usage_error("--ring: not a ring id");
 
+  if (app.count("--data-dir") > 0 && options.data_dir.empty()) return usage_error("--data-dir: no folder");
   const auto checked_rfactor = parse_count(rfactor, "an rfactor", proto::kWeightMin, proto::kWeightMax);
   if (!checked_rfactor) return checked_rfactor.error();
   options.rfactor = *checked_rfactor;

@@ -38,6 +38,7 @@ struct NodeOptions {
   std::optional<std::uint32_t> weight{};  ///< this node's; default: rfactor
   std::vector<std::string> bind{};
   std::vector<Endpoint> meet{};
+  std::string data_dir{};  ///< empty: nothing is saved
   wire::Protection protection = wire::Protection::sign;
   wire::Protection protection_min = wire::Protection::sign;
   log::Level log_level = log::Level::info;

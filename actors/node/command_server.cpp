@@ -54,6 +54,14 @@ Value network_counters(const net::Counters& counters) {
                      {"uncertain", counters.uncertain}});
 }
 
+/// {"folder", "writes", "failures", "error"}; no error is null.
+Value data_status(const DataStatus& status) {
+  return Value::map({{"folder", status.folder},
+                     {"writes", status.writes},
+                     {"failures", status.failures},
+                     {"error", status.error.empty() ? Value() : Value(status.error)}});
+}
+
 /// Messages of the network that wait for their servers, and those that no server got.
 Value inbound_counters(const runtime::InboundCounters& counters) {
   return Value::map({{"waiting_bytes", counters.waiting_bytes},
@@ -66,8 +74,9 @@ Value inbound_counters(const runtime::InboundCounters& counters) {
 
 }  // namespace
 
-CommandServer::CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board)
-    : actors_(actors), ring_(std::move(ring)), board_(std::move(board)) {}
+CommandServer::CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board,
+                             const DataWriter* data)
+    : actors_(actors), ring_(std::move(ring)), board_(std::move(board)), data_(data) {}
 
 Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   auto checked = proto::check(std::move(request));
@@ -105,11 +114,14 @@ Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
   if (!changed) co_return replies::failure(not_changed(changed.error()));
   auto reply = replies::done();
   if (request.wait) reply = co_await wait_for_all(deadline);
+  std::string note;
   if (const auto* insert = std::get_if<proto::InsertCommand>(&command)) {
     const auto view = board_->read();
-    auto note = replies::insert_note(*insert, view->members);
-    if (!note.empty()) reply.set("note", std::move(note));
+    note = replies::insert_note(*insert, view->members);
   }
+  if (const auto error = data_ != nullptr ? data_->status().error : std::string(); !error.empty())
+    note += (note.empty() ? "" : "; ") + std::string("not on this node's disk: ") + error;
+  if (!note.empty()) reply.set("note", std::move(note));
   co_return reply;
 }
 
@@ -194,6 +206,7 @@ Task<Value> CommandServer::status() {
   data.set("clients", static_cast<std::uint64_t>(clients));
   data.set("actors", static_cast<std::uint64_t>(actors_->actors().size()));
   data.set("network", network_counters(kernel.counters()));
+  data.set("data", data_ == nullptr ? Value() : data_status(data_->status()));
   data.set("inbound", inbound_counters(actors_->inbound()));
   data.set("gossip", Value::of(own->gossip));
   co_return replies::answer(std::move(data));

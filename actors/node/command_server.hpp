@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cluster/node/command_plan.hpp"
+#include "cluster/node/data_writer.hpp"
 #include "cluster/node/gossip_ring.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/command.hpp"
@@ -21,7 +22,9 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   static constexpr bool reentrant = true;
   static constexpr std::string_view kName = "command";
 
-  CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board);
+  /// `data` is null if nothing is saved; it outlives the server.
+  CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board,
+                const DataWriter* data);
 
   Task<wire::Value> handle_call(proto::CommandRequest request);
 
@@ -40,6 +43,7 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   ActorSystem* actors_;
   Ref<GossipRing> ring_;
   std::shared_ptr<RingBoard> board_;
+  const DataWriter* data_;
 };
 
 }  // namespace cluster

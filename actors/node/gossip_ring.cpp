@@ -57,7 +57,16 @@ GossipRing::GossipRing(Options options, ActorSystem* system, std::shared_ptr<Rin
     : options_(std::move(options)),
       system_(system),
       board_(std::move(board)),
-      gossip_(options_.gossip, Rng(crypto::random_u64()), moment()) {
+      gossip_(options_.saved ? proto::Gossip(options_.gossip, Rng(crypto::random_u64()), moment(),
+                                             *std::exchange(options_.saved, std::nullopt))
+                             : proto::Gossip(options_.gossip, Rng(crypto::random_u64()), moment())) {
+  const auto& asked = options_.gossip.ring;
+  if (gossip_.has_departed(asked) && gossip_.ring().empty()) {
+    system_->kernel().set_ring({});
+    log::warn("ring", "not in ring '", asked,
+              "', which this node left or was removed from: only join, meet, or an ",
+              "insert by a member begins anew");
+  }
   publish();
 }
 
@@ -66,6 +75,11 @@ proto::Moment GossipRing::moment() noexcept { return {MonotonicClock::now(), wal
 Result<void> GossipRing::init() {
   perform(gossip_.on_start(moment()));
   return {};
+}
+
+void GossipRing::terminate(const runtime::ExitReason&) {
+  if (options_.data != nullptr && saves_.ended() != saves_.number())
+    options_.data->write(kRingFileName, proto::encode_ring_file(gossip_.saved()));
 }
 
 void GossipRing::handle_cast(const RingGossip& gossip) {
@@ -97,6 +111,17 @@ void GossipRing::handle_cast(const DialEnded& ended) {
   perform(gossip_.on_dialed(moment(), ended.command, peer));
 }
 
+void GossipRing::handle_cast(const RingSaved& saved) {
+  saves_.on_end(now(), saved.succeeded);
+  for (auto first = waiting_for_disk_.begin();
+       first != waiting_for_disk_.end() && first->first <= saves_.ended();) {
+    first->second.reply();
+    first = waiting_for_disk_.erase(first);
+  }
+  save();
+  set_tick();
+}
+
 void GossipRing::handle_info(const Tick&) {
   tick_at_ = kNever;
   perform(gossip_.on_time(moment()));
@@ -104,7 +129,9 @@ void GossipRing::handle_info(const Tick&) {
 
 void GossipRing::perform(const proto::Actions& actions) {
   publish();  // first, so that who is told that a change is done finds it on the board
+  note_changes(actions);
   for (const auto& action : actions) std::visit([this](const auto& what) { perform(what); }, action);
+  save();
   set_tick();
 }
 
@@ -144,7 +171,10 @@ void GossipRing::perform(const proto::Done& done) {
   const auto found = waiting_.find(done.command);
   if (found == waiting_.end()) return;
   if (!found->second.waiting() && !done.result) log::warn("ring", done.result.error().message());
-  found->second.reply(done.result);
+  if (done.result && saves_.ended() != saves_.number())
+    waiting_for_disk_.emplace(saves_.number(), std::move(found->second));
+  else
+    found->second.reply(done.result);
   waiting_.erase(found);
 }
 
@@ -170,8 +200,31 @@ void GossipRing::publish() {
                 state.hash(proto::RingState::horizon(wall_now()))});
 }
 
+/// Written at once: what a command changed or may have been waiting for, and that this node entered or left a
+/// ring.
+void GossipRing::note_changes(const proto::Actions& actions) {
+  if (options_.data == nullptr) return;
+  const auto version = gossip_.state().version();
+  const bool moved = gossip_.ring() != ring_noted_;
+  const bool changed = version != version_noted_ || moved;
+  const bool is_awaited = std::ranges::any_of(
+      actions, [](const auto& action) { return std::holds_alternative<proto::Done>(action); });
+  if (changed || (is_awaited && saves_.ended() != saves_.number()))
+    saves_.on_change(now(), moved || is_awaited);
+  version_noted_ = version;
+  ring_noted_ = gossip_.ring();
+}
+
+void GossipRing::save() {
+  if (!saves_.begin(now())) return;
+  options_.data->write(kRingFileName, proto::encode_ring_file(gossip_.saved()),
+                       [system = system_, ref = self()](const Result<void>& result) {
+                         static_cast<void>(system->cast(ref, RingSaved{result.has_value()}));
+                       });
+}
+
 void GossipRing::set_tick() {
-  const Instant due = gossip_.next_deadline();
+  const Instant due = std::min(gossip_.next_deadline(), saves_.next_deadline());
   if (due == tick_at_) return;
   if (tick_at_ != kNever) cancel(tick_);
   tick_at_ = due;

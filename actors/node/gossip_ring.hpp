@@ -3,11 +3,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cluster/net/net_kernel.hpp"
+#include "cluster/node/data_writer.hpp"
 #include "cluster/node/ring_board.hpp"
+#include "cluster/node/ring_store.hpp"
 #include "cluster/proto/gossip.hpp"
 #include "cluster/runtime/actor_system.hpp"
 
@@ -22,7 +25,8 @@ struct RingGossip {
   proto::GossipMessage message{};
 };
 
-/// An edit of the ring, or a meet, join or leave. Answered when it took effect at this node.
+/// An edit of the ring, or a meet, join or leave. Answered when it took effect at this node and, if that has
+/// a data directory, was written there (or could not be, which `status` tells).
 struct ChangeRing {
   proto::RingCommand command{};
 };
@@ -54,10 +58,16 @@ struct DialEnded {
   std::string text{};
 };
 
+/// A write of the ring to this node's disk has ended.
+struct RingSaved {
+  bool succeeded = false;
+};
+
 /// The server named `ring`: drives the gossip state machine with this node's clocks, timers and network,
-/// tells the kernel whom to be connected to, and leaves each new view of the ring on the board. Runs even
-/// while user code blocks all workers.
-class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo, PeerChanged, DialEnded> {
+/// tells the kernel whom to be connected to, leaves each new view of the ring on the board, and has it
+/// written to this node's disk. Runs even while user code blocks all workers.
+class GossipRing
+    : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo, PeerChanged, DialEnded, RingSaved> {
  public:
   static constexpr bool system = true;
   static constexpr std::string_view kName = "ring";
@@ -66,16 +76,20 @@ class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo
     proto::GossipConfig gossip{};
     CHashConfig hash{};
     std::function<void(const proto::GossipEvent&)> on_event{};  ///< called in this server's turn
+    std::optional<proto::SavedRing> saved{};                    ///< by an earlier process of this node
+    DataWriter* data = nullptr;  ///< outlives the server; null: nothing is saved
   };
 
   GossipRing(Options options, ActorSystem* system, std::shared_ptr<RingBoard> board);
 
   Result<void> init() override;
+  void terminate(const runtime::ExitReason&) override;
   void handle_cast(const RingGossip& gossip);
   void handle_call(const ChangeRing& change, From<> from);
   RingInfo::Answer handle_call(const RingInfo& info);
   void handle_cast(const PeerChanged& change);
   void handle_cast(const DialEnded& ended);
+  void handle_cast(const RingSaved& saved);
 
   struct Tick {};
   void handle_info(const Tick&);
@@ -91,6 +105,8 @@ class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo
   void perform(const proto::Done& done);
   void perform(const proto::GossipEvent& event);
   void publish();
+  void note_changes(const proto::Actions& actions);
+  void save();
   void set_tick();
 
   Options options_;
@@ -101,6 +117,10 @@ class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo
   std::uint64_t command_last_ = 0;
   std::uint64_t version_posted_ = 0;
   std::string ring_posted_;
+  SaveSchedule saves_;
+  std::uint64_t version_noted_ = 0;  // for saving, as the next
+  std::string ring_noted_;
+  std::multimap<std::uint64_t, From<>> waiting_for_disk_;  // by number of the write
   TimerId tick_ = 0;
   Instant tick_at_ = kNever;
 };

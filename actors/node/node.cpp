@@ -1,12 +1,13 @@
 #include "cluster/node/node.hpp"
 
-#include <chrono>
+#include <optional>
 #include <utility>
 
 #include "cluster/base/utf8.hpp"
 #include "cluster/crypto/random.hpp"
 #include "cluster/node/command_server.hpp"
 #include "cluster/node/gossip_ring.hpp"
+#include "cluster/node/ring_store.hpp"
 
 namespace cluster {
 namespace {
@@ -24,15 +25,47 @@ Result<void> check(const NodeConfig& config) {
   return {};
 }
 
-Boot new_boot() {
-  const auto now = std::chrono::floor<std::chrono::milliseconds>(wall_now().time_since_epoch()).count();
-  return {static_cast<std::uint64_t>(now), crypto::random_u64()};
+/// What this node has on its disk.
+struct Data {
+  std::unique_ptr<DataWriter> writer;
+  std::optional<proto::SavedRing> ring;
+};
+
+Result<Data> open_data(const std::string& path, const NodeId& self, const std::string& ring) {
+  Data data;
+  if (path.empty()) return data;
+  auto folder = DataFolder::open(local_disk(), path);
+  if (!folder) return std::move(folder).error();
+  auto saved = load_ring(*folder, self);
+  if (!saved) return std::move(saved).error();
+  data.ring = std::move(saved).value();
+  if (data.ring && !data.ring->ring.empty() && !ring.empty() && data.ring->ring != ring)
+    return Error(Errc::invalid_argument, "the data directory " + path + " says that '" + self.str() +
+                                             "' belongs to ring '" + data.ring->ring + "', not '" + ring +
+                                             "'");
+  data.writer = std::make_unique<DataWriter>(std::move(folder).value());
+  return data;
+}
+
+/// No other process of this node, not even one whose clock stood elsewhere, has had this boot.
+Boot new_boot(Data& data) {
+  const Boot boot{next_boot(data.ring, wall_now()), crypto::random_u64()};
+  if (data.ring) {  // saved before it is used; a disk that cannot be written to has been warned of
+    data.ring->boot = boot.number;
+    static_cast<void>(data.writer->write_now(kRingFileName, proto::encode_ring_file(*data.ring)));
+  }
+  return boot;
 }
 
 }  // namespace
 
 struct Node::Impl {
+  ~Impl() {
+    if (actors) static_cast<void>(actors->stop());
+    if (data) data->stop();  // while those whom it tells are still there
+  }
   std::shared_ptr<RingBoard> board = std::make_shared<RingBoard>();
+  std::unique_ptr<DataWriter> data;  // null: nothing is saved
   std::unique_ptr<ActorSystem> actors;
   Ref<GossipRing> ring;
 };
@@ -53,7 +86,9 @@ Result<Node> Node::start(NodeConfig config) {
   auto keyring = net::Keyring::from_cookies(cookies, config.scrypt);
   if (!keyring) return std::move(keyring).error();
 
-  const Boot boot = new_boot();
+  auto data = open_data(config.data_dir, id.value(), config.ring);
+  if (!data) return std::move(data).error();
+  const Boot boot = new_boot(*data);
   auto actors = ActorSystem::start({.net = {.id = id.value(),
                                             .boot = boot,
                                             .role = net::Role::node,
@@ -69,6 +104,7 @@ Result<Node> Node::start(NodeConfig config) {
                                     .inbound = config.inbound});
   if (!actors) return std::move(actors).error();
   auto impl = std::make_unique<Impl>();
+  impl->data = std::move(data->writer);
   impl->actors = std::move(actors).value();
   ActorSystem* system = impl->actors.get();
 
@@ -78,6 +114,8 @@ Result<Node> Node::start(NodeConfig config) {
   options.gossip.ring = config.ring;
   options.hash = {config.rfactor, config.pfactor};
   options.on_event = std::move(config.on_ring_event);
+  options.saved = std::move(data->ring);
+  options.data = impl->data.get();
   auto ring = system->spawn<GossipRing>({.name = std::string(GossipRing::kName)}, std::move(options), system,
                                         impl->board);
   if (!ring) return std::move(ring).error();
@@ -87,7 +125,7 @@ Result<Node> Node::start(NodeConfig config) {
     static_cast<void>(system->cast(to, PeerChanged{event.peer.id, event.kind == PeerEvent::Kind::up}));
   });
   auto command = system->spawn<CommandServer>({.name = std::string(CommandServer::kName)}, system, impl->ring,
-                                              impl->board);
+                                              impl->board, impl->data.get());
   if (!command) return std::move(command).error();
   for (const auto& endpoint : config.meet) {
     // Kept up for ever, and without undoing a removal: nobody is there to be told that it failed.
@@ -97,7 +135,11 @@ Result<Node> Node::start(NodeConfig config) {
   return Node(std::move(impl));
 }
 
-Result<void> Node::stop() { return impl_->actors->stop(); }
+Result<void> Node::stop() {
+  auto stopped = impl_->actors->stop();
+  if (stopped && impl_->data) impl_->data->stop();
+  return stopped;
+}
 
 std::shared_ptr<const RingView> Node::ring() const { return impl_->board->read(); }
 

@@ -31,6 +31,7 @@ struct NodeConfig {
   std::uint32_t weight = 0;            ///< of this node; 0: rfactor
   std::vector<std::string> bind = {};  ///< local addresses; empty: all that `host` resolves to
   std::vector<Endpoint> meet = {};     ///< dialled until they answer, to find the ring at start
+  std::string data_dir = {};  ///< where the ring is kept over restarts; empty: nowhere. One process at a time
   Protection protection = Protection::sign;      ///< the most that connections get, if the peer offers it too
   Protection protection_min = Protection::sign;  ///< peers that offer less are refused
   net::NetLimits limits = {};
@@ -50,13 +51,14 @@ struct NodeConfig {
 class Node {
  public:
   /// Listens, and runs the servers `ring` and `command`. Errors: `invalid_argument` with the field, `io` if
-  /// the port is taken.
+  /// the port is taken or the data directory cannot be read, `already_exists` if another process uses it.
   [[nodiscard]] static Result<Node> start(NodeConfig config);
   Node(Node&&) noexcept;
   Node& operator=(Node&&) noexcept;
   ~Node();
 
-  /// A goodbye to the peers, who keep this node as a member. Idempotent. `would_block` inside a handler.
+  /// A goodbye to the peers, who keep this node as a member; what is to be saved is. Idempotent.
+  /// `would_block` inside a handler.
   Result<void> stop();
 
   template <class S, class... Args>

@@ -23,12 +23,14 @@ Gossip::Gossip(GossipConfig config, Rng rng, Moment at)
   schedule_round();
 }
 
-Gossip::Gossip(GossipConfig config, Rng rng, Moment at, RingState saved)
+Gossip::Gossip(GossipConfig config, Rng rng, Moment at, SavedRing saved)
     : config_(std::move(config)),
       rng_(rng),
-      ring_(config_.ring),
-      state_(std::move(saved), config_.self, at.wall),
-      at_(at) {
+      ring_(std::move(saved.ring)),
+      state_(saved.state, config_.self, at.wall),
+      at_(at),
+      departed_(saved.departed.begin(), saved.departed.end()) {
+  if (ring_.empty() && !has_departed(config_.ring)) ring_ = config_.ring;
   schedule_round();
 }
 
@@ -109,6 +111,10 @@ Actions Gossip::on_time(Moment at) {
       tell_of_leave();
   }
   return finish();
+}
+
+SavedRing Gossip::saved() const {
+  return {self(), state_.boot().number, ring_, state_.image(), {departed_.begin(), departed_.end()}};
 }
 
 Instant Gossip::next_deadline() const noexcept {

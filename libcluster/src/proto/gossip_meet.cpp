@@ -6,7 +6,6 @@
 namespace cluster::proto {
 namespace {
 
-constexpr std::size_t kDepartedMax = 8;
 constexpr std::size_t kLeaveTellsMax = 3;
 
 /// Whether another attempt may end otherwise.
@@ -103,6 +102,9 @@ void Gossip::on(const MeetAnswer& m) {
   if (!ring_.empty() && m.ring != ring_)
     return end_meet(m.attempt,
                     Error(Errc::wrong_ring, "Node '" + from_.str() + "' belongs to ring '" + m.ring + "'"));
+  if (ring_.empty() && !found->second.command.revive && has_departed(m.ring))
+    return end_meet(m.attempt, Error(Errc::refused, "Node '" + self().str() + "' left ring '" + m.ring +
+                                                        "' or was removed from it"));
   const auto peer = std::ranges::find(m.state.members, from_, &RingMember::id);
   if (peer == m.state.members.end())
     return refuse(Error(Errc::bad_message, "an answer without the answering node"));
@@ -140,7 +142,7 @@ void Gossip::run(std::uint64_t command, const JoinCommand& what) {
 void Gossip::enter_ring(const std::string& ring, bool new_life) {
   ring_ = ring;
   state_ = RingState(state_, new_life, at_.wall);
-  std::erase_if(departed_, [&](const Departed& left) { return left.ring == ring; });
+  std::erase_if(departed_, [&](const DepartedRing& left) { return left.ring == ring; });
   pushed_ = 0;
   note_changed(self(), false);
   event(RingJoined{ring});
@@ -206,7 +208,7 @@ void Gossip::end_leave(bool acknowledged) {
 /// Into no ring. What this node was is kept, to answer members that have not heard.
 void Gossip::fall_out() {
   departed_.push_back({ring_, *state_.find(self())});
-  if (departed_.size() > kDepartedMax) departed_.pop_front();
+  if (departed_.size() > SavedRing::kDepartedMax) departed_.pop_front();
   leave_.reset();
   for (const auto& [command, meet] : meets_)
     done(command, Error(Errc::cancelled, "Node '" + self().str() + "' fell out of ring '" + ring_ + "'"));
@@ -219,8 +221,8 @@ void Gossip::fall_out() {
   mismatch_ = {};
 }
 
-const Gossip::Departed* Gossip::departed(const std::string& ring) const {
-  const auto found = std::ranges::find(departed_, ring, &Departed::ring);
+const DepartedRing* Gossip::departed(const std::string& ring) const {
+  const auto found = std::ranges::find(departed_, ring, &DepartedRing::ring);
   return found == departed_.end() ? nullptr : &*found;
 }
 

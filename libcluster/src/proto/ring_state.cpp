@@ -35,15 +35,12 @@ RingState::RingState(const RingState& left, bool new_life, WallTime wall) : Ring
   put(own);
 }
 
-RingState::RingState(RingState saved, Self self, WallTime wall) : RingState(std::move(saved)) {
-  CLUSTER_ASSERT(self_.id == self.id);
-  self_ = std::move(self);
-  has_up_to_.clear();
-  fresh_.clear();
-  recovered_ = false;
-  heard_ = 0;
-  boots_raised_ = 0;
-  issued_ = floor_ = std::max(issued_, std::max<std::uint64_t>(millis(wall), 1) - 1);
+RingState::RingState(const RingImage& saved, Self self, WallTime wall)
+    : self_(std::move(self)), latest_(saved.latest) {
+  for (const auto& member : saved.members) put(member);
+  CLUSTER_ASSERT(find(self_.id) != nullptr);
+  for (const auto& entry : saved.clock) know_up_to(entry.editor, entry.count);
+  issued_ = floor_ = std::max(saved.issued, std::max<std::uint64_t>(millis(wall), 1) - 1);
   MergeReport ignored;
   assert_self(ignored, wall);
 }
@@ -59,6 +56,13 @@ RingState RingState::of_member(const RingState& ring, Self self) {
   state.boots_raised_ = 0;
   state.recovered_ = true;
   return state;
+}
+
+RingImage RingState::image() const {
+  RingImage image{.issued = issued_, .latest = latest_, .clock = clock_entries()};
+  image.members.reserve(records_.size());
+  for (const auto& member : records_) image.members.push_back(member);
+  return image;
 }
 
 // --- stamps ---

@@ -10,6 +10,7 @@
 
 #include "cluster/base/rng.hpp"
 #include "cluster/proto/gossip_messages.hpp"
+#include "cluster/proto/ring_file.hpp"
 #include "cluster/proto/ring_state.hpp"
 
 namespace cluster::proto {
@@ -162,8 +163,9 @@ struct GossipCounters {
 class Gossip {
  public:
   Gossip(GossipConfig config, Rng rng, Moment at);
-  /// A restart with the state of an earlier process: a hint whom to ask. No ring if `config.ring` is empty.
-  Gossip(GossipConfig config, Rng rng, Moment at, RingState saved);
+  /// A restart with what an earlier process of this node saved: in the ring that it was in, or else in that
+  /// of `config`, unless this node has left it or was removed from it.
+  Gossip(GossipConfig config, Rng rng, Moment at, SavedRing saved);
 
   /// In a ring whose state this node holds already, as `RingState::of_member` makes it; nothing is announced.
   struct Formed {
@@ -191,6 +193,10 @@ class Gossip {
   [[nodiscard]] const RingState& state() const noexcept { return state_; }
   [[nodiscard]] const GossipCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] const NodeId& self() const noexcept { return state_.self(); }
+  /// What a later process of this node should be given. It has changed if `state().version()` has.
+  [[nodiscard]] SavedRing saved() const;
+  /// Whether this node left `ring` or was removed from it, and is not in it again.
+  [[nodiscard]] bool has_departed(const std::string& ring) const { return departed(ring) != nullptr; }
 
  private:
   struct Meet {
@@ -216,12 +222,6 @@ class Gossip {
     crypto::Digest theirs{};
     Instant since{};
   };
-  /// A ring this node was in: what answers its members.
-  struct Departed {
-    std::string ring;
-    RingMember own;
-  };
-
   // gossip_exchange.cpp: the messages of one ring
   void on(const RingDigest& m);
   void on(const RingClockPart& m);
@@ -258,7 +258,7 @@ class Gossip {
   void end_leave(bool acknowledged);
   void enter_ring(const std::string& ring, bool new_life);
   void fall_out();
-  [[nodiscard]] const Departed* departed(const std::string& ring) const;
+  [[nodiscard]] const DepartedRing* departed(const std::string& ring) const;
   void revive(const NodeId& peer, const RingMember& as_it_says);
 
   // gossip.cpp
@@ -303,7 +303,7 @@ class Gossip {
   std::map<std::uint64_t, Meet> meets_{};
   std::optional<Leave> leave_{};
   std::uint64_t leave_attempts_ = 0;
-  std::deque<Departed> departed_{};
+  std::deque<DepartedRing> departed_{};
   std::deque<RingConflict> conflicts_seen_{};
   GossipCounters counters_{};
 };

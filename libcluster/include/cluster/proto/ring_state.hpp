@@ -56,6 +56,16 @@ struct MergeReport {
   bool superseded = false;  ///< a newer process lives under this node's id
 };
 
+/// What a node keeps of a state over a restart.
+struct RingImage {
+  std::uint64_t issued = 0;           ///< the count of the node's latest edit
+  WallTime latest{};                  ///< the greatest time seen
+  std::vector<RingMember> members{};  ///< with tombstones, by id; the node's own is among them
+  std::vector<ClockEntry> clock{};    ///< by editor
+
+  friend bool operator==(const RingImage&, const RingImage&) = default;
+};
+
 /// Editors in (after, through], by id; an empty bound is open. Clocks too long for one message travel in
 /// parts.
 struct EditorInterval {
@@ -87,8 +97,8 @@ class RingState {
   RingState(Self self, WallTime wall);
   /// The same process in another ring. `new_life`: by a person's `join`, which does undo one.
   RingState(const RingState& left, bool new_life, WallTime wall);
-  /// A restart with the state of an earlier process of this node.
-  RingState(RingState saved, Self self, WallTime wall);
+  /// A restart with the state of an earlier process of this node; `saved` holds its own member.
+  RingState(const RingImage& saved, Self self, WallTime wall);
   /// What a present member of `ring` holds once it has heard all that `ring` holds, and made no edit since it
   /// began. Shares the memory of `ring`: O(1). For drivers that begin with a ring already formed.
   [[nodiscard]] static RingState of_member(const RingState& ring, Self self);
@@ -142,6 +152,8 @@ class RingState {
   // Views.
 
   [[nodiscard]] const NodeId& self() const noexcept { return self_.id; }
+  [[nodiscard]] const Boot& boot() const noexcept { return self_.boot; }
+  [[nodiscard]] RingImage image() const;
   /// Null for an id never heard of, or collected.
   [[nodiscard]] const RingMember* find(const NodeId& id) const noexcept;
   [[nodiscard]] bool present(const NodeId& id) const noexcept;
