@@ -1,6 +1,7 @@
 """Which layer may include which, and where each foreign library may be included.
 
     libcluster: base <- crypto <- ds <- wire <- proto <- net <- runtime; sim beside net, on proto
+    sim/:       the program cluster-sim, on layer sim alone
     actors/:    node on runtime, the others on node; cli, gateway, examples and bench may use all but sim
 
 `findings(root)` reads every source and header below `root` and returns what breaks a rule, as texts.
@@ -24,9 +25,9 @@ FOREIGN = (
     (r"openssl/", ["libcluster/src/crypto/"]),
     (r"xxh", ["libcluster/src/ds/"]),
     (r"nlohmann/", ["libcluster/include/cluster/ds/json.hpp", "libcluster/include/cluster/wire/json.hpp", "cli/",
-                    "gateway/", "actors/node/", "examples/", "bench/"]),
+                    "gateway/", "actors/node/", "examples/", "bench/", "sim/"]),
     (r"spdlog/", ["actors/node/", "cli/"]),
-    (r"CLI/", ["cli/", "bench/"]),
+    (r"CLI/", ["cli/", "bench/", "sim/"]),
     (r"(histedit|editline)", ["cli/"]),
     (r"rocksdb/", ["actors/"]),
     (r"prometheus/", ["gateway/"]),
@@ -81,7 +82,7 @@ def problem(root, path, quote, included):
 def findings(root):
     root = pathlib.Path(root)
     found = []
-    files = [path for top in ("libcluster", "actors", "cli", "gateway", "examples", "bench")
+    files = [path for top in ("libcluster", "actors", "cli", "gateway", "examples", "bench", "sim")
              for path in sorted((root / top).rglob("*"))
              if path.suffix in (".hpp", ".cpp", ".h", ".ipp") and root / OTHERS not in path.parents]
     for file in files:

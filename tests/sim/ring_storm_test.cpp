@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "ring_checker.hpp"
+#include "cluster/sim/edit_checker.hpp"
 
 using namespace cluster;
 using namespace cluster::sim;
@@ -84,8 +84,7 @@ class Storm {
  private:
   static NetworkFaults draw_faults(std::uint64_t seed) {
     Rng rng(seed ^ 0xfa);
-    return {.delay_min = 1ms,
-            .delay_max = std::chrono::milliseconds(rng.between(2, 300)),
+    return {.delay = Latency::uniform(1ms, std::chrono::milliseconds(rng.between(2, 300))),
             .loss = rng.chance(0.5) ? rng.uniform() * 0.3 : 0.0,
             .duplication = rng.uniform() * 0.1};
   }

@@ -87,6 +87,19 @@ DetectorActions Detector::on_members(Instant now, std::span<const NodeId> member
   return finish();
 }
 
+void Detector::assume_alive(Instant now, std::span<const std::pair<NodeId, Boot>> members) {
+  begin(now);
+  for (const auto& [id, boot] : members) {
+    if (id == self()) continue;
+    const auto [entry, added] = members_.emplace(id, Member{.held = {id, boot, 0, MemberState::alive, self()},
+                                                            .state = MemberState::alive,
+                                                            .since = now_});
+    if (!added) continue;
+    ++count_[static_cast<std::size_t>(MemberState::alive)];
+    enter_round(id, entry->second);
+  }
+}
+
 DetectorActions Detector::on_peer_up(Instant now, const NodeId& peer, Boot boot) {
   begin(now);
   if (peer == self()) return finish();

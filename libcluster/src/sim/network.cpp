@@ -1,58 +1,86 @@
 #include "cluster/sim/network.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 namespace cluster::sim {
+namespace {
 
-Network::Network(Simulator& simulator, NetworkFaults faults, Deliver deliver)
-    : simulator_(simulator), rng_(simulator.rng().split()), faults_(faults), deliver_(std::move(deliver)) {}
+constexpr double kHeldBackMax = 10;
 
-void Network::send(Place from, Place to, Bytes message) {
-  ++counters_.sent;
-  counters_.bytes += message.size();
-  if (!reaches(from, to) || rng_.chance(faults_.loss)) {
-    ++counters_.lost;
-    return;
-  }
-  if (rng_.chance(faults_.duplication)) {
-    ++counters_.duplicated;
-    deliver_later(from, to, message);
-  }
-  deliver_later(from, to, std::move(message));
+/// Box and Muller 1958.
+double standard_normal(Rng& rng) {
+  const auto u = 1 - rng.uniform(), v = rng.uniform();  // u in (0, 1]
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
 }
 
-void Network::deliver_later(Place from, Place to, Bytes message) {
-  simulator_.after(draw_delay(), [this, from, to, message = std::move(message)] {
-    if (!reaches(from, to)) {
-      ++counters_.lost;
-      return;
-    }
-    simulator_.trace(static_cast<std::uint64_t>(simulator_.now().time_since_epoch().count()));
-    simulator_.trace(from);
-    simulator_.trace(to);
-    simulator_.trace(ByteView(message));
-    deliver_(from, to, message);
-  });
+/// In whole microseconds, so that no difference between mathematical libraries is seen.
+Duration scaled(Duration delay, double factor) {
+  const auto us = std::round(static_cast<double>(delay.count()) * factor / 1000);
+  return std::chrono::microseconds(static_cast<std::int64_t>(std::clamp(us, -1e12, 1e12)));
+}
+
+}  // namespace
+
+Duration Latency::draw(Rng& rng) const {
+  switch (shape) {
+    case Shape::uniform:
+      return Duration(rng.between(low.count(), high.count()));
+    case Shape::normal:
+      return std::max(Duration{}, low + scaled(high, standard_normal(rng)));
+    case Shape::lognormal:
+      return scaled(low, std::exp(sigma * standard_normal(rng)));
+  }
+  return low;
+}
+
+int Network::fate(Place from, Place to, std::size_t bytes) {
+  ++counters_.sent;
+  counters_.bytes += bytes;
+  if (!reaches(from, to) || rng_.chance(faults_.loss)) {
+    ++counters_.lost;
+    return 0;
+  }
+  if (!rng_.chance(faults_.duplication)) return 1;
+  ++counters_.duplicated;
+  return 2;
 }
 
 Duration Network::draw_delay() {
-  return Duration(rng_.between(faults_.delay_min.count(), faults_.delay_max.count()));
+  const auto delay = faults_.delay.draw(rng_);
+  if (faults_.reordering <= 0 || !rng_.chance(faults_.reordering)) return delay;
+  return scaled(delay, 1 + (kHeldBackMax - 1) * rng_.uniform());
+}
+
+std::uint64_t Network::cut(const std::vector<std::vector<Place>>& groups, bool one_way) {
+  Cut cut{.group_of = {}, .one_way = one_way, .others_alone = false};
+  for (std::size_t group = 0; group < groups.size(); ++group)
+    for (const auto place : groups[group]) {
+      if (place >= cut.group_of.size()) cut.group_of.resize(place + 1, 0);
+      cut.group_of[place] = static_cast<std::uint32_t>(group + 1);
+    }
+  cuts_.emplace(++cuts_made_, std::move(cut));
+  return cuts_made_;
 }
 
 void Network::partition(const std::vector<std::vector<Place>>& groups) {
-  group_of_.clear();
-  for (std::size_t group = 0; group < groups.size(); ++group)
-    for (const auto place : groups[group]) {
-      if (place >= group_of_.size()) group_of_.resize(place + 1, 0);
-      group_of_[place] = group + 1;
-    }
-  if (group_of_.empty()) group_of_.resize(1, 0);
+  cuts_.clear();
+  cuts_.at(cut(groups)).others_alone = true;
+}
+
+bool Network::Cut::blocks(Place from, Place to) const noexcept {
+  const auto group = [&](Place place) { return place < group_of.size() ? group_of[place] : 0; };
+  const auto a = group(from), b = group(to);
+  if (one_way) return a == 1 && b == 2;
+  if (a == 0 || b == 0) return others_alone;
+  return a != b;
 }
 
 bool Network::reaches(Place from, Place to) const {
-  if (group_of_.empty() || from == to) return true;
-  const auto group = [&](Place place) { return place < group_of_.size() ? group_of_[place] : 0; };
-  return group(from) != 0 && group(from) == group(to);
+  return cuts_.empty() || from == to || std::none_of(cuts_.begin(), cuts_.end(), [&](const auto& cut) {
+           return cut.second.blocks(from, to);
+         });
 }
 
 }  // namespace cluster::sim

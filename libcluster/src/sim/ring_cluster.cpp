@@ -2,28 +2,20 @@
 
 #include <algorithm>
 
-#include "cluster/wire/codec.hpp"
+#include "cluster/base/assert.hpp"
 
 namespace cluster::sim {
 namespace {
 
 constexpr std::uint16_t kPortFirst = 10'000;
-constexpr Duration kPeerTold = 200ms;  // until a connection that opened or broke is known
 constexpr auto kEpoch = WallTime{std::chrono::days(20'000)};
 
-struct Envelope {
-  NodeId from;
-  std::uint64_t life = 0;  // of the receiver, when the message was sent
-  proto::GossipMessage message;
-};
+std::uint64_t millis(WallTime wall) { return static_cast<std::uint64_t>(micros(wall) / 1000); }
 
 }  // namespace
 
-RingCluster::RingCluster(std::uint64_t seed, NetworkFaults faults)
-    : simulator_(seed),
-      network_(simulator_, faults, [this](std::size_t from, std::size_t to, const Bytes& message) {
-        deliver(from, to, message);
-      }) {}
+RingCluster::RingCluster(ClusterConfig config)
+    : config_(std::move(config)), simulator_(config_.seed), network_(simulator_, config_.faults) {}
 
 Endpoint RingCluster::endpoint_of(std::size_t place) {
   return {"localhost", static_cast<std::uint16_t>(kPortFirst + place)};
@@ -34,49 +26,132 @@ WallTime RingCluster::wall(std::size_t place) const {
   return kEpoch + std::chrono::duration_cast<std::chrono::microseconds>(since_start);
 }
 
+std::optional<std::size_t> RingCluster::home_of(const NodeId& id) const {
+  const auto found = home_.find(id);
+  return found == home_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<std::size_t> RingCluster::listening_at(const Endpoint& endpoint) const {
+  if (endpoint.port < kPortFirst) return {};
+  const std::size_t place = endpoint.port - kPortFirst;
+  if (place >= processes_.size() || !running(place)) return {};
+  return place;
+}
+
+// --- starting and stopping ---
+
+RingCluster::Process& RingCluster::make_place(ProcessStart start) {
+  const auto place = processes_.size();
+  return processes_.emplace_back(simulator_, std::move(start), [this, place] { tick(place); });
+}
+
 std::size_t RingCluster::add(ProcessStart start) {
-  processes_.emplace_back();
-  processes_.back().start = std::move(start);
+  make_place(std::move(start));
   begin(processes_.size() - 1, false);
   return processes_.size() - 1;
+}
+
+void RingCluster::new_life(Process& process, bool keep_state) {
+  ++process.life;
+  process.connections.clear();
+  process.heard_from.clear();
+  process.linked.clear();
+  process.boot.nonce = simulator_.rng().next();
+  if (!keep_state) process.boot.number = 0;
+}
+
+proto::GossipConfig RingCluster::gossip_config(std::size_t place) const {
+  const auto& process = processes_[place];
+  auto config = config_.gossip;
+  config.self = {.id = process.start.id,
+                 .boot = process.boot,
+                 .endpoint = endpoint_of(place),
+                 .weight = process.start.weight};
+  config.ring = process.start.ring;
+  return config;
+}
+
+void RingCluster::make_detector(std::size_t place) {
+  if (!config_.detector) return;
+  auto& process = processes_[place];
+  auto config = config_.detection;
+  config.self = process.start.id;
+  config.boot = process.boot;
+  process.detector = std::make_unique<proto::Detector>(config, simulator_.rng().split());
 }
 
 void RingCluster::begin(std::size_t place, bool keep_state) {
   auto& process = processes_[place];
   const auto now = moment(place);
-  ++process.life;
-  const auto wall_ms = static_cast<std::uint64_t>(micros(now.wall) / 1000);
-  process.boot = keep_state ? std::max(process.boot + 1, wall_ms) : wall_ms;
-  process.connections.clear();
-  process.heard_from.clear();
-  proto::GossipConfig config{.self = {.id = process.start.id,
-                                      .boot = {process.boot, simulator_.rng().next()},
-                                      .endpoint = endpoint_of(place),
-                                      .weight = process.start.weight},
-                             .ring = process.start.ring};
+  new_life(process, keep_state);
+  process.boot.number = std::max(process.boot.number + 1, millis(now.wall));
+  home_.insert_or_assign(process.start.id, place);
   const auto rng = simulator_.rng().split();
   process.gossip = keep_state && process.stored
-                       ? std::make_unique<proto::Gossip>(config, rng, now, *process.stored)
-                       : std::make_unique<proto::Gossip>(config, rng, now);
+                       ? std::make_unique<proto::Gossip>(gossip_config(place), rng, now, *process.stored)
+                       : std::make_unique<proto::Gossip>(gossip_config(place), rng, now);
   process.stored.reset();
+  make_detector(place);
+  if (process.detector) perform(place, process.detector->on_start(now.now));
   perform(place, process.gossip->on_start(now));
-  for (std::size_t other = 0; other < processes_.size(); ++other) {
-    if (other == place || !running(other)) continue;
-    for (const auto& [peer, endpoint] : processes_[other].connections)
-      if (endpoint == endpoint_of(place)) tell_of_peer(other, peer, true);
+  tell_members(place);
+}
+
+void RingCluster::form(const std::vector<ProcessStart>& starts) {
+  CLUSTER_ASSERT(processes_.empty() && !starts.empty());
+  std::optional<proto::RingState> ring;
+  std::vector<proto::Self> selves;
+  for (const auto& start : starts) {
+    auto& process = make_place(start);
+    const auto place = processes_.size() - 1;
+    new_life(process, false);
+    process.boot.number = millis(wall(place));
+    home_.insert_or_assign(start.id, place);
+    selves.push_back(gossip_config(place).self);
+    proto::RingState alone(selves.back(), wall(place));
+    alone.hear_clock(start.id, {}, {}, wall(place));  // nobody knows of an earlier process
+    if (!ring)
+      ring = std::move(alone);
+    else
+      for (const auto& delta : alone.deltas_since({})) ring->merge(delta, wall(0));
+  }
+  std::vector<std::pair<NodeId, Boot>> alive;
+  if (config_.detector)
+    for (const auto& self : selves) alive.emplace_back(self.id, self.boot);
+  std::ranges::sort(alive);
+  for (std::size_t place = 0; place < processes_.size(); ++place) {
+    auto& process = processes_[place];
+    process.gossip = std::make_unique<proto::Gossip>(
+        gossip_config(place), simulator_.rng().split(), moment(place),
+        proto::Gossip::Formed{proto::RingState::of_member(*ring, selves[place])});
+    make_detector(place);
+    if (!process.detector) continue;
+    perform(place, process.detector->on_start(simulator_.now()));
+    process.detector->assume_alive(simulator_.now(), alive);
+  }
+  for (std::size_t place = 0; place < processes_.size(); ++place) {
+    if (config_.links)
+      for (std::size_t peer = 0; peer < processes_.size(); ++peer)
+        if (peer != place) link_made(place, peer);
+    tell_members(place);
+    set_timer(place);
   }
 }
 
-void RingCluster::stop(std::size_t place) {
-  auto& process = processes_[place];
+void RingCluster::end(std::size_t place, proto::PeerEnd how) {
+  auto& process = processes_.at(place);
+  if (!process.gossip) return;
   process.stored = process.gossip->state();
   process.gossip.reset();
-  process.timer = kNever;
-  for (std::size_t other = 0; other < processes_.size(); ++other) {
-    if (other == place || !running(other)) continue;
-    for (const auto& [peer, endpoint] : processes_[other].connections)
-      if (endpoint == endpoint_of(place)) tell_of_peer(other, peer, false);
+  process.detector.reset();
+  process.host.clear();
+  for (std::size_t peer = 0; peer < process.linked.size(); ++peer) {
+    if (process.linked[peer] == 0) continue;
+    simulator_.after(network_.draw_delay(), [this, place, peer, life = process.life, how] {
+      if (network_.reaches(place, peer)) link_down(peer, place, life, how);
+    });
   }
+  process.linked.clear();
 }
 
 void RingCluster::restart(std::size_t place, bool keep_state, std::optional<Duration> clock_skew) {
@@ -85,33 +160,25 @@ void RingCluster::restart(std::size_t place, bool keep_state, std::optional<Dura
   begin(place, keep_state);
 }
 
-/// Later, and only if it is still so.
-void RingCluster::tell_of_peer(std::size_t place, const NodeId& peer, bool up) {
-  simulator_.after(kPeerTold, [this, place, peer, up, life = processes_[place].life] {
-    auto& process = processes_[place];
-    if (process.life != life || !process.gossip) return;
-    const auto told = process.connections.find(peer);
-    const bool is_up = told != process.connections.end() && listening_at(told->second).has_value();
-    if (is_up != up) return;
-    perform(place, up ? process.gossip->on_peer_up(moment(place), peer)
-                      : process.gossip->on_peer_down(moment(place), peer));
-  });
+void RingCluster::replace_stored(std::size_t place, proto::RingState state) {
+  CLUSTER_ASSERT(!running(place) && state.self() == id(place));
+  processes_[place].stored = std::move(state);
 }
 
 // --- driving one process ---
 
 void RingCluster::perform(std::size_t place, proto::Actions actions) {
   auto& process = processes_[place];
+  bool members_changed = false;
   for (auto& action : actions) {
-    if (auto* send = std::get_if<proto::Send>(&action)) {
-      if (const auto to = place_of(process, send->to)) {
-        Envelope envelope{process.start.id, processes_[*to].life, std::move(send->message)};
-        network_.send(place, *to, wire::encode(envelope));
-      }
+    if (auto* message = std::get_if<proto::Send>(&action)) {
+      send(place, message->to, std::move(message->message));
     } else if (auto* connect = std::get_if<proto::Connect>(&action)) {
       process.connections.insert_or_assign(connect->peer, connect->endpoint);
       process.heard_from.erase(connect->peer);
-      tell_of_peer(place, connect->peer, listening_at(connect->endpoint).has_value());
+      const auto there = listening_at(connect->endpoint);
+      if (config_.links && there && *there != place && linked_life(place, *there) == 0)
+        open_link(place, *there, 0);
     } else if (auto* disconnect = std::get_if<proto::Disconnect>(&action)) {
       process.connections.erase(disconnect->peer);
     } else if (auto* who = std::get_if<proto::Dial>(&action)) {
@@ -121,67 +188,95 @@ void RingCluster::perform(std::size_t place, proto::Actions actions) {
       CLUSTER_ASSERT(!outcome);  // exactly one
       outcome = std::move(done->result);
     } else {
-      process.events.push_back(std::get<proto::GossipEvent>(std::move(action)));
+      auto& event = std::get<proto::GossipEvent>(action);
+      members_changed = members_changed || std::holds_alternative<proto::RingChanged>(event);
+      for (auto* witness : witnesses_) witness->on_event(place, event);
+      if (config_.keep_events) process.events.push_back(std::move(event));
     }
   }
+  if (members_changed) tell_members(place);
+  set_timer(place);
+}
+
+void RingCluster::perform(std::size_t place, proto::DetectorActions actions) {
+  for (auto& action : actions) {
+    if (auto* message = std::get_if<proto::DetectorSend>(&action))
+      send(place, message->to, std::move(message->message));
+    else if (const auto* changed = std::get_if<proto::StateChanged>(&action))
+      for (auto* witness : witnesses_) witness->on_health(place, *changed);
+  }
+  set_timer(place);
+}
+
+/// The detector watches the members of the ring.
+void RingCluster::tell_members(std::size_t place) {
+  auto& process = processes_[place];
+  if (!process.detector) return;
+  std::vector<NodeId> members;
+  if (!process.gossip->ring().empty())
+    for (auto& member : process.gossip->state().members()) members.push_back(std::move(member.id));
+  perform(place, process.detector->on_members(simulator_.now(), members));
+}
+
+void RingCluster::tick(std::size_t place) {
+  auto& process = processes_[place];
+  if (!process.gossip) return;
+  const auto now = moment(place);
+  if (process.gossip->next_deadline() <= now.now) perform(place, process.gossip->on_time(now));
+  if (process.detector && process.detector->next_deadline() <= now.now)
+    perform(place, process.detector->on_time(now.now));
   set_timer(place);
 }
 
 void RingCluster::set_timer(std::size_t place) {
   auto& process = processes_[place];
-  const auto due = process.gossip->next_deadline();
-  if (due == process.timer) return;
-  process.timer = due;
-  simulator_.at(due, [this, place, due, life = process.life] {
-    auto& later = processes_[place];
-    if (later.life != life || !later.gossip || later.timer != due) return;
-    later.timer = kNever;
-    perform(place, later.gossip->on_time(moment(place)));
-  });
+  auto due = process.gossip->next_deadline();
+  if (process.detector) due = std::min(due, process.detector->next_deadline());
+  process.host.wake_at(due);
 }
 
-void RingCluster::deliver(std::size_t from, std::size_t to, const Bytes& message) {
+void RingCluster::send(std::size_t place, const NodeId& to, Packet::Message message) {
+  const auto there = place_of(processes_[place], to);
+  if (!there) return;
+  for (auto* witness : witnesses_)
+    if (!witness->on_send(place, message)) return;
+  auto packet = packer_.pack(message);
+  const auto bytes = packet->bytes.size();
+  network_.send(place, *there, bytes,
+                [this, packet = std::move(packet), life = processes_[*there].life](std::uint32_t from,
+                                                                                   std::uint32_t at) {
+                  auto& receiver = processes_[at];
+                  if (!receiver.gossip || receiver.life != life) return;
+                  receiver.host.submit([this, packet, from, at] { receive(from, at, *packet); });
+                });
+}
+
+void RingCluster::receive(std::size_t from, std::size_t to, const Packet& packet) {
   auto& process = processes_[to];
-  auto envelope = wire::decode<Envelope>(message);
-  CLUSTER_ASSERT(envelope.has_value());
-  if (!process.gossip || envelope->life != process.life) return;
-  process.heard_from[envelope->from] = from;
-  perform(to, process.gossip->on_message(moment(to), envelope->from, envelope->message));
-}
+  const auto& sender = processes_[from].start.id;
+  simulator_.trace(static_cast<std::uint64_t>(simulator_.now().time_since_epoch().count()));
+  simulator_.trace(from << 32 | to);
+  simulator_.trace(packet.hash);
+  const auto told = process.connections.find(sender);
+  if (home_of(sender) == from && (told == process.connections.end() || told->second == endpoint_of(from)))
+    process.heard_from.erase(sender);
+  else
+    process.heard_from.insert_or_assign(sender, from);
 
-void RingCluster::dial(std::size_t place, const proto::Dial& dial) {
-  const auto there = listening_at(dial.endpoint);
-  const bool reached = there && network_.reaches(place, *there);
-  simulator_.after(network_.draw_delay() * 2,
-                   [this, place, dial, there, reached, life = processes_[place].life] {
-                     auto& process = processes_[place];
-                     if (process.life != life || !process.gossip) return;
-                     Result<NodeId> peer = Error(Errc::unreachable, "connection refused");
-                     if (reached && *there == place) {
-                       peer = Error(Errc::refused, "this node itself");
-                     } else if (reached && running(*there)) {
-                       peer = processes_[*there].start.id;
-                       process.heard_from[*peer] = *there;
-                       processes_[*there].heard_from[process.start.id] = place;
-                     }
-                     perform(place, process.gossip->on_dialed(moment(place), dial.command, peer));
-                   });
-}
-
-/// The newest connection counts, whoever opened it.
-std::optional<std::size_t> RingCluster::place_of(const Process& from, const NodeId& to) const {
-  if (const auto heard = from.heard_from.find(to); heard != from.heard_from.end() && running(heard->second))
-    return heard->second;
-  if (const auto told = from.connections.find(to); told != from.connections.end())
-    return listening_at(told->second);
-  return {};
-}
-
-std::optional<std::size_t> RingCluster::listening_at(const Endpoint& endpoint) const {
-  if (endpoint.port < kPortFirst) return {};
-  const std::size_t place = endpoint.port - kPortFirst;
-  if (place >= processes_.size() || !running(place)) return {};
-  return place;
+  const auto* message = &packet.message;
+  std::optional<Packet::Message> changed;
+  for (auto* witness : witnesses_) {
+    if (!witness->changes_what_arrives()) continue;
+    if (!changed) message = &changed.emplace(packet.message);
+    if (!witness->on_receive(to, *changed)) return;
+    if (auto* gossip = std::get_if<proto::GossipMessage>(&*changed))
+      witness->on_merge(process.gossip->state(), *gossip);
+  }
+  if (const auto* gossip = std::get_if<proto::GossipMessage>(message))
+    perform(to, process.gossip->on_message(moment(to), sender, *gossip));
+  else if (process.detector)
+    perform(to, process.detector->on_message(simulator_.now(), sender,
+                                             std::get<proto::DetectorMessage>(*message)));
 }
 
 // --- commands and views ---
@@ -216,17 +311,19 @@ const proto::RingState* RingCluster::greatest(const std::string& ring) const {
 
 bool RingCluster::converged(const std::string& ring) const {
   const auto* reference = greatest(ring);
+  if (reference == nullptr) return true;
   const auto horizon = proto::RingState::horizon(kEpoch);
+  const auto hash = reference->hash(horizon);
   return std::all_of(processes_.begin(), processes_.end(), [&](const Process& process) {
-    if (!process.gossip || reference == nullptr) return true;
+    if (!process.gossip) return true;
     const auto& state = process.gossip->state();
     if (reference->present(state.self()))
-      return process.gossip->ring() == ring && state.hash(horizon) == reference->hash(horizon);
+      return process.gossip->ring() == ring && state.hash(horizon) == hash;
+    if (process.gossip->ring() != ring) return true;
     const auto members = state.members();
-    return process.gossip->ring() != ring ||
-           std::none_of(members.begin(), members.end(), [&](const auto& member) {
-             return member.id != state.self() && listening_at(member.endpoint).has_value();
-           });
+    return std::none_of(members.begin(), members.end(), [&](const auto& member) {
+      return member.id != state.self() && listening_at(member.endpoint).has_value();
+    });
   });
 }
 

@@ -1,23 +1,35 @@
 #include "cluster/sim/simulator.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace cluster::sim {
 
-void Simulator::at(Instant when, std::function<void()> event) {
+void Simulator::at(Instant when, Event event) {
   if (when == kNever) return;
-  heap_.push_back({std::max(when, now_), sequence_++, std::move(event)});
+  std::uint32_t slot = 0;
+  if (free_slots_.empty()) {
+    slot = static_cast<std::uint32_t>(slots_.size());
+    slots_.push_back(std::move(event));
+  } else {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[slot] = std::move(event);
+  }
+  heap_.push_back({std::max(when, now_), sequence_++, slot});
   std::push_heap(heap_.begin(), heap_.end());
 }
 
 bool Simulator::step() {
   if (heap_.empty()) return false;
   std::pop_heap(heap_.begin(), heap_.end());
-  auto event = std::move(heap_.back());
+  const auto due = heap_.back();
   heap_.pop_back();
-  now_ = event.when;
+  now_ = due.when;
   ++events_run_;
-  event.run();
+  auto event = std::move(slots_[due.slot]);  // what it schedules may take the slot, or move all slots
+  free_slots_.push_back(due.slot);
+  event();
   return true;
 }
 
@@ -27,13 +39,7 @@ void Simulator::run_until(Instant end) {
 }
 
 void Simulator::trace(std::uint64_t value) noexcept {
-  std::array<std::uint8_t, 8> bytes;
-  store_be(bytes.data(), value);
-  trace(ByteView(bytes));
-}
-
-void Simulator::trace(ByteView bytes) noexcept {
-  for (const auto byte : bytes) trace_ = (trace_ ^ byte) * 0x100000001b3;
+  trace_ = (std::rotl(trace_, 23) ^ value) * 0x9e3779b97f4a7c15;
 }
 
 }  // namespace cluster::sim

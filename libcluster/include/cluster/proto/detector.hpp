@@ -97,6 +97,8 @@ class Detector {
   [[nodiscard]] DetectorActions on_message(Instant now, const NodeId& from, const DetectorMessage& message);
   /// The present members of the ring, in ascending order; this node may be among them.
   [[nodiscard]] DetectorActions on_members(Instant now, std::span<const NodeId> members);
+  /// For a driver that begins with a ring already formed: these other members are alive, as all of them know.
+  void assume_alive(Instant now, std::span<const std::pair<NodeId, Boot>> members);
   /// A connection to a node was proven; members or not, these are for the driver to bound.
   [[nodiscard]] DetectorActions on_peer_up(Instant now, const NodeId& peer, Boot boot);
   [[nodiscard]] DetectorActions on_peer_down(Instant now, const NodeId& peer, PeerEnd end);

@@ -1,14 +1,19 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cluster/proto/detector.hpp"
 #include "cluster/proto/gossip.hpp"
+#include "cluster/sim/host.hpp"
 #include "cluster/sim/network.hpp"
+#include "cluster/sim/packet.hpp"
 #include "cluster/sim/simulator.hpp"
 
 namespace cluster::sim {
@@ -21,26 +26,93 @@ struct ProcessStart {
   Duration clock_skew{};  ///< of its wall clock
 };
 
-/// Processes that run proto::Gossip and nothing else, each at a place of its own: `localhost` with port
+/// What a cluster is made of.
+struct ClusterConfig {
+  std::uint64_t seed = 1;
+  NetworkFaults faults{};
+  bool detector = false;  ///< a proto::Detector beside each proto::Gossip
+  /// One connection per pair, made and lost as in production, of which both are told. Without (where a table
+  /// of all pairs is too much) a message needs no connection.
+  bool links = true;
+  bool keep_events = true;
+  proto::GossipConfig gossip{};       ///< `self` and `ring` are each process's own
+  proto::DetectorConfig detection{};  ///< so are `self` and `boot`
+};
+
+/// Sees all that happens, and may change it: checkers and planted bugs.
+class Witness {
+ public:
+  Witness() = default;
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+  virtual ~Witness() = default;
+  virtual void on_event(std::size_t /*place*/, const proto::GossipEvent& /*event*/) {}
+  virtual void on_health(std::size_t /*place*/, const proto::StateChanged& /*change*/) {}
+  /// False: the message is not sent.
+  virtual bool on_send(std::size_t /*from*/, Packet::Message& /*message*/) { return true; }
+  /// May change what the process at `to` is about to see; false: it sees nothing.
+  virtual bool on_receive(std::size_t /*to*/, Packet::Message& /*message*/) { return true; }
+  /// Whether `on_receive` is to be asked: a message that may be changed is copied.
+  [[nodiscard]] virtual bool changes_what_arrives() const { return false; }
+  /// May change a message before a replica with the state `held` merges it.
+  virtual void on_merge(const proto::RingState& /*held*/, proto::GossipMessage& /*message*/) {}
+};
+
+/// Processes that run the protocols as a node does, each at a place of its own: `localhost` with port
 /// 10000 + place. Every message is encoded, carried by the network, and decoded. A place can stop and start
 /// again with or without the state it had, and under any id.
 class RingCluster {
  public:
-  RingCluster(std::uint64_t seed, NetworkFaults faults);
+  explicit RingCluster(ClusterConfig config);
+  RingCluster(std::uint64_t seed, NetworkFaults faults) : RingCluster({.seed = seed, .faults = faults}) {}
 
   [[nodiscard]] Simulator& simulator() noexcept { return simulator_; }
   [[nodiscard]] Network& network() noexcept { return network_; }
+  /// `witness` lives as long as this cluster runs.
+  void add_witness(Witness& witness) { witnesses_.push_back(&witness); }
 
   /// A new place with a process. Gives the place.
   std::size_t add(ProcessStart start);
-  void stop(std::size_t place);
+  /// Places with processes that are one ring already: each knows all of them, and has connections to them.
+  /// Needs a cluster without processes. All have one ring id.
+  void form(const std::vector<ProcessStart>& starts);
+
+  /// Kills the process. Others notice the broken connections, unless they are cut off.
+  void stop(std::size_t place) { end(place, proto::PeerEnd::lost); }
+  /// Stops it as SIGTERM does: it says goodbye and stays a member.
+  void stop_gently(std::size_t place) { end(place, proto::PeerEnd::goodbye); }
   /// The same node again. `keep_state`: with the state it had when it stopped.
   void restart(std::size_t place, bool keep_state, std::optional<Duration> clock_skew = {});
+  /// As SIGSTOP and SIGCONT do: connections stay, and what arrives waits.
+  void pause(std::size_t place) { processes_.at(place).host.pause(); }
+  void resume(std::size_t place) { processes_.at(place).host.resume(); }
+  /// How long the process takes for each message.
+  void slow_down(std::size_t place, Duration each) { processes_.at(place).host.set_service_time(each); }
+  void set_clock(std::size_t place, Duration skew) { processes_.at(place).start.clock_skew = skew; }
+  /// What a restart with state begins with: another than what it had when it stopped.
+  void replace_stored(std::size_t place, proto::RingState state);
+  /// What a restart knows of its last boot: without it the wall clock alone makes the next.
+  void forget_boot(std::size_t place) { processes_.at(place).boot.number = 0; }
+
   [[nodiscard]] bool running(std::size_t place) const { return processes_.at(place).gossip != nullptr; }
+  [[nodiscard]] bool paused(std::size_t place) const { return processes_.at(place).host.paused(); }
   [[nodiscard]] std::size_t size() const noexcept { return processes_.size(); }
+  [[nodiscard]] const NodeId& id(std::size_t place) const { return processes_.at(place).start.id; }
   [[nodiscard]] const proto::Gossip& at(std::size_t place) const { return *processes_.at(place).gossip; }
+  /// What a stopped process left behind; null without.
+  [[nodiscard]] const proto::RingState* stored(std::size_t place) const {
+    const auto& stored = processes_.at(place).stored;
+    return stored ? &*stored : nullptr;
+  }
+  /// Null without detectors.
+  [[nodiscard]] const proto::Detector* detector(std::size_t place) const {
+    return processes_.at(place).detector.get();
+  }
+  [[nodiscard]] Duration clock_skew(std::size_t place) const { return processes_.at(place).start.clock_skew; }
   [[nodiscard]] static Endpoint endpoint_of(std::size_t place);
   [[nodiscard]] WallTime wall(std::size_t place) const;
+  /// The place whose process was last started under this id.
+  [[nodiscard]] std::optional<std::size_t> home_of(const NodeId& id) const;
 
   /// Gives a command to the process at `place`. Gives its number.
   std::uint64_t command(std::size_t place, const proto::RingCommand& what);
@@ -73,30 +145,58 @@ class RingCluster {
 
  private:
   struct Process {
-    ProcessStart start{};
+    Process(Simulator& simulator, ProcessStart how, std::function<void()> tick)
+        : start(std::move(how)), host(simulator, std::move(tick)) {}
+    ProcessStart start;
+    Host host;
     std::unique_ptr<proto::Gossip> gossip{};
+    std::unique_ptr<proto::Detector> detector{};
     std::optional<proto::RingState> stored{};
-    std::uint64_t life = 0;  // counts starts, so that nothing meant for an earlier one arrives
-    std::uint64_t boot = 0;
-    Instant timer = kNever;
+    std::uint32_t life = 0;  // counts starts, so that nothing meant for an earlier one arrives
+    Boot boot{};
+    std::vector<std::uint32_t> linked{};  // by place: the peer's life at the other end; 0: no connection
     std::map<NodeId, Endpoint> connections{};
-    std::map<NodeId, std::size_t> heard_from{};  // the connections that others opened
+    std::map<NodeId, std::size_t> heard_from{};  // whose connection comes from elsewhere than told
     std::vector<proto::GossipEvent> events{};
   };
 
+  Process& make_place(ProcessStart start);
   void begin(std::size_t place, bool keep_state);
+  void new_life(Process& process, bool keep_state);
+  [[nodiscard]] proto::GossipConfig gossip_config(std::size_t place) const;
+  void make_detector(std::size_t place);
+  void end(std::size_t place, proto::PeerEnd how);
   void perform(std::size_t place, proto::Actions actions);
+  void perform(std::size_t place, proto::DetectorActions actions);
+  void tell_members(std::size_t place);
+  void tick(std::size_t place);
   void set_timer(std::size_t place);
-  void deliver(std::size_t from, std::size_t to, const Bytes& message);
+  void send(std::size_t place, const NodeId& to, Packet::Message message);
+  void receive(std::size_t from, std::size_t to, const Packet& packet);
+
+  // ring_links.cpp: connections
   void dial(std::size_t place, const proto::Dial& dial);
-  void tell_of_peer(std::size_t place, const NodeId& peer, bool up);
+  void open_link(std::size_t from, std::size_t to, int attempt);
+  void link_up(std::size_t place, std::size_t peer);
+  void link_down(std::size_t place, std::size_t peer, std::uint32_t life, proto::PeerEnd how);
+  void link_made(std::size_t from, std::size_t to);
+  [[nodiscard]] std::uint32_t linked_life(std::size_t place, std::size_t peer) const;
   [[nodiscard]] std::optional<std::size_t> place_of(const Process& from, const NodeId& to) const;
   [[nodiscard]] std::optional<std::size_t> listening_at(const Endpoint& endpoint) const;
+  [[nodiscard]] bool wants_link(const Process& process, std::size_t peer) const;
+  [[nodiscard]] bool both_reach(std::size_t a, std::size_t b) const {
+    return network_.reaches(a, b) && network_.reaches(b, a);
+  }
+
   [[nodiscard]] proto::Moment moment(std::size_t place) const { return {simulator_.now(), wall(place)}; }
 
+  ClusterConfig config_;
   Simulator simulator_;
   Network network_;
-  std::vector<Process> processes_{};
+  Packer packer_{};
+  std::deque<Process> processes_{};
+  std::map<NodeId, std::size_t> home_{};
+  std::vector<Witness*> witnesses_{};
   std::map<std::uint64_t, std::optional<Result<void>>> outcomes_{};
   std::uint64_t commands_ = 0;
 };

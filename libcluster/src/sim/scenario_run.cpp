@@ -1,0 +1,388 @@
+// One run of a scenario: what happens when, and what is demanded of the cluster in the end.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "cluster/base/assert.hpp"
+#include "cluster/sim/edit_checker.hpp"
+#include "cluster/sim/health_checker.hpp"
+#include "cluster/sim/planted_bugs.hpp"
+#include "cluster/sim/scenario.hpp"
+
+namespace cluster::sim {
+namespace {
+
+constexpr Duration kStep = 50ms;            // between looks at whether all is well
+constexpr std::size_t kLinksMax = 2048;     // nodes: above, no table of all pairs
+constexpr std::size_t kViolationsMax = 20;  // described; more are of no use
+constexpr int kMergeChecks = 16;            // in the course of a run
+// Members that nobody runs: few, of which many edits collide, and many, of which an edit is often the last.
+constexpr std::size_t kGhostsBusy = 6;
+constexpr std::size_t kGhosts = 200;
+const Endpoint kMeetingPoint = RingCluster::endpoint_of(0);
+
+class Run {
+ public:
+  Run(const Scenario& scenario, const std::vector<Observer*>& observers)
+      : scenario_(scenario),
+        observers_(observers),
+        cluster_(cluster_config(scenario)),
+        edits_(cluster_),
+        health_(cluster_),
+        bug_(plant(scenario.planted, cluster_)),
+        rng_(scenario.seed ^ 0x5ce0),
+        churn_rng_(scenario.seed ^ 0xc4),
+        held_down_(scenario.nodes, 0) {}
+
+  Report go() {
+    begin();
+    for (std::size_t i = 0; i < scenario_.faults.size(); ++i) schedule(scenario_.faults[i]);
+    schedule_edit();
+    schedule_churn();
+    every_second();
+    for (int i = 1; i <= kMergeChecks; ++i)
+      simulator().at(Instant{} + scenario_.duration * i / (kMergeChecks + 1), [this] { look_at_merging(); });
+    simulator().run_until(Instant{} + last_fault());
+    calm_down();
+    settle();
+    simulator().run_until(Instant{} + scenario_.duration);
+    judge();
+    for (auto* observer : observers_) observer->on_end(report_);
+    return report_;
+  }
+
+ private:
+  static ClusterConfig cluster_config(const Scenario& scenario) {
+    ClusterConfig config{.seed = scenario.seed, .faults = scenario.network};
+    config.links = scenario.nodes <= kLinksMax;
+    config.detector = scenario.detector && config.links;
+    config.detection.plain_swim = scenario.plain_swim;
+    config.keep_events = false;
+    return config;
+  }
+  Simulator& simulator() { return cluster_.simulator(); }
+  Instant now() { return simulator().now(); }
+  NodeId name(std::size_t place) const { return node_name(place, scenario_.nodes); }
+
+  void begin() {
+    report_.nodes = scenario_.nodes;
+    report_.seed = scenario_.seed;
+    cluster_.add_witness(edits_);
+    cluster_.add_witness(health_);
+    cluster_.add_witness(counter_);
+    if (bug_) cluster_.add_witness(*bug_);
+    for (auto* observer : observers_) cluster_.add_witness(*observer);
+    std::vector<ProcessStart> starts;
+    for (std::size_t place = 0; place < scenario_.nodes; ++place)
+      starts.push_back(
+          {.id = name(place),
+           .clock_skew = Duration(rng_.between(-scenario_.skew.count(), scenario_.skew.count()))});
+    if (!scenario_.join) {
+      cluster_.form(starts);
+    } else {
+      for (const auto& start : starts) cluster_.add(start);
+      for (std::size_t place = 1; place < starts.size(); ++place)
+        cluster_.command(place, proto::MeetCommand{.endpoint = kMeetingPoint, .timeout = Duration::max()});
+    }
+    for (auto* observer : observers_) observer->on_begin(cluster_);
+  }
+
+  /// When the last thing happens that the cluster must recover from.
+  Duration last_fault() const {
+    if (scenario_.edits_per_s > 0 || scenario_.churn_per_s > 0) return scenario_.duration;
+    Duration last{};
+    for (const auto& fault : scenario_.faults) {
+      const bool stays = fault.kind == Fault::Kind::kill || fault.kind == Fault::Kind::wipe ||
+                         fault.kind == Fault::Kind::stop || fault.kind == Fault::Kind::clock;
+      last = std::max(last, fault.until ? *fault.until : stays ? fault.from : scenario_.duration);
+    }
+    return last;
+  }
+
+  // --- faults ---
+
+  void schedule(const Fault& fault) {
+    simulator().at(Instant{} + fault.from, [this, &fault] { apply(fault, true); });
+    if (fault.until) simulator().at(Instant{} + *fault.until, [this, &fault] { apply(fault, false); });
+  }
+
+  void apply(const Fault& fault, bool begins) {
+    for (auto* observer : observers_) observer->on_fault(fault, begins);
+    const auto groups = fault.resolve(scenario_.nodes);
+    if (fault.kind == Fault::Kind::partition || fault.kind == Fault::Kind::one_way) {
+      if (begins)
+        cuts_[&fault] = cluster_.network().cut(groups, fault.kind == Fault::Kind::one_way);
+      else
+        cluster_.network().mend(cuts_.at(&fault));
+    }
+    for (const auto& group : groups)
+      for (const auto place : group) apply(fault, place, begins);
+    if (!begins) ended_.push_back(&fault);
+  }
+
+  void apply(const Fault& fault, std::size_t place, bool begins) {
+    switch (fault.kind) {
+      case Fault::Kind::kill:
+      case Fault::Kind::wipe:
+      case Fault::Kind::stop:
+        return begins ? down(place, fault.kind) : up(place, fault.kind != Fault::Kind::wipe);
+      case Fault::Kind::clock:
+        return cluster_.set_clock(place, cluster_.clock_skew(place) + (begins ? fault.jump : -fault.jump));
+      case Fault::Kind::pause:
+        begins ? cluster_.pause(place) : cluster_.resume(place);
+        break;
+      case Fault::Kind::slow:
+        cluster_.slow_down(place, begins ? Duration(static_cast<std::int64_t>(
+                                               fault.factor * static_cast<double>(kSlowUnit.count())))
+                                         : Duration{});
+        break;
+      case Fault::Kind::partition:
+      case Fault::Kind::one_way:
+        break;
+    }
+    health_.disturb(place, begins);
+  }
+
+  void down(std::size_t place, Fault::Kind how) {
+    if (held_down_[place]++ > 0) return;
+    if (how == Fault::Kind::wipe) edits_.forgive(place);
+    if (how == Fault::Kind::stop) {
+      cluster_.stop_gently(place);
+    } else {
+      health_.on_kill(place);
+      cluster_.stop(place);
+    }
+  }
+
+  void up(std::size_t place, bool keep_state) {
+    if (--held_down_[place] > 0) return;
+    if (keep_state && bug_) bug_->on_restart(place);
+    cluster_.restart(place, keep_state);
+    health_.on_restart(place);
+    if (keep_state) return;
+    for (std::size_t other = 0; other < cluster_.size(); ++other)  // as cluster-node --meet would
+      if (other != place && cluster_.running(other)) return meet(place, other);
+  }
+
+  void meet(std::size_t place, std::size_t other) {
+    cluster_.command(
+        place, proto::MeetCommand{.endpoint = RingCluster::endpoint_of(other), .timeout = Duration::max()});
+  }
+
+  /// Faults without an end last to the end of the run.
+  void calm_down() {
+    for (const auto& fault : scenario_.faults) {
+      const bool stays = fault.kind == Fault::Kind::kill || fault.kind == Fault::Kind::wipe ||
+                         fault.kind == Fault::Kind::stop || fault.kind == Fault::Kind::clock;
+      if (!stays && std::ranges::find(ended_, &fault) == ended_.end()) apply(fault, false);
+    }
+    for (const auto place : std::exchange(churned_, {})) come_back(place);
+  }
+
+  // --- edits ---
+
+  Duration exponential(Rng& rng, double per_s) {
+    return Duration(static_cast<std::int64_t>(-std::log(1 - rng.uniform()) / per_s * 1e9));
+  }
+
+  void schedule_edit() {
+    if (scenario_.edits_per_s <= 0) return;
+    const auto when = now() + exponential(rng_, scenario_.edits_per_s);
+    if (when >= Instant{} + scenario_.duration) return;
+    simulator().at(when, [this] {
+      edit();
+      schedule_edit();
+    });
+  }
+
+  /// Whether an edit at `place` is one of this ring: not so at a node that is on its own after it was
+  /// removed.
+  bool in_ring(std::size_t place) const {
+    return cluster_.running(place) && !cluster_.paused(place) && cluster_.at(place).ring() == "ring" &&
+           (scenario_.nodes == 1 || cluster_.at(place).state().present_count() > 1);
+  }
+
+  void edit() {
+    const auto place = static_cast<std::size_t>(rng_.below(scenario_.nodes));
+    const auto ghost = rng_.below(rng_.chance(0.5) ? kGhostsBusy : kGhosts);
+    const auto weight = static_cast<std::uint32_t>(rng_.between(1, 200));
+    const auto port = static_cast<std::uint16_t>(rng_.between(1, 9'999));
+    const auto kind = rng_.below(8);
+    const auto of_node = static_cast<std::size_t>(rng_.below(scenario_.nodes));
+    if (!in_ring(place)) return;
+    const NodeId member("ghost" + std::to_string(ghost));
+    const Endpoint endpoint{"ghost.invalid", port};
+    const auto& state = cluster_.at(place).state();
+    if (kind < 2)
+      command(place, proto::UpdateCommand{.id = name(of_node), .weight = weight},
+              "weight of " + name(of_node).str());
+    else if (!state.present(member))
+      command(place, proto::InsertCommand{{{member, endpoint, weight}}}, "insert " + member.str());
+    else if (kind == 2)
+      command(place, proto::RemoveCommand{{member}}, "remove " + member.str());
+    else if (kind == 3)
+      command(place, proto::UpdateCommand{.id = member, .endpoint = endpoint}, "endpoint of " + member.str());
+    else
+      command(place, proto::UpdateCommand{.id = member, .weight = weight}, "weight of " + member.str());
+  }
+
+  void command(std::size_t place, const proto::RingCommand& what, const std::string& said) {
+    const auto result = cluster_.outcome(cluster_.command(place, what));
+    if (!result || !*result) return;
+    ++report_.edits_total;
+    for (auto* observer : observers_) observer->on_edit(place, said);
+  }
+
+  // --- churn ---
+
+  void schedule_churn() {
+    if (scenario_.churn_per_s <= 0) return;
+    const auto when = now() + exponential(churn_rng_, scenario_.churn_per_s);
+    if (when >= Instant{} + scenario_.duration) return;
+    simulator().at(when, [this] {
+      churn();
+      schedule_churn();
+    });
+  }
+
+  void churn() {
+    const auto place = static_cast<std::size_t>(churn_rng_.below(scenario_.nodes));
+    const auto away = std::chrono::milliseconds(churn_rng_.between(5'000, 30'000));
+    const bool leaves = churn_rng_.chance(0.3);
+    if (!in_ring(place) || held_down_[place] > 0 || std::ranges::find(churned_, place) != churned_.end())
+      return;
+    churned_.push_back(place);
+    if (leaves && edits_.known_elsewhere(place))
+      cluster_.command(place, proto::LeaveCommand{});
+    else
+      down(place, Fault::Kind::kill);
+    simulator().after(away, [this, place] {
+      if (std::erase(churned_, place) > 0) come_back(place);
+    });
+  }
+
+  void come_back(std::size_t place) {
+    if (held_down_[place] > 0) return up(place, true);
+    if (!cluster_.running(place) || cluster_.at(place).ring() == "ring") return;
+    for (std::size_t other = 0; other < cluster_.size(); ++other)
+      if (other != place && in_ring(other)) {
+        health_.on_restart(place);
+        return meet(place, other);
+      }
+  }
+
+  // --- what is demanded ---
+
+  void violation(std::string what) {
+    if (report_.violations.size() < kViolationsMax) report_.violations.push_back(std::move(what));
+  }
+
+  void every_second() {
+    simulator().after(1s, [this] {
+      if (bug_) bug_->on_second();
+      for (auto* observer : observers_) observer->on_second();
+      if (!over_) every_second();
+    });
+  }
+
+  void look_at_merging() {
+    std::vector<std::size_t> places;
+    for (int draw = 0; draw < 12 && places.size() < 3; ++draw) {
+      const auto place = static_cast<std::size_t>(rng_.below(scenario_.nodes));
+      if (cluster_.running(place) && std::ranges::find(places, place) == places.end())
+        places.push_back(place);
+    }
+    if (merging_is_wrong_) return;
+    const auto wrong = check_merge(cluster_, places, bug_.get());
+    merging_is_wrong_ = !wrong.empty();
+    if (merging_is_wrong_) violation(wrong);
+  }
+
+  bool healthy() { return health_.wrong_views(1).empty(); }
+
+  void settle() {
+    const auto start = now();
+    const auto limit = std::max(scenario_.convergence_max, scenario_.health_max);
+    while (!report_.converged_after || !report_.healthy_after) {
+      const auto took = now() - start;
+      if (!report_.converged_after && cluster_.converged()) report_.converged_after = took;
+      if (!report_.healthy_after && took % 500ms == Duration{} && healthy()) report_.healthy_after = took;
+      if (took >= limit || (report_.converged_after && report_.healthy_after)) return;
+      simulator().run_for(kStep);
+    }
+  }
+
+  void judge() {
+    over_ = true;
+    report_.converged = report_.converged_after && cluster_.converged();
+    if (!report_.converged_after || *report_.converged_after > scenario_.convergence_max)
+      violation("no convergence within " + to_text(scenario_.convergence_max) +
+                " after the last fault and edit");
+    if (!report_.healthy_after || *report_.healthy_after > scenario_.health_max)
+      for (const auto& wrong : health_.wrong_views(5))
+        violation(wrong + ", " + to_text(scenario_.health_max) + " after the last fault");
+    if (const auto* ring = cluster_.greatest()) {
+      for (std::size_t place = 0; place < cluster_.size(); ++place)
+        if (const auto* stored = cluster_.stored(place)) edits_.forgive(*stored, *ring);
+      const auto lost = edits_.lost_in(*ring);
+      report_.lost_edits = lost.size();
+      for (const auto& edit : lost) violation("lost: " + edit);
+      for (const auto& id : edits_.revived_in(*ring)) violation("came back by itself: " + id);
+    }
+    fill_in_counts();
+  }
+
+  void fill_in_counts() {
+    for (std::size_t place = 0; place < cluster_.size(); ++place)
+      if (cluster_.running(place)) report_.full_state_exchanges += cluster_.at(place).counters().whole_states;
+    report_.conflicts = counter_.conflicts;
+    report_.accusations = health_.accusations();
+    report_.false_positives = health_.false_positives();
+    report_.false_positives_at_healthy = health_.false_positives_at_healthy();
+    report_.detection_ms = percentiles_ms(health_.detections());
+    report_.detection_first_ms = percentiles_ms(health_.first_detections());
+    report_.detection_last_ms = percentiles_ms(health_.last_detections());
+    const auto& network = cluster_.network().counters();
+    report_.virtual_time = now().time_since_epoch();
+    const auto node_seconds =
+        static_cast<double>(scenario_.nodes) * std::chrono::duration<double>(report_.virtual_time).count();
+    report_.bytes_per_node_per_s = static_cast<double>(network.bytes) / node_seconds;
+    report_.messages_per_node_per_s = static_cast<double>(network.sent) / node_seconds;
+    report_.messages_lost = network.lost;
+    report_.events = simulator().events_run();
+    report_.trace_hash = simulator().trace_hash();
+  }
+
+  struct Counter : Witness {
+    std::uint64_t conflicts = 0;
+    void on_event(std::size_t, const proto::GossipEvent& event) override {
+      conflicts += std::holds_alternative<proto::ConflictFound>(event) ? 1 : 0;
+    }
+  };
+
+  const Scenario& scenario_;
+  const std::vector<Observer*>& observers_;
+  RingCluster cluster_;
+  EditChecker edits_;
+  HealthChecker health_;
+  Counter counter_{};
+  std::unique_ptr<PlantedBug> bug_;
+  Rng rng_;
+  Rng churn_rng_;
+  std::vector<int> held_down_;  // by place: how many faults keep it down
+  std::vector<std::size_t> churned_{};
+  std::map<const Fault*, std::uint64_t> cuts_{};
+  std::vector<const Fault*> ended_{};
+  bool merging_is_wrong_ = false;
+  bool over_ = false;
+  Report report_{};
+};
+
+}  // namespace
+
+Report run(const Scenario& scenario, const std::vector<Observer*>& observers) {
+  CLUSTER_ASSERT(scenario.check().has_value());
+  return Run(scenario, observers).go();
+}
+
+}  // namespace cluster::sim

@@ -1,0 +1,137 @@
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "cluster/sim/planted_bugs.hpp"
+
+namespace cluster::sim {
+namespace {
+
+/// Words as they were typed: what they mean is parsed afterwards, so that each error names its option.
+struct Typed {
+  std::string duration, delay, skew, converge, healthy;
+  std::vector<std::string> partitions, kills, wipes, stops, pauses, slows, clocks;
+};
+
+std::string bugs_text() {
+  std::string text = "plant a bug, to see it found:";
+  for (const auto& bug : planted_bugs()) text += "\n" + std::string(bug.name) + ": " + std::string(bug.what);
+  return text;
+}
+
+void declare(CLI::App& app, Options& options, Typed& typed, bool& no_detector, bool& no_shrink) {
+  auto& scenario = options.scenario;
+  app.add_option("--nodes", scenario.nodes, "how many nodes")->capture_default_str();
+  app.add_option("--seed", scenario.seed, "where all chance comes from")->capture_default_str();
+  app.add_option("--seeds", options.seeds, "run so many seeds, from --seed on")
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--duration", typed.duration, "virtual time, as 60s or 10m (default 60s)");
+  app.add_option("--delay", typed.delay,
+                 "of each message: 5ms, 1ms..10ms, normal:10ms,3ms, lognormal:10ms,0.5 (default 1ms..10ms)");
+  app.add_option("--loss", scenario.network.loss, "probability that a message is lost");
+  app.add_option("--duplicate", scenario.network.duplication, "probability that it arrives twice");
+  app.add_option("--reorder", scenario.network.reordering,
+                 "probability that it is held back, up to ten times");
+  app.add_option("--skew", typed.skew, "wall clocks differ by up to this, either way");
+  app.add_option("--edits", scenario.edits_per_s, "edits of the ring a second, in the whole cluster");
+  app.add_option("--churn", scenario.churn_per_s, "nodes a second that go and come back");
+  app.add_option("--partition", typed.partitions,
+                 "'A,B|C,D@10s..20s', '30%|70%@60s..90s', one way: 'A>B@10s'")
+      ->allow_extra_args(false);
+  app.add_option("--kill", typed.kills, "NODES@T[..T2]: kill -9, and start again")->allow_extra_args(false);
+  app.add_option("--wipe", typed.wipes, "NODES@T[..T2]: the same, and the disk is gone")
+      ->allow_extra_args(false);
+  app.add_option("--stop", typed.stops, "NODES@T[..T2]: as SIGTERM")->allow_extra_args(false);
+  app.add_option("--pause", typed.pauses, "NODES@T+SPAN: as SIGSTOP and SIGCONT")->allow_extra_args(false);
+  app.add_option("--slow", typed.slows, "NODES:FACTOR[@T[..T2]]: FACTOR ms for each message")
+      ->allow_extra_args(false);
+  app.add_option("--clock", typed.clocks, "NODES:JUMP@T[..T2]: the wall clock jumps, as 3:-90s@20s")
+      ->allow_extra_args(false);
+  app.add_flag("--chaos", options.chaos, "add faults and edits drawn from the seed");
+  app.add_flag("--join", scenario.join, "begin as single nodes that meet the first, not as a ring");
+  app.add_flag("--no-detector", no_detector, "gossip alone");
+  app.add_flag("--plain-swim", scenario.plain_swim, "the failure detector without Lifeguard");
+  app.add_option("--break", scenario.planted, bugs_text());
+  app.add_option("--converge-within", typed.converge, "after the last fault and edit (default 20s)");
+  app.add_option("--healthy-within", typed.healthy,
+                 "after the last fault all detectors are right (default 60s)");
+  app.add_flag("--json", options.json, "the summary as JSON");
+  app.add_option("--trace", options.trace, "write what happens to this file, as JSON lines");
+  app.add_option("--svg", options.svg, "draw the run into this file");
+  app.add_flag("--no-shrink", no_shrink, "do not look for the shortest command that fails");
+}
+
+template <class T>
+Result<void> take(const std::string& text, Result<T> (*parse)(std::string_view), T& into) {
+  if (text.empty()) return {};
+  auto parsed = parse(text);
+  if (!parsed) return std::move(parsed).error();
+  into = std::move(parsed).value();
+  return {};
+}
+
+Result<void> add(std::vector<Fault>& faults, Result<Fault> parsed) {
+  if (!parsed) return std::move(parsed).error();
+  faults.push_back(std::move(parsed).value());
+  return {};
+}
+
+Result<void> take_faults(const Typed& typed, std::vector<Fault>& faults) {
+  for (const auto& text : typed.partitions)
+    if (auto ok = add(faults, parse_partition(text)); !ok) return ok;
+  for (const auto& [kind, texts] : {std::pair{Fault::Kind::kill, &typed.kills},
+                                    {Fault::Kind::wipe, &typed.wipes},
+                                    {Fault::Kind::stop, &typed.stops},
+                                    {Fault::Kind::pause, &typed.pauses}})
+    for (const auto& text : *texts)
+      if (auto ok = add(faults, parse_fault(kind, text)); !ok) return ok;
+  for (const auto& text : typed.slows)
+    if (auto ok = add(faults, parse_slow(text)); !ok) return ok;
+  for (const auto& text : typed.clocks)
+    if (auto ok = add(faults, parse_clock(text)); !ok) return ok;
+  return {};
+}
+
+Result<void> interpret(const Typed& typed, Scenario& scenario) {
+  if (auto ok = take(typed.duration, parse_duration, scenario.duration); !ok) return ok;
+  if (auto ok = take(typed.delay, parse_latency, scenario.network.delay); !ok) return ok;
+  if (auto ok = take(typed.skew, parse_duration, scenario.skew); !ok) return ok;
+  if (auto ok = take(typed.converge, parse_duration, scenario.convergence_max); !ok) return ok;
+  if (auto ok = take(typed.healthy, parse_duration, scenario.health_max); !ok) return ok;
+  return take_faults(typed, scenario.faults);
+}
+
+}  // namespace
+
+Result<Options> parse_options(const std::vector<std::string>& arguments) {
+  Options options;
+  Typed typed;
+  bool no_detector = false, no_shrink = false;
+  CLI::App app{
+      "Runs a cluster on a virtual clock, with faults, and checks what must hold. One seed, one course of "
+      "events.\n"
+      "Exit code: 0 all checks passed, 1 one failed, 2 wrong usage.",
+      "cluster-sim"};
+  declare(app, options, typed, no_detector, no_shrink);
+  auto words = arguments;
+  if (!words.empty() && words.front() == "run") words.erase(words.begin());
+  std::ranges::reverse(words);  // as CLI11 takes them
+  try {
+    app.parse(words);
+  } catch (const CLI::CallForHelp&) {
+    options.notice = app.help();
+    return options;
+  } catch (const CLI::ParseError& fault) {
+    return Error(Errc::invalid_argument, fault.what());
+  }
+  options.scenario.detector = !no_detector;
+  options.shrink = !no_shrink;
+  if (auto ok = interpret(typed, options.scenario); !ok) return std::move(ok).error();
+  // A planted bug shows only where something happens.
+  if (!options.scenario.planted.empty() && options.scenario.faults.empty()) options.chaos = true;
+  if (auto ok = options.scenario.check(); !ok) return std::move(ok).error();
+  return options;
+}
+
+}  // namespace cluster::sim

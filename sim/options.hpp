@@ -1,0 +1,24 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cluster/base/result.hpp"
+#include "cluster/sim/scenario.hpp"
+
+namespace cluster::sim {
+
+struct Options {
+  Scenario scenario{};
+  std::size_t seeds = 1;  ///< that many, from the scenario's on
+  bool chaos = false;
+  bool json = false;
+  bool shrink = true;
+  std::string trace{};   ///< a file of JSON lines; empty: none
+  std::string svg{};     ///< a picture; empty: none
+  std::string notice{};  ///< not empty: print this and exit 0
+};
+
+/// `arguments` without the program's name. An error is for the user and means exit code 2.
+[[nodiscard]] Result<Options> parse_options(const std::vector<std::string>& arguments);
+
+}  // namespace cluster::sim
