@@ -66,6 +66,15 @@ void add_lonely_crash(Scenario& scenario, Dice& dice) {
   scenario.faults.push_back(std::move(cut));
 }
 
+/// Not of a node whose clock jumps: without its disk it cannot know that its last boot was later.
+void add_wipe(Scenario& scenario, Dice& dice) {
+  const auto place = dice.place();
+  const bool jumps = std::ranges::any_of(scenario.faults, [&](const Fault& fault) {
+    return fault.kind == Fault::Kind::clock && fault.groups.front().places.front() == place;
+  });
+  if (!jumps) scenario.faults.push_back(dice.fault(Fault::Kind::wipe, place, 300ms, 20s));
+}
+
 /// A clock is set back, and its node starts again by it.
 void add_clock_and_crash(Scenario& scenario, Dice& dice) {
   auto crash = dice.fault(Fault::Kind::kill, dice.place(), 300ms, 20s);
@@ -96,10 +105,10 @@ void add_chaos(Scenario& scenario) {
   auto& faults = scenario.faults;
   some(2, [&] { faults.push_back(draw_split(dice, scenario.nodes)); });
   some(2, [&] { faults.push_back(dice.fault(Fault::Kind::kill, dice.place(), 300ms, 20s)); });
-  some(1, [&] { faults.push_back(dice.fault(Fault::Kind::wipe, dice.place(), 300ms, 20s)); });
   some(2, [&] { faults.push_back(dice.fault(Fault::Kind::pause, dice.place(), 500ms, 15s)); });
   some(1, [&] { add_clock_and_crash(scenario, dice); });
-  some(1, [&] { add_lonely_crash(scenario, dice); });
+  some(1, [&] { add_wipe(scenario, dice); });
+  some(2, [&] { add_lonely_crash(scenario, dice); });
   std::ranges::stable_sort(faults, {}, &Fault::from);
 }
 

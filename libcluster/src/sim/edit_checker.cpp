@@ -53,6 +53,7 @@ std::vector<std::string> EditChecker::revived_in(const proto::RingState& state) 
 std::size_t EditChecker::holders(const Edit& edit, std::size_t but, std::size_t enough) const {
   const auto* greatest = cluster_.greatest();
   std::size_t count = 0;
+  if (greatest == nullptr) return count;
   for (std::size_t place = 0; place < cluster_.size() && count < enough; ++place) {
     if (place == but || !cluster_.running(place) || cluster_.at(place).ring() != "ring") continue;
     const auto& state = cluster_.at(place).state();
@@ -68,9 +69,10 @@ bool EditChecker::known_elsewhere(std::size_t place) const {
 }
 
 void EditChecker::forgive(std::size_t place) {
-  const auto& state = cluster_.at(place).state();
+  const auto* state = cluster_.running(place) ? &cluster_.at(place).state() : cluster_.stored(place);
+  if (state == nullptr) return;
   std::erase_if(edits_, [&](const auto& entry) {
-    return holds(state, entry.second) && holders(entry.second, place, 2) < 2;
+    return holds(*state, entry.second) && holders(entry.second, place, 2) < 2;
   });
 }
 

@@ -15,6 +15,7 @@ namespace {
 constexpr Duration kStep = 50ms;            // between looks at whether all is well
 constexpr std::size_t kLinksMax = 2048;     // nodes: above, no table of all pairs
 constexpr std::size_t kViolationsMax = 20;  // described; more are of no use
+constexpr std::size_t kMessagesMax = 2000;  // a node and second: a ring in trouble sends a hundred
 constexpr int kMergeChecks = 16;            // in the course of a run
 // Members that nobody runs: few, of which many edits collide, and many, of which an edit is often the last.
 constexpr std::size_t kGhostsBusy = 6;
@@ -32,7 +33,8 @@ class Run {
         bug_(plant(scenario.planted, cluster_)),
         rng_(scenario.seed ^ 0x5ce0),
         churn_rng_(scenario.seed ^ 0xc4),
-        held_down_(scenario.nodes, 0) {}
+        held_down_(scenario.nodes, 0),
+        wiped_(scenario.nodes, false) {}
 
   Report go() {
     begin();
@@ -42,10 +44,10 @@ class Run {
     every_second();
     for (int i = 1; i <= kMergeChecks; ++i)
       simulator().at(Instant{} + scenario_.duration * i / (kMergeChecks + 1), [this] { look_at_merging(); });
-    simulator().run_until(Instant{} + last_fault());
-    calm_down();
-    settle();
-    simulator().run_until(Instant{} + scenario_.duration);
+    advance(Instant{} + last_fault());
+    if (!pointless_) calm_down();
+    if (!pointless_) settle();
+    advance(Instant{} + scenario_.duration);
     judge();
     for (auto* observer : observers_) observer->on_end(report_);
     return report_;
@@ -125,7 +127,7 @@ class Run {
       case Fault::Kind::kill:
       case Fault::Kind::wipe:
       case Fault::Kind::stop:
-        return begins ? down(place, fault.kind) : up(place, fault.kind != Fault::Kind::wipe);
+        return begins ? down(place, fault.kind) : up(place);
       case Fault::Kind::clock:
         return cluster_.set_clock(place, cluster_.clock_skew(place) + (begins ? fault.jump : -fault.jump));
       case Fault::Kind::pause:
@@ -144,8 +146,11 @@ class Run {
   }
 
   void down(std::size_t place, Fault::Kind how) {
+    if (how == Fault::Kind::wipe) {
+      wiped_[place] = true;
+      edits_.forgive(place);
+    }
     if (held_down_[place]++ > 0) return;
-    if (how == Fault::Kind::wipe) edits_.forgive(place);
     if (how == Fault::Kind::stop) {
       cluster_.stop_gently(place);
     } else {
@@ -154,8 +159,10 @@ class Run {
     }
   }
 
-  void up(std::size_t place, bool keep_state) {
+  void up(std::size_t place) {
     if (--held_down_[place] > 0) return;
+    const bool keep_state = !wiped_[place];
+    wiped_[place] = false;
     if (keep_state && bug_) bug_->on_restart(place);
     cluster_.restart(place, keep_state);
     health_.on_restart(place);
@@ -262,7 +269,7 @@ class Run {
   }
 
   void come_back(std::size_t place) {
-    if (held_down_[place] > 0) return up(place, true);
+    if (held_down_[place] > 0) return up(place);
     if (!cluster_.running(place) || cluster_.at(place).ring() == "ring") return;
     for (std::size_t other = 0; other < cluster_.size(); ++other)
       if (other != place && in_ring(other)) {
@@ -292,10 +299,23 @@ class Run {
       if (cluster_.running(place) && std::ranges::find(places, place) == places.end())
         places.push_back(place);
     }
-    if (merging_is_wrong_) return;
     const auto wrong = check_merge(cluster_, places, bug_.get());
-    merging_is_wrong_ = !wrong.empty();
-    if (merging_is_wrong_) violation(wrong);
+    if (wrong.empty()) return;
+    violation(wrong);
+    pointless_ = true;
+  }
+
+  /// Runs until `end`, or until messages beget messages without end: that would never get there.
+  void advance(Instant end) {
+    while (now() < end && !pointless_) {
+      const auto before = cluster_.network().counters().sent;
+      const auto step = std::min<Duration>(100ms, end - now());
+      simulator().run_for(step);
+      const auto sent = cluster_.network().counters().sent - before;
+      if (sent <= scenario_.nodes * kMessagesMax / 10 || sent <= scenario_.nodes * scenario_.nodes) continue;
+      violation("a storm: more than " + std::to_string(kMessagesMax) + " messages a node and second");
+      pointless_ = true;
+    }
   }
 
   bool healthy() { return health_.wrong_views(1).empty(); }
@@ -307,14 +327,15 @@ class Run {
       const auto took = now() - start;
       if (!report_.converged_after && cluster_.converged()) report_.converged_after = took;
       if (!report_.healthy_after && took % 500ms == Duration{} && healthy()) report_.healthy_after = took;
-      if (took >= limit || (report_.converged_after && report_.healthy_after)) return;
-      simulator().run_for(kStep);
+      if (took >= limit || pointless_ || (report_.converged_after && report_.healthy_after)) return;
+      advance(now() + kStep);
     }
   }
 
   void judge() {
     over_ = true;
     report_.converged = report_.converged_after && cluster_.converged();
+    if (pointless_) return fill_in_counts();
     if (!report_.converged_after || *report_.converged_after > scenario_.convergence_max)
       violation("no convergence within " + to_text(scenario_.convergence_max) +
                 " after the last fault and edit");
@@ -370,10 +391,11 @@ class Run {
   Rng rng_;
   Rng churn_rng_;
   std::vector<int> held_down_;  // by place: how many faults keep it down
+  std::vector<bool> wiped_;
   std::vector<std::size_t> churned_{};
   std::map<const Fault*, std::uint64_t> cuts_{};
   std::vector<const Fault*> ended_{};
-  bool merging_is_wrong_ = false;
+  bool pointless_ = false;  // to go on: what was found cannot be mended
   bool over_ = false;
   Report report_{};
 };
