@@ -98,16 +98,17 @@ class LostWrites : public PlantedBug {
   void on_second() override {
     if (++seconds_ % 10 != 0) return;
     for (std::size_t place = 0; place < cluster_.size(); ++place)
-      if (cluster_.running(place)) written_.insert_or_assign(place, cluster_.at(place).state());
+      if (cluster_.running(place))
+        written_.insert_or_assign(place, encode_ring_file(cluster_.at(place).saved()));
   }
   void on_restart(std::size_t place) override {
     if (const auto written = written_.find(place); written != written_.end())
-      cluster_.replace_stored(place, written->second);
+      cluster_.replace_disk(place, written->second);
   }
 
  private:
   RingCluster& cluster_;
-  std::map<std::size_t, RingState> written_{};
+  std::map<std::size_t, Bytes> written_{};
   int seconds_ = 0;
 };
 

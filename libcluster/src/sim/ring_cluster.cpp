@@ -87,10 +87,16 @@ void RingCluster::begin(std::size_t place, bool keep_state) {
   process.boot.number = std::max(process.boot.number + 1, millis(now.wall));
   home_.insert_or_assign(process.start.id, place);
   const auto rng = simulator_.rng().split();
-  process.gossip = keep_state && process.stored
-                       ? std::make_unique<proto::Gossip>(gossip_config(place), rng, now, *process.stored)
-                       : std::make_unique<proto::Gossip>(gossip_config(place), rng, now);
-  process.stored.reset();
+  if (keep_state && process.disk) {
+    auto saved = proto::decode_ring_file(*process.disk);
+    CLUSTER_ASSERT(saved.has_value());
+    process.gossip =
+        std::make_unique<proto::Gossip>(gossip_config(place), rng, now, std::move(saved).value());
+  } else {
+    process.gossip = std::make_unique<proto::Gossip>(gossip_config(place), rng, now);
+  }
+  process.disk.reset();
+  process.stopped.reset();
   make_detector(place);
   if (process.detector) perform(place, process.detector->on_start(now.now));
   perform(place, process.gossip->on_start(now));
@@ -141,7 +147,8 @@ void RingCluster::form(const std::vector<ProcessStart>& starts) {
 void RingCluster::end(std::size_t place, proto::PeerEnd how) {
   auto& process = processes_.at(place);
   if (!process.gossip) return;
-  process.stored = process.gossip->state();
+  process.disk = proto::encode_ring_file(process.gossip->saved());
+  process.stopped = process.gossip->state();
   process.gossip.reset();
   process.detector.reset();
   process.host.clear();
@@ -158,11 +165,6 @@ void RingCluster::restart(std::size_t place, bool keep_state, std::optional<Dura
   if (running(place)) stop(place);
   if (clock_skew) processes_[place].start.clock_skew = *clock_skew;
   begin(place, keep_state);
-}
-
-void RingCluster::replace_stored(std::size_t place, proto::RingState state) {
-  CLUSTER_ASSERT(!running(place) && state.self() == id(place));
-  processes_[place].stored = std::move(state);
 }
 
 // --- driving one process ---
@@ -189,7 +191,7 @@ void RingCluster::perform(std::size_t place, proto::Actions actions) {
       outcome = std::move(done->result);
     } else {
       auto& event = std::get<proto::GossipEvent>(action);
-      members_changed = members_changed || std::holds_alternative<proto::RingChanged>(event);
+      members_changed = members_changed || changes_members(process, event);
       for (auto* witness : witnesses_) witness->on_event(place, event);
       if (config_.keep_events) process.events.push_back(std::move(event));
     }
@@ -206,6 +208,18 @@ void RingCluster::perform(std::size_t place, proto::DetectorActions actions) {
       for (auto* witness : witnesses_) witness->on_health(place, *changed);
   }
   set_timer(place);
+}
+
+/// Whether the detector has to hear of it: a new weight or endpoint is nothing to it.
+bool RingCluster::changes_members(const Process& process, const proto::GossipEvent& event) const {
+  const auto* changed = std::get_if<proto::RingChanged>(&event);
+  if (changed == nullptr || !process.detector) return false;
+  if (process.gossip->ring().empty()) return true;
+  const auto& state = process.gossip->state();
+  return std::ranges::any_of(changed->members, [&](const NodeId& id) {
+    const bool watched = process.detector->state_of(id) != proto::MemberState::left;
+    return id != state.self() && state.present(id) != watched;
+  });
 }
 
 /// The detector watches the members of the ring.

@@ -11,6 +11,7 @@
 
 #include "cluster/proto/detector.hpp"
 #include "cluster/proto/gossip.hpp"
+#include "cluster/proto/ring_file.hpp"
 #include "cluster/sim/host.hpp"
 #include "cluster/sim/network.hpp"
 #include "cluster/sim/packet.hpp"
@@ -89,8 +90,8 @@ class RingCluster {
   /// How long the process takes for each message.
   void slow_down(std::size_t place, Duration each) { processes_.at(place).host.set_service_time(each); }
   void set_clock(std::size_t place, Duration skew) { processes_.at(place).start.clock_skew = skew; }
-  /// What a restart with state begins with: another than what it had when it stopped.
-  void replace_stored(std::size_t place, proto::RingState state);
+  /// What a restart with state reads: another ring file than the one of when it stopped.
+  void replace_disk(std::size_t place, Bytes ring_file) { processes_.at(place).disk = std::move(ring_file); }
   /// What a restart knows of its last boot: without it the wall clock alone makes the next.
   void forget_boot(std::size_t place) { processes_.at(place).boot.number = 0; }
 
@@ -99,10 +100,10 @@ class RingCluster {
   [[nodiscard]] std::size_t size() const noexcept { return processes_.size(); }
   [[nodiscard]] const NodeId& id(std::size_t place) const { return processes_.at(place).start.id; }
   [[nodiscard]] const proto::Gossip& at(std::size_t place) const { return *processes_.at(place).gossip; }
-  /// What a stopped process left behind; null without.
+  /// What a stopped process knew; null if it runs.
   [[nodiscard]] const proto::RingState* stored(std::size_t place) const {
-    const auto& stored = processes_.at(place).stored;
-    return stored ? &*stored : nullptr;
+    const auto& stopped = processes_.at(place).stopped;
+    return stopped ? &*stopped : nullptr;
   }
   /// Null without detectors.
   [[nodiscard]] const proto::Detector* detector(std::size_t place) const {
@@ -151,7 +152,8 @@ class RingCluster {
     Host host;
     std::unique_ptr<proto::Gossip> gossip{};
     std::unique_ptr<proto::Detector> detector{};
-    std::optional<proto::RingState> stored{};
+    std::optional<Bytes> disk{};                // the ring file
+    std::optional<proto::RingState> stopped{};  // with this state
     std::uint32_t life = 0;  // counts starts, so that nothing meant for an earlier one arrives
     Boot boot{};
     std::vector<std::uint32_t> linked{};  // by place: the peer's life at the other end; 0: no connection
@@ -168,6 +170,7 @@ class RingCluster {
   void end(std::size_t place, proto::PeerEnd how);
   void perform(std::size_t place, proto::Actions actions);
   void perform(std::size_t place, proto::DetectorActions actions);
+  [[nodiscard]] bool changes_members(const Process& process, const proto::GossipEvent& event) const;
   void tell_members(std::size_t place);
   void tick(std::size_t place);
   void set_timer(std::size_t place);
