@@ -21,6 +21,11 @@ elseif(NOT CLUSTER_SANITIZE STREQUAL "")
   message(FATAL_ERROR "CLUSTER_SANITIZE must be address, thread or empty, not '${CLUSTER_SANITIZE}'")
 endif()
 
+option(CLUSTER_FUZZ "Build the fuzz targets with libFuzzer (clang; see scripts/fuzz)" OFF)
+if(CLUSTER_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # what is fuzzed says where it has been
+endif()
+
 # cluster_library(NAME [ROOT dir] [FOLDER name] HEADERS h... SOURCES s... DEPENDS target... [PRIVATE target...])
 #
 # Declares layer NAME as target cluster_NAME (exported as cluster::NAME). HEADERS are relative to

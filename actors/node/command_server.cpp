@@ -48,7 +48,11 @@ Value network_counters(const net::Counters& counters) {
                      {"bytes_out", counters.bytes_out},
                      {"handshakes_failed", counters.handshakes_failed},
                      {"proofs_failed", counters.proofs_failed},
+                     {"evicted", counters.evicted},
+                     {"throttled", counters.throttled},
+                     {"accept_failures", counters.accept_failures},
                      {"bad_frames", counters.bad_frames},
+                     {"frames_timed_out", counters.frames_timed_out},
                      {"overloaded", counters.overloaded},
                      {"dropped", counters.dropped},
                      {"uncertain", counters.uncertain}});
@@ -69,7 +73,8 @@ Value inbound_counters(const runtime::InboundCounters& counters) {
                      {"casts_overloaded", counters.casts_overloaded},
                      {"casts_no_server", counters.casts_no_server},
                      {"casts_bad", counters.casts_bad},
-                     {"malformed", counters.messages_malformed}});
+                     {"malformed", counters.messages_malformed},
+                     {"forged", counters.messages_forged}});
 }
 
 }  // namespace

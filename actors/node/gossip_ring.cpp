@@ -21,36 +21,6 @@ struct Overloaded : Each... {
 template <class... Each>
 Overloaded(Each...) -> Overloaded<Each...>;
 
-void log_event(const proto::GossipEvent& event) {
-  std::visit(
-      Overloaded{[](const proto::RingChanged& changed) {
-                   for (const auto& member : changed.members)
-                     log::debug("ring", "'", member.str(), "' changed");
-                 },
-                 [](const proto::ConflictFound& found) {
-                   const auto& conflict = found.conflict;
-                   log::warn("ring", "concurrent edits of the ", conflict.field, " of '",
-                             conflict.member.str(), "': that of '", conflict.kept.str(), "' holds, that of '",
-                             conflict.lost.str(), "' does not");
-                 },
-                 [](const proto::RingJoined& joined) { log::info("ring", "in ring '", joined.ring, "'"); },
-                 [](const proto::RingLeft& left) {
-                   log::info("ring", "left ring '", left.ring, "'",
-                             left.acknowledged ? "" : ", no member acknowledged");
-                 },
-                 [](const proto::RingRemoved& removed) {
-                   log::warn("ring", "removed from ring '", removed.ring, "' by '", removed.by.str(), "'");
-                 },
-                 [](const proto::DuplicateId& duplicate) {
-                   log::error("ring", "two processes have the id '", duplicate.id.str(), "'");
-                 },
-                 [](const proto::MessageRefused& refused) {
-                   log::warn("ring", "a message of '", refused.from.str(),
-                             "' was refused: ", refused.why.message());
-                 }},
-      event);
-}
-
 }  // namespace
 
 GossipRing::GossipRing(Options options, ActorSystem* system, std::shared_ptr<RingBoard> board)
@@ -188,6 +158,38 @@ void GossipRing::perform(const proto::GossipEvent& event) {
   } catch (...) {
     log::error("ring", "the listener to ring events threw");
   }
+}
+
+/// What other nodes can cause is limited.
+void GossipRing::log_event(const proto::GossipEvent& event) {
+  std::visit(
+      Overloaded{[](const proto::RingChanged& changed) {
+                   for (const auto& member : changed.members)
+                     log::debug("ring", "'", member.str(), "' changed");
+                 },
+                 [this](const proto::ConflictFound& found) {
+                   const auto& conflict = found.conflict;
+                   log::limited(conflict_lines_, log::Level::warn, "ring", "concurrent edits of the ",
+                                conflict.field, " of '", conflict.member.str(), "': that of '",
+                                conflict.kept.str(), "' holds, that of '", conflict.lost.str(), "' does not");
+                 },
+                 [](const proto::RingJoined& joined) { log::info("ring", "in ring '", joined.ring, "'"); },
+                 [](const proto::RingLeft& left) {
+                   log::info("ring", "left ring '", left.ring, "'",
+                             left.acknowledged ? "" : ", no member acknowledged");
+                 },
+                 [](const proto::RingRemoved& removed) {
+                   log::warn("ring", "removed from ring '", removed.ring, "' by '", removed.by.str(), "'");
+                 },
+                 [this](const proto::DuplicateId& duplicate) {
+                   log::limited(duplicate_lines_, log::Level::error, "ring", "two processes have the id '",
+                                duplicate.id.str(), "'");
+                 },
+                 [this](const proto::MessageRefused& refused) {
+                   log::limited(refusal_lines_, log::Level::warn, "ring", "a message of '",
+                                refused.from.str(), "' was refused: ", refused.why.message());
+                 }},
+      event);
 }
 
 void GossipRing::publish() {

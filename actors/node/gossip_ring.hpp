@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/base/log.hpp"
 #include "cluster/net/net_kernel.hpp"
 #include "cluster/node/data_writer.hpp"
 #include "cluster/node/ring_board.hpp"
@@ -16,10 +17,11 @@
 
 namespace cluster {
 
-/// One gossip message of another node. `from` is what the sender says it is: all peers have proven the
-/// cookie, which is full authority.
+/// One gossip message of the node `from`. What it says of third nodes cannot be checked: the cookie is full
+/// authority.
 struct RingGossip {
   static constexpr bool wire_positional = true;
+  static constexpr bool of_node = true;
 
   NodeId from{};
   proto::GossipMessage message{};
@@ -28,6 +30,8 @@ struct RingGossip {
 /// An edit of the ring, or a meet, join or leave. Answered when it took effect at this node and, if that has
 /// a data directory, was written there (or could not be, which `status` tells).
 struct ChangeRing {
+  static constexpr bool local = true;
+
   proto::RingCommand command{};
 };
 
@@ -46,12 +50,16 @@ struct RingInfo {
 
 /// A link to a peer came up or went down.
 struct PeerChanged {
+  static constexpr bool local = true;
+
   NodeId peer{};
   bool up = false;
 };
 
 /// A dial that the ring asked for has ended. `code` 0: `peer` answered.
 struct DialEnded {
+  static constexpr bool local = true;
+
   std::uint64_t command = 0;
   NodeId peer{};
   std::uint16_t code = 0;
@@ -60,6 +68,8 @@ struct DialEnded {
 
 /// A write of the ring to this node's disk has ended.
 struct RingSaved {
+  static constexpr bool local = true;
+
   bool succeeded = false;
 };
 
@@ -105,6 +115,7 @@ class GossipRing
   void perform(const proto::Done& done);
   void perform(const proto::GossipEvent& event);
   void publish();
+  void log_event(const proto::GossipEvent& event);
   void note_changes(const proto::Actions& actions);
   void save();
   void set_tick();
@@ -121,6 +132,7 @@ class GossipRing
   std::uint64_t version_noted_ = 0;  // for saving, as the next
   std::string ring_noted_;
   std::multimap<std::uint64_t, From<>> waiting_for_disk_;  // by number of the write
+  log::Limit conflict_lines_, duplicate_lines_, refusal_lines_;
   TimerId tick_ = 0;
   Instant tick_at_ = kNever;
 };

@@ -58,6 +58,8 @@ class Programs:
 
 
 class Node:
+    log_level = "warn"
+
     def __init__(self, programs, name, *options, port=None):
         self.programs, self.name = programs, name
         self.port = port or free_port()
@@ -65,8 +67,8 @@ class Node:
         self.process = None
 
     def start(self, errors=subprocess.DEVNULL):
-        command = [self.programs.node, "-I", self.name, "-p", str(self.port), "-a", COOKIE, "--log-level", "warn",
-                   *self.options]
+        command = [self.programs.node, "-I", self.name, "-p", str(self.port), "-a", COOKIE, "--log-level",
+                   self.log_level, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         line = self.process.stdout.readline()
         assert " listens on " in line, f"{self.name} did not start: {line!r}"

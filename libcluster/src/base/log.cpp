@@ -50,4 +50,14 @@ void write(Level level, std::string_view component, std::string_view text) {
   sink()(level, component, text);
 }
 
+std::optional<std::uint64_t> Limit::admit(Instant now) noexcept {
+  const Instant::rep at = now.time_since_epoch().count();
+  Instant::rep next = next_.load(std::memory_order_relaxed);
+  if (at < next || !next_.compare_exchange_strong(next, at + period_, std::memory_order_relaxed)) {
+    held_back_.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  return held_back_.exchange(0, std::memory_order_relaxed);
+}
+
 }  // namespace cluster::log

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cluster/base/log.hpp"
 #include "cluster/base/rng.hpp"
 #include "cluster/proto/guess_limit.hpp"
 #include "connection.hpp"
@@ -154,6 +155,9 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   std::set<DialRequestRef> requests_;
   std::map<std::uint64_t, Ping> pings_;  // by token
   proto::GuessLimit guesses_;
+  struct {
+    log::Limit wrong_cookie, incompatible, no_handshake, evicted, throttled, duplicate, clock, broken;
+  } lines_;  // that strangers and peers can cause
   Rng rng_;
   std::uint64_t event_serial_ = 0;  // numbers beginnings of connections and of their use
   std::uint64_t session_serial_ = 0;

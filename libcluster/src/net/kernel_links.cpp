@@ -49,6 +49,8 @@ void Kernel::accept(Socket socket) {
   if (!remote.address().is_loopback() &&
       !guesses_.allows(MonotonicClock::now(), guesser_of(remote.address()))) {
     add(shared_.counters.throttled);
+    log::limited(lines_.throttled, log::Level::warn, "net", "refused a connection from ",
+                 remote.address().to_string(), ": too many wrong cookies from there");
     return;
   }
   if (half_open_.size() >= shared_.limits.half_open_max) evict_oldest_half_open();
@@ -60,6 +62,9 @@ void Kernel::accept(Socket socket) {
 void Kernel::evict_oldest_half_open() {
   if (half_open_.empty()) return;
   add(shared_.counters.evicted);
+  log::limited(lines_.evicted, log::Level::warn, "net",
+               "too many connections that have not proven the cookie: the oldest is closed, ",
+               describe(half_open_.begin()->second));
   drop(ConnectionRef(half_open_.begin()->second));
 }
 
@@ -120,8 +125,8 @@ void Kernel::ask_holder(const ConnectionRef& newcomer, const ConnectionRef& hold
                 return newcomer->dialler() ? newcomer->proceed() : judge(newcomer);
               if (proto::newcomer_takes_id(answer.has_value(), holder->info.boot, who.boot))
                 return newcomer->proceed();
-              log::warn("net", "refused '", who.id.str(), "' ", describe(newcomer),
-                        ": another process has this id");
+              log::limited(lines_.duplicate, log::Level::warn, "net", "refused '", who.id.str(), "' ",
+                           describe(newcomer), ": another process has this id");
               newcomer->refuse(Error(Errc::duplicate_id, "another living process is '" + who.id.str() + "'"));
             });
 }
@@ -141,7 +146,8 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   const proto::Hello& hello = connection->hello();
   const bool is_node = hello.identity.role == Role::node;
   if (established.clock_warning)
-    log::warn("net", "the clock of '", hello.identity.id.str(), "' is more than 10 min from ours");
+    log::limited(lines_.clock, log::Level::warn, "net", "the clock of '", hello.identity.id.str(),
+                 "' is more than 10 min from ours");
   if (is_node)
     if (const PeerRef known = peer(hello.identity.id)) replace_link(known);
 
@@ -204,7 +210,8 @@ void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::H
   drop(connection);
   if (failed.error.code() == Errc::wrong_cookie) {
     add(shared_.counters.proofs_failed);
-    log::warn("net", "INVALID_CHECKSUM ", describe(connection), ": ", failed.error.message());
+    log::limited(lines_.wrong_cookie, log::Level::warn, "net", "INVALID_CHECKSUM ", describe(connection),
+                 ": ", failed.error.message());
     if (!connection->dialler() && !connection->from_loopback) {
       boost::system::error_code not_an_address;
       const auto address = boost::asio::ip::make_address(connection->remote_address, not_an_address);
@@ -213,9 +220,13 @@ void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::H
   }
   if (failed.error.code() != Errc::already_exists) {
     add(shared_.counters.handshakes_failed);
-    // What does not fit together stays so until somebody changes a setting.
-    log::line(failed.error.code() == Errc::incompatible ? log::Level::warn : log::Level::debug, "net",
-              "no handshake ", describe(connection), ": ", failed.error.to_string());
+    // What does not fit together stays so until somebody changes a setting. Who dials knows why it failed.
+    if (failed.error.code() == Errc::incompatible)
+      log::limited(lines_.incompatible, log::Level::warn, "net", "no handshake ", describe(connection), ": ",
+                   failed.error.to_string());
+    else if (!connection->dialler() && failed.error.code() != Errc::wrong_cookie)
+      log::limited(lines_.no_handshake, log::Level::info, "net", "no handshake ", describe(connection), ": ",
+                   failed.error.to_string());
   }
   if (const auto request = std::exchange(connection->request, nullptr))
     on_request_failed(request, connection, failed);
@@ -312,9 +323,12 @@ void Kernel::link_down(const ConnectionRef& link, PeerDownReason reason, const s
     const std::unique_lock lock(peers_mutex_);
     sessions_.erase(link->info.session);
   }
-  const bool alarming = reason == PeerDownReason::protocol_error;
-  log::line(alarming ? log::Level::warn : log_level(link->info), "net", "disconnected ", describe(link),
-            ": '", link->info.id.str(), "': ", text);
+  if (reason == PeerDownReason::protocol_error)
+    log::limited(lines_.broken, log::Level::warn, "net", "disconnected ", describe(link), ": '",
+                 link->info.id.str(), "': ", text);
+  else
+    log::line(log_level(link->info), "net", "disconnected ", describe(link), ": '", link->info.id.str(),
+              "': ", text);
   events_.on_peer_down(link->info, reason, text);
   if (reason != PeerDownReason::replaced && !peer->link()) {
     if (const auto dropped = peer->end_if_unknown())

@@ -22,7 +22,6 @@ constexpr int kBacklog = 1024;
 constexpr int kAcceptsPerTurn = 64;
 constexpr int kPortAttempts = 16;          // to find a port that is free on every address
 constexpr Duration kExhaustedWait = 50ms;  // before the next try when even the spare is gone
-constexpr Duration kWarningsApart = 1s;
 
 int open_spare() noexcept { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
@@ -138,11 +137,7 @@ void Listener::accept_ready(const std::shared_ptr<Acceptor>& acceptor) {
 
 void Listener::on_exhausted(int fault) {
   add(shared_.counters.accept_failures);
-  const Instant now = MonotonicClock::now();
-  if (now - warned_ > kWarningsApart) {
-    warned_ = now;
-    log::warn("net", "cannot accept connections: ", std::strerror(fault));
-  }
+  log::limited(exhaustions_, log::Level::warn, "net", "cannot accept connections: ", std::strerror(fault));
   exhausted_();
 }
 

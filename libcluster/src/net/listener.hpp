@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cluster/base/endpoint.hpp"
+#include "cluster/base/log.hpp"
 #include "connection.hpp"
 
 namespace cluster::net {
@@ -40,7 +41,7 @@ class Listener {
   Exhausted exhausted_;
   std::vector<std::shared_ptr<Acceptor>> acceptors_;
   std::uint16_t port_ = 0;
-  Instant warned_;  // of exhaustion, last
+  log::Limit exhaustions_;
   int spare_ = -1;  // given up to take, and close, a connection that there is no descriptor for
 };
 

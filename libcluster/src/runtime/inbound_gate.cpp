@@ -1,7 +1,5 @@
 #include "inbound_gate.hpp"
 
-#include "cluster/base/log.hpp"
-
 namespace cluster::runtime {
 
 InboundAccount* InboundGate::admit(ActorCore& server, std::uint64_t bytes) {
@@ -15,15 +13,27 @@ InboundAccount* InboundGate::admit(ActorCore& server, std::uint64_t bytes) {
   return fits ? &account : nullptr;
 }
 
-void InboundGate::count_cast(Errc why) {
-  if (why == Errc::no_server) return add(casts_no_server_);
-  if (why != Errc::overloaded) return add(casts_bad_);
-  add(casts_overloaded_);
-  const Instant now = MonotonicClock::now();
-  if (now < warn_at_) return;
-  warn_at_ = now + kWarningPause;
-  log::warn("router", "casts are dropped: their servers do not keep up; ",
-            casts_overloaded_.load(std::memory_order_relaxed), " so far");
+void InboundGate::count_cast(const NodeId& from, const Error& why) {
+  const auto count = [&](Count& number, log::Limit& limit) {
+    add(number);
+    log::limited(limit, log::Level::warn, "router", "a cast of '", from.str(),
+                 "' was dropped: ", why.to_string());
+  };
+  if (why.code() == Errc::overloaded) return count(casts_overloaded_, overloaded_lines_);
+  if (why.code() == Errc::no_server) return count(casts_no_server_, no_server_lines_);
+  count(casts_bad_, bad_lines_);
+}
+
+void InboundGate::count_malformed(const NodeId& from, const Error& why) {
+  add(messages_malformed_);
+  log::limited(malformed_lines_, log::Level::warn, "router", "a message of '", from.str(),
+               "' was dropped: ", why.message());
+}
+
+void InboundGate::count_forged(const NodeId& from, const Error& why) {
+  add(messages_forged_);
+  log::limited(forged_lines_, log::Level::warn, "router", "a message of '", from.str(),
+               "' was refused: ", why.message());
 }
 
 InboundCounters InboundGate::counters() const noexcept {
@@ -33,7 +43,8 @@ InboundCounters InboundGate::counters() const noexcept {
           .casts_overloaded = read(casts_overloaded_),
           .casts_no_server = read(casts_no_server_),
           .casts_bad = read(casts_bad_),
-          .messages_malformed = read(messages_malformed_)};
+          .messages_malformed = read(messages_malformed_),
+          .messages_forged = read(messages_forged_)};
 }
 
 }  // namespace cluster::runtime

@@ -3,6 +3,8 @@
 #include <cstdint>
 
 #include "cluster/base/error.hpp"
+#include "cluster/base/log.hpp"
+#include "cluster/base/node_id.hpp"
 #include "cluster/base/time.hpp"
 #include "cluster/net/net_kernel.hpp"
 #include "cluster/runtime/actor_ref.hpp"
@@ -25,10 +27,12 @@ class InboundGate {
     if (waiting <= kSatedBytes) return net::Appetite::more;
     return waiting <= limits_.smooth_bytes ? net::Appetite::sated : net::Appetite::full;
   }
-  /// A message was dropped, and why.
-  void count_cast(Errc why);
+  /// A cast of `from` was dropped, and why.
+  void count_cast(const NodeId& from, const Error& why);
   void count_refused_call() noexcept { add(calls_refused_); }
-  void count_malformed() noexcept { add(messages_malformed_); }
+  void count_malformed(const NodeId& from, const Error& why);
+  /// A message between nodes did not come from the node that it names. Any thread.
+  void count_forged(const NodeId& from, const Error& why);
 
   /// Any thread.
   [[nodiscard]] InboundCounters counters() const noexcept;
@@ -39,11 +43,11 @@ class InboundGate {
 
   // About half of a core's cache: what waits longer is read from memory twice.
   static constexpr std::uint64_t kSatedBytes = 512 * 1024;
-  static constexpr Duration kWarningPause = 10s;
   const InboundLimits limits_;
   InboundTotal total_;
-  Count calls_refused_{0}, casts_overloaded_{0}, casts_no_server_{0}, casts_bad_{0}, messages_malformed_{0};
-  Instant warn_at_{};  // the next warning of dropped casts
+  Count calls_refused_{0}, casts_overloaded_{0}, casts_no_server_{0}, casts_bad_{0}, messages_malformed_{0},
+      messages_forged_{0};
+  log::Limit overloaded_lines_, no_server_lines_, bad_lines_, malformed_lines_, forged_lines_;
 };
 
 }  // namespace cluster::runtime

@@ -4,8 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "cluster/base/log.hpp"
-
 namespace cluster::runtime {
 
 Result<MessagePtr> decode(const Event& event, ByteView payload) {
@@ -18,13 +16,27 @@ Result<MessagePtr> decode(const Event& event, ByteView payload) {
   }
 }
 
+Result<void> check_sender(const Event& event, const Message& message, const NodeId& from, InboundGate& gate) {
+  if (event.sender == nullptr) return {};
+  const NodeId& named = event.sender(message);
+  if (named == from) return {};
+  const Error why(Errc::refused, "a '" + std::string(event.name) + "' in the name of '" + named.str() + "'",
+                  Executed::no);
+  gate.count_forged(from, why);
+  return why;
+}
+
 std::unique_ptr<ActiveHandler> LargeMessage::run(ServerBase& server, Message& message) {
   auto& self = static_cast<LargeMessage&>(message);
   auto decoded = decode(*self.event_, self.payload_);
   self.bytes_ = Buffer();  // twice the memory only while it is decoded
   if (!decoded) {
-    log::debug("router", "a large '", self.event_->name, "' was dropped: ", decoded.error().to_string());
+    if (!self.reply_to) self.gate_->count_cast(self.from_, decoded.error());
     self.reply_to.fail(std::move(decoded).error());
+    return nullptr;
+  }
+  if (auto named = check_sender(*self.event_, **decoded, self.from_, *self.gate_); !named) {
+    self.reply_to.fail(std::move(named).error());
     return nullptr;
   }
   self.decoded_ = std::move(decoded).value();

@@ -56,7 +56,8 @@ class Router::Connection final : public ReplySink {
         gate_->kernel->send(peer, session_, std::move(*bytes), {.pair = pair_of({}), .flush_now = flush_now});
     // A session that has gone meanwhile needs no reply: its caller was told that the link broke.
     if (sent || sent.error().code() == Errc::peer_lost) return;
-    log::warn("router", "a reply was not sent: ", sent.error().message());
+    log::limited(gate_->unsent_lines, log::Level::warn, "router",
+                 "a reply was not sent: ", sent.error().message());
     Bytes excuse;
     wire::write_error(excuse, id,
                       Error(sent.error().code(), "the reply: " + sent.error().message(), Executed::yes));
@@ -148,6 +149,8 @@ Result<void> Router::post_encoded(const wire::Target& to, std::string_view event
   if (known == nullptr)
     return fail(
         Error(Errc::bad_message, "'" + std::string(name) + "' has no event '" + std::string(event) + "'"));
+  if (known->sender != nullptr)
+    return fail(Error(Errc::refused, "a '" + std::string(event) + "' is between nodes", Executed::no));
   auto message = decode(*known, payload);
   if (!message) return fail(message.error());
   (*message)->reply_to = std::move(reply_to);
@@ -248,8 +251,7 @@ SinkPtr<ReplySink> Router::connection(const net::PeerInfo& peer) {
 
 void Router::on_message(const net::PeerInfo& from, net::Lane lane, ByteView bytes) {
   if (const auto read = wire::read_message(bytes, message_); !read) {
-    inbound_.count_malformed();
-    log::warn("router", "a message of '", from.id.str(), "' was dropped: ", read.error().message());
+    inbound_.count_malformed(from.id, read.error());
     return;
   }
   std::visit([&](auto& view) { on_view(from, lane, view); }, message_);
@@ -262,22 +264,21 @@ void Router::on_large_message(const net::PeerInfo& from, net::Lane lane, Buffer&
 }
 
 void Router::on_view(const net::PeerInfo& from, net::Lane lane, const wire::CastView& cast) {
-  const auto posted = deliver(lane, cast.head.to, cast.head.event, cast.payload, ReplyTo{}, kNever);
-  if (posted) return;
-  inbound_.count_cast(posted.error().code());
-  log::debug("router", "a cast of '", from.id.str(), "' was dropped: ", posted.error().to_string());
+  const auto posted = deliver(from, lane, cast.head.to, cast.head.event, cast.payload, ReplyTo{}, kNever);
+  if (!posted && posted.error().code() != Errc::refused) inbound_.count_cast(from.id, posted.error());
 }
 
 void Router::on_view(const net::PeerInfo& from, net::Lane lane, const wire::CallView& call) {
   const Instant expires = call.head.ttl == 0ms ? kNever : saturated_add(now(), call.head.ttl);
-  const auto posted = deliver(lane, call.head.to, call.head.event, call.payload,
+  const auto posted = deliver(from, lane, call.head.to, call.head.event, call.payload,
                               ReplyTo(connection(from), call.head.id), expires);
   if (!posted && posted.error().code() == Errc::overloaded) inbound_.count_refused_call();
 }
 
-/// Posts to the server that a message from the network names, if that much may wait for it.
-Result<void> Router::deliver(net::Lane lane, const wire::Target& to, std::string_view event, ByteView payload,
-                             ReplyTo reply_to, Instant expires) {
+/// Posts to the server that a message from the network names, if that much may wait for it. `refused`: it is
+/// between nodes, and not of the node that it names (counted).
+Result<void> Router::deliver(const net::PeerInfo& from, net::Lane lane, const wire::Target& to,
+                             std::string_view event, ByteView payload, ReplyTo reply_to, Instant expires) {
   const auto fail = [&](Error error) -> Result<void> {
     reply_to.fail(error);
     return error;
@@ -287,6 +288,11 @@ Result<void> Router::deliver(net::Lane lane, const wire::Target& to, std::string
   const auto way = deliveries_.find(*name, event);
   if (!way) return fail(way.error());
   const auto& [server, event_name, actor, known, system] = **way;
+  if (known->sender != nullptr && from.role != net::Role::node) {
+    const Error why(Errc::refused, "a '" + event_name + "' of a client: it is between nodes", Executed::no);
+    inbound_.count_forged(from.id, why);
+    return fail(why);
+  }
 
   InboundAccount* account = nullptr;
   const std::uint64_t bytes = payload.size() + InboundAccount::kMessageOverheadBytes;
@@ -295,11 +301,14 @@ Result<void> Router::deliver(net::Lane lane, const wire::Target& to, std::string
     if (account == nullptr)
       return fail(Error(Errc::overloaded, "too much is waiting for '" + std::string(*name) + "'"));
   }
-  auto decoded = large_ != nullptr
-                     ? Result<MessagePtr>(std::make_unique<LargeMessage>(*known, std::move(*large_), payload))
-                     : decode(*known, payload);
+  auto decoded = large_ != nullptr ? Result<MessagePtr>(std::make_unique<LargeMessage>(
+                                         *known, from.id, inbound_, std::move(*large_), payload))
+                                   : decode(*known, payload);
   if (!decoded) return fail(decoded.error());
   Message& message = **decoded;
+  if (large_ == nullptr)
+    if (const auto named = check_sender(*known, message, from.id, inbound_); !named)
+      return fail(named.error());
   message.reply_to = std::move(reply_to);
   message.expires = expires;
   if (account != nullptr) message.inbound()->begin(*account, bytes);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cluster/base/log.hpp"
 #include "cluster/net/net_kernel.hpp"
 #include "cluster/runtime/actor_system.hpp"
 #include "cluster/runtime/engine.hpp"
@@ -69,6 +70,7 @@ class Router final : public Services, public net::NetEvents {
   struct Gate {
     std::shared_mutex mutex;
     net::NetKernel* kernel = nullptr;
+    log::Limit unsent_lines;
   };
   void break_calls(const NodeId& node, std::string_view why);
   [[nodiscard]] std::shared_ptr<Route> route(const Target& to);
@@ -77,8 +79,9 @@ class Router final : public Services, public net::NetEvents {
   void on_view(const net::PeerInfo& from, net::Lane lane, const wire::CallView& call);
   void on_view(const net::PeerInfo& from, net::Lane lane, const wire::ReplyView& reply);
   void on_view(const net::PeerInfo& from, net::Lane lane, const wire::ErrorView& error);
-  [[nodiscard]] Result<void> deliver(net::Lane lane, const wire::Target& to, std::string_view event,
-                                     ByteView payload, ReplyTo reply_to, Instant expires);
+  [[nodiscard]] Result<void> deliver(const net::PeerInfo& from, net::Lane lane, const wire::Target& to,
+                                     std::string_view event, ByteView payload, ReplyTo reply_to,
+                                     Instant expires);
   [[nodiscard]] SinkPtr<ReplySink> connection(const net::PeerInfo& peer);
   void tell_listeners(const PeerEvent& event);
 

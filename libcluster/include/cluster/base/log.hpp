@@ -1,10 +1,13 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
+
+#include "cluster/base/time.hpp"
 
 namespace cluster::log {
 
@@ -48,6 +51,33 @@ void warn(std::string_view component, const Parts&... parts) {
 template <class... Parts>
 void error(std::string_view component, const Parts&... parts) {
   line(Level::error, component, parts...);
+}
+
+/// One kind of line that others can cause as often as they like: lets one of them through a period, and
+/// counts those that it holds back, so that nobody fills a disk with them. Thread-safe.
+class Limit {
+ public:
+  static constexpr Duration kPeriod = 10s;
+
+  explicit Limit(Duration period = kPeriod) noexcept : period_(period.count()) {}
+  /// How many were held back since the last that went through, if this one may; else it is held back, too.
+  [[nodiscard]] std::optional<std::uint64_t> admit(Instant now) noexcept;
+
+ private:
+  const Instant::rep period_;
+  std::atomic<Instant::rep> next_{Instant::min().time_since_epoch().count()};
+  std::atomic<std::uint64_t> held_back_{0};
+};
+
+template <class... Parts>
+void limited(Limit& limit, Level level, std::string_view component, const Parts&... parts) {
+  if (!enabled(level)) return;
+  const auto held_back = limit.admit(MonotonicClock::now());
+  if (!held_back) return;
+  if (*held_back == 0)
+    line(level, component, parts...);
+  else
+    line(level, component, parts..., " (", *held_back, " more like it were not logged)");
 }
 
 }  // namespace cluster::log

@@ -227,8 +227,7 @@ class GenServer : public ServerBase {
     static_assert(runtime::detail::distinct_event_names<Messages...>(),
                   "two messages of one server have the same event name; give one a `static constexpr "
                   "std::string_view event`");
-    static constexpr std::array<runtime::Event, sizeof...(Messages)> kEvents{
-        runtime::detail::event_of<Derived, Messages>...};
+    static constexpr auto kEvents = runtime::detail::events_of<Derived, Messages...>();
     static constexpr runtime::ServerType kType{wire::type_name<Derived>(), kEvents,
                                                requires {requires Derived::system;
   }

@@ -27,6 +27,7 @@ struct InboundCounters {
   std::uint64_t casts_no_server = 0;     ///< dropped
   std::uint64_t casts_bad = 0;           ///< dropped: unknown event, or a payload that is not the event's
   std::uint64_t messages_malformed = 0;  ///< dropped: not a message at all
+  std::uint64_t messages_forged = 0;     ///< refused: between nodes, and not of the node that it names
 };
 
 /// The largest among the messages that wait, if it is a large one, so that it can be left out of what is held

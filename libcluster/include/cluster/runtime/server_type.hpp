@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/base/node_id.hpp"
 #include "cluster/runtime/from.hpp"
 #include "cluster/runtime/message.hpp"
 #include "cluster/runtime/task.hpp"
@@ -20,16 +21,32 @@
 
 namespace cluster::runtime {
 
+/// A message that says `static constexpr bool local = true` is of the process's own code: no other process,
+/// no command and no call by name can send it, whatever they know.
+template <class M>
+concept LocalMessage = requires {
+  requires M::local;
+};
+/// One that says `static constexpr bool of_node = true` has a field `NodeId from`, and is taken only from the
+/// connection of the node that it names.
+template <class M>
+concept NodeMessage = requires(const M& message) {
+  requires M::of_node;
+  { message.from } -> std::same_as<const NodeId&>;
+};
+
 /// One event that a server class handles: how bytes become its message, and how to describe it.
 struct Event {
   std::string_view name;
   /// The message in a payload, ready to post; `bad_message` says what is wrong with it.
-  Result<MessagePtr> (*decode)(ByteView payload);
-  std::vector<wire::Field> (*fields)();
-  bool replies;  ///< a call answers with a value, not only with "done"
+  Result<MessagePtr> (*decode)(ByteView payload) = nullptr;
+  std::vector<wire::Field> (*fields)() = nullptr;
+  bool replies = false;  ///< a call answers with a value, not only with "done"
+  /// Of a message between nodes, who it says that it is from; null for all others.
+  const NodeId& (*sender)(const Message&) = nullptr;
 };
 
-/// What is known of a server class: its events, in the order of its declaration.
+/// What is known of a server class: its events that others may send, in the order of its declaration.
 struct ServerType {
   std::string_view name;
   std::span<const Event> events;
@@ -201,9 +218,29 @@ Result<MessagePtr> decode(ByteView payload) {
   return MessagePtr(std::move(message));
 }
 
+template <class M>
+const NodeId& sender_of(const Message& message) {
+  return static_cast<const TypedMessage<M>&>(message).value.from;
+}
+
 template <class S, class M>
-inline constexpr Event event_of{wire::event_name<M>(), &decode<S, M>, &wire::schema<M>,
-                                !std::is_void_v<reply_of<M>>};
+consteval Event event_of() {
+  Event event{wire::event_name<M>(), &decode<S, M>, &wire::schema<M>, !std::is_void_v<reply_of<M>>};
+  if constexpr (NodeMessage<M>) event.sender = &sender_of<M>;
+  return event;
+}
+
+/// The events that others may send.
+template <class S, class... Ms>
+consteval auto events_of() {
+  std::array<Event, (std::size_t{0} + ... + (LocalMessage<Ms> ? 0 : 1))> events{};
+  std::size_t at = 0;
+  const auto add = [&]<class M>(std::type_identity<M>) {
+    if constexpr (!LocalMessage<M>) events[at++] = event_of<S, M>();
+  };
+  (add(std::type_identity<Ms>{}), ...);
+  return events;
+}
 
 template <class... Ms>
 consteval bool distinct_event_names() {
