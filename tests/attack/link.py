@@ -71,7 +71,13 @@ class Link:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sent = self.received = self.calls = 0
         self.refusal = None
-        own = hello(identity, role, ring, boot)
+        try:
+            self.shake_hands(hello(identity, role, ring, boot), key, change_hello, change_proof)
+        except BaseException:
+            self.close()
+            raise
+
+    def shake_hands(self, own, key, change_hello, change_proof):
         self.socket.sendall(change_hello(own) if change_hello else own)
         theirs = read_record(self.socket)
         if theirs[0] != session.HELLO:
