@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -42,9 +43,18 @@ Exit run_interactive(Session& session, const CommonOptions& common) {
   return Exit::ok;
 }
 
+/// A terminal would show the cookie that is typed.
+Result<std::string> read_input() {
+  if (::isatty(STDIN_FILENO) != 0)
+    return Error(Errc::invalid_argument, "key add: name a FILE that holds the cookie, or pipe the cookie in");
+  return std::string(std::istreambuf_iterator<char>(std::cin), {});
+}
+
 Exit run(const CliOptions& options) {
   const bool at_terminal = ::isatty(STDOUT_FILENO) != 0;
-  Session session({.json = options.json || !(at_terminal || options.table), .timeout = options.timeout},
+  Session session({.json = options.json || !(at_terminal || options.table),
+                   .timeout = options.timeout,
+                   .read_input = options.words.empty() ? nullptr : read_input},
                   network_connector(options.common, options.timeout, interrupted), std::cout, std::cerr);
   if (!options.words.empty()) return session.run(options.words);
   if (at_terminal && ::isatty(STDIN_FILENO) != 0) return run_interactive(session, options.common);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "cluster/base/bytes.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
 #include "cluster/proto/command.hpp"
@@ -19,6 +20,8 @@ class Connection {
   /// The server's reply {"ok": ...} to a checked request. An error is one of the way there and back.
   [[nodiscard]] virtual Result<nlohmann::ordered_json> run(const proto::CommandRequest& request,
                                                            Duration timeout) = 0;
+  /// Adds a key to the node's keyring: sealed on its way, so that no record of the connection tells it.
+  [[nodiscard]] virtual Result<nlohmann::ordered_json> add_key(ByteView key, Duration timeout) = 0;
   /// A round trip to the node's network kernel.
   [[nodiscard]] virtual Result<Duration> ping(Duration timeout) = 0;
 };

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "cluster/base/bytes.hpp"
+#include "cluster/base/log.hpp"
 #include "cluster/crypto/random.hpp"
 
 namespace cluster::cli {
@@ -21,23 +22,12 @@ Result<std::string> usable(std::string cookie, const std::string& source) {
   return cookie;
 }
 
-Result<std::string> read_cookie(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kCookieBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad())
-    return Error(Errc::io, "cannot read the cookie from " + path + ": " + std::strerror(errno));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kCookieBytesMax)
-    return Error(Errc::too_large, "the cookie in " + path + " is longer than 4096 bytes");
-  text.erase(text.find_last_not_of(" \t\r\n") + 1);
-  return usable(std::move(text), path);
-}
+bool is_open_to_others(const struct stat& status) { return (status.st_mode & (S_IRWXG | S_IRWXO)) != 0; }
 
 Result<std::string> read_home_cookie(const std::string& path, const struct stat& status) {
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+  if (is_open_to_others(status))
     return Error(Errc::invalid_argument, path + " can be read by others than its owner: chmod 600 " + path);
-  return read_cookie(path);
+  return read_cookie_file(path);
 }
 
 }  // namespace
@@ -47,9 +37,29 @@ std::optional<std::string> environment_variable(const char* name) {
   return value ? std::optional<std::string>(value) : std::nullopt;
 }
 
+Result<std::string> cookie_from_text(std::string text, const std::string& source) {
+  if (text.size() > kCookieBytesMax)
+    return Error(Errc::too_large, "the cookie in " + source + " is longer than 4096 bytes");
+  text.erase(text.find_last_not_of(" \t\r\n") + 1);
+  return usable(std::move(text), source);
+}
+
+Result<std::string> read_cookie_file(const std::string& path) {
+  struct stat status {};  // a pipe or a device, such as /dev/fd/3, has no readers but those that hold it
+  if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && is_open_to_others(status))
+    log::warn("cookie", path, " can be read by others than its owner: chmod 600 ", path);
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kCookieBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad())
+    return Error(Errc::io, "cannot read the cookie from " + path + ": " + std::strerror(errno));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return cookie_from_text(std::move(text), path);
+}
+
 Result<std::string> find_cookie(const CookieSources& sources) {
   if (sources.key) return usable(*sources.key, "-a");
-  if (sources.file) return read_cookie(*sources.file);
+  if (sources.file) return read_cookie_file(*sources.file);
   if (const auto value = sources.environment("CLUSTER_COOKIE")) return usable(*value, "CLUSTER_COOKIE");
   if (const auto home = sources.environment("HOME")) {
     const auto path = *home + "/.cluster.cookie";

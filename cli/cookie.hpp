@@ -23,6 +23,11 @@ struct CookieSources {
 /// most 4,096 bytes, without the white space at the end.
 [[nodiscard]] Result<std::string> find_cookie(const CookieSources& sources);
 
+/// The cookie in a file; one that others than its owner can read is warned of.
+[[nodiscard]] Result<std::string> read_cookie_file(const std::string& path);
+/// The cookie in what somebody typed or piped in: without the white space at the end.
+[[nodiscard]] Result<std::string> cookie_from_text(std::string text, const std::string& source);
+
 /// A new cookie: 256 random bits as base64.
 [[nodiscard]] std::string make_cookie();
 

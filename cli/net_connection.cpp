@@ -1,6 +1,10 @@
 #include "net_connection.hpp"
 
+#include <algorithm>
+
+#include "cluster/crypto/x25519.hpp"
 #include "cluster/net/client.hpp"
+#include "cluster/proto/key_box.hpp"
 #include "cluster/wire/codec.hpp"
 #include "cluster/wire/json.hpp"
 #include "cookie.hpp"
@@ -26,6 +30,29 @@ class NetConnection final : public Connection {
       sent.payload = std::move(message).value();
       sent.args.pop_back();
     }
+    return exchange(std::move(sent), timeout);
+  }
+
+  Result<Json> add_key(ByteView key, Duration timeout) override {
+    proto::CommandRequest request{.name = "key", .args = {"add"}};
+    const auto offer = exchange(request, timeout);
+    if (!offer || !offer->value("ok", false)) return offer;
+    const auto data = offer->value("data", Json::object());
+    const auto public_key = from_hex(data.value("public_key", std::string()));
+    crypto::X25519Public receiver{};
+    if (!public_key || public_key->size() != receiver.size())
+      return Error(Errc::bad_message, "the node's answer holds no public key");
+    std::ranges::copy(*public_key, receiver.begin());
+    const auto box = proto::seal_key(receiver, key);
+    if (!box) return box.error();
+    request.payload = wire::Value::of(*box);
+    return exchange(std::move(request), timeout);
+  }
+
+  Result<Duration> ping(Duration timeout) override { return client_->ping(timeout); }
+
+ private:
+  Result<Json> exchange(proto::CommandRequest sent, Duration timeout) {
     sent.timeout_ms =
         static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::milliseconds>(timeout).count());
     const auto payload = wire::encode(sent);
@@ -36,9 +63,6 @@ class NetConnection final : public Connection {
     return wire::to_json(*reply);
   }
 
-  Result<Duration> ping(Duration timeout) override { return client_->ping(timeout); }
-
- private:
   std::unique_ptr<net::Client> client_;
 };
 

@@ -1,6 +1,7 @@
 #include "session.hpp"
 
 #include "cluster/proto/command_line.hpp"
+#include "cluster/proto/keyring.hpp"
 #include "cookie.hpp"
 #include "json_line.hpp"
 #include "json_value.hpp"
@@ -51,7 +52,7 @@ std::string note_line(const Json& reply) {
 }  // namespace
 
 Session::Session(Config config, Connector connect, std::ostream& out, std::ostream& err)
-    : config_(config), connect_(std::move(connect)), out_(out), err_(err) {}
+    : config_(std::move(config)), connect_(std::move(connect)), out_(out), err_(err) {}
 
 Exit Session::run_line(std::string_view line) {
   const auto words = proto::split_words(line);
@@ -66,6 +67,7 @@ Exit Session::run(std::span<const std::string> words) {
   if (const auto json = check_json_argument(*request); !json) return fail(json.error(), Exit::usage);
   const auto& command = *proto::find_command(request->name);
   if (command.runs_at == proto::RunsAt::here) return run_here(*request);
+  if (request->name == "key" && request->args.front() == "add") return add_key(*request);
   if (const auto connected = connect(); connected != Exit::ok) return connected;
 
   if (command.runs_at == proto::RunsAt::kernel) {
@@ -74,10 +76,34 @@ Exit Session::run(std::span<const std::string> words) {
     connection_.reset();
     return fail(answered.error(), exit_code(answered.error()));
   }
-  const auto reply = connection_->run(*request, config_.timeout);
+  return show_outcome(connection_->run(*request, config_.timeout));
+}
+
+Exit Session::show_outcome(const Result<Json>& reply) {
   if (reply) return show_reply(*reply);
   if (reply.error().code() != Errc::timeout) connection_.reset();
   return fail(reply.error(), exit_code(reply.error()));
+}
+
+Result<std::string> Session::read_new_cookie(const proto::CommandRequest& request) const {
+  if (request.args.size() > 1 && request.args.back() != "-") return read_cookie_file(request.args.back());
+  if (!config_.read_input) return Error(Errc::invalid_argument, "key add: name a FILE that holds the cookie");
+  auto text = config_.read_input();
+  if (!text) return text;
+  return cookie_from_text(std::move(text).value(), "standard input");
+}
+
+/// The cookie stays here: the node gets the key that it makes.
+Exit Session::add_key(const proto::CommandRequest& request) {
+  const auto cookie = read_new_cookie(request);
+  if (!cookie) return fail(cookie.error(), Exit::usage);
+  if (const auto weakness = proto::cookie_weakness(*cookie); !weakness.empty())
+    err_ << "cluster-cli: warning: the cookie is easy to guess: " << weakness
+         << "; 'keygen' makes good ones\n";
+  const auto keyring = proto::Keyring::from_cookies({*cookie});
+  if (!keyring) return fail(keyring.error(), Exit::usage);
+  if (const auto connected = connect(); connected != Exit::ok) return connected;
+  return show_outcome(connection_->add_key(keyring->key(0), config_.timeout));
 }
 
 Exit Session::connect() {

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <ostream>
 #include <span>
@@ -24,6 +25,8 @@ class Session {
   struct Config {
     bool json = false;  ///< answers as JSON lines, else for a person
     Duration timeout = 10s;
+    /// All of standard input, for the cookie of `key add`; none in a session, which has its commands there.
+    std::function<Result<std::string>()> read_input{};
   };
 
   Session(Config config, Connector connect, std::ostream& out, std::ostream& err);
@@ -39,6 +42,9 @@ class Session {
   [[nodiscard]] std::string node() const { return connection_ ? connection_->node() : std::string(); }
 
  private:
+  [[nodiscard]] Result<std::string> read_new_cookie(const proto::CommandRequest& request) const;
+  Exit add_key(const proto::CommandRequest& request);
+  Exit show_outcome(const Result<nlohmann::ordered_json>& reply);
   Exit run_here(const proto::CommandRequest& request);
   Exit show_reply(const nlohmann::ordered_json& reply);
   Exit fail(const Error& error, Exit code);

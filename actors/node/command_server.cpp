@@ -16,6 +16,7 @@ constexpr Duration kClientTimeout = 10s;   // of a client that states none
 constexpr Duration kMeetTimeout = 4s;      // how long a meet is tried at most
 constexpr Duration kMemberTimeout = 1s;    // for a member to tell its state
 constexpr Duration kRecheckPeriod = 50ms;  // between two looks at the members' states
+constexpr Duration kDiskPeriod = 5ms;      // between two looks whether a file is written
 constexpr Duration kLookMin = 100ms;       // a look with less time would say only that nobody answered in it
 
 /// The time in which to answer, so that the answer is there before the client gives up.
@@ -80,8 +81,12 @@ Value inbound_counters(const runtime::InboundCounters& counters) {
 }  // namespace
 
 CommandServer::CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board,
-                             const DataWriter* data)
-    : actors_(actors), ring_(std::move(ring)), board_(std::move(board)), data_(data) {}
+                             DataWriter* data, NodeKeys keys)
+    : actors_(actors),
+      ring_(std::move(ring)),
+      board_(std::move(board)),
+      data_(data),
+      keys_(std::move(keys), actors->kernel(), data) {}
 
 Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   auto checked = proto::check(std::move(request));
@@ -94,6 +99,7 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   if (command.name == "ping") co_return replies::answer("pong");
   if (command.name == "actors") co_return list_actors();
   if (command.name == "status") co_return co_await status();
+  if (command.name == "key") co_return co_await change_keys(command);
   if (command.name == "describe") co_return co_await describe(command);
   if (command.name == "call") co_return co_await call_server(command);
   if (command.name == "cast")
@@ -124,10 +130,25 @@ Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
     const auto view = board_->read();
     note = replies::insert_note(*insert, view->members);
   }
-  if (const auto error = data_ != nullptr ? data_->status().error : std::string(); !error.empty())
-    note += (note.empty() ? "" : "; ") + std::string("not on this node's disk: ") + error;
+  if (const auto unsaved = not_on_disk(); !unsaved.empty()) note += (note.empty() ? "" : "; ") + unsaved;
   if (!note.empty()) reply.set("note", std::move(note));
   co_return reply;
+}
+
+/// Answered once the change is on the disk, or could not be written.
+Task<Value> CommandServer::change_keys(const proto::CommandRequest& request) {
+  const Instant deadline = now() + budget(request);
+  auto reply = keys_.run(request, now());
+  while (data_ != nullptr && data_->is_pending(kKeyFileName) && now() < deadline) co_await sleep(kDiskPeriod);
+  if (request.args.front() != "list")
+    if (auto note = not_on_disk(); !note.empty()) reply.set("note", std::move(note));
+  co_return reply;
+}
+
+/// A note that what changes is not saved; empty if it is, or is not meant to be.
+std::string CommandServer::not_on_disk() const {
+  const auto error = data_ != nullptr ? data_->status().error : std::string();
+  return error.empty() ? error : "not on this node's disk: " + error;
 }
 
 Task<Value> CommandServer::wait_for_all(Instant deadline) {
@@ -228,6 +249,7 @@ Value CommandServer::members_status(const std::vector<replies::Behind>& late) co
     const bool connected = peer != peers.end() && peer->connected;
     shown.set("link", is_self ? "self" : connected ? "connected" : "down");
     shown.set("protection", connected ? Value(wire::name(peer->protection)) : Value());
+    shown.set("key", connected ? Value(proto::fingerprint(peer->key)) : Value());
     const auto found = std::ranges::find(late, member.id, &replies::Behind::id);
     shown.set("state", found == late.end() ? "same" : found->why);
     shown.set("queued_messages", peer == peers.end() ? std::size_t{0} : peer->queued_messages);

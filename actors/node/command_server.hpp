@@ -7,6 +7,7 @@
 #include "cluster/node/command_plan.hpp"
 #include "cluster/node/data_writer.hpp"
 #include "cluster/node/gossip_ring.hpp"
+#include "cluster/node/key_command.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/command.hpp"
 #include "cluster/runtime/actor_system.hpp"
@@ -23,8 +24,8 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   static constexpr std::string_view kName = "command";
 
   /// `data` is null if nothing is saved; it outlives the server.
-  CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board,
-                const DataWriter* data);
+  CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board, DataWriter* data,
+                NodeKeys keys);
 
   Task<wire::Value> handle_call(proto::CommandRequest request);
 
@@ -32,18 +33,21 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   // These run inside handle_call, which keeps what they refer to.
   Task<wire::Value> change_ring(const proto::CommandRequest& request, const proto::RingCommand& command);
   Task<wire::Value> wait_for_all(Instant deadline);
+  Task<wire::Value> change_keys(const proto::CommandRequest& request);
   Task<wire::Value> call_server(const proto::CommandRequest& request);
   Task<wire::Value> describe(const proto::CommandRequest& request);
   Task<wire::Value> status();
   /// The members that do not show `own`, and how they differ.
   Task<std::vector<replies::Behind>> behind(const RingInfo::Answer& own, Duration timeout);
+  [[nodiscard]] std::string not_on_disk() const;
   [[nodiscard]] wire::Value list_actors() const;
   [[nodiscard]] wire::Value members_status(const std::vector<replies::Behind>& late) const;
 
   ActorSystem* actors_;
   Ref<GossipRing> ring_;
   std::shared_ptr<RingBoard> board_;
-  const DataWriter* data_;
+  DataWriter* data_;
+  KeyCommand keys_;
 };
 
 }  // namespace cluster

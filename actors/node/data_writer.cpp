@@ -37,11 +37,18 @@ void DataWriter::run() {
     changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
     if (jobs_.empty()) return;
     auto node = jobs_.extract(jobs_.begin());
+    writing_ = node.key();
     lock.unlock();
     const auto result = write_and_count(node.key(), node.mapped().content);
     for (const auto& done : node.mapped().done) done(result);
     lock.lock();
+    writing_.clear();
   }
+}
+
+bool DataWriter::is_pending(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  return writing_ == name || jobs_.contains(name);
 }
 
 Result<void> DataWriter::write_and_count(std::string_view name, ByteView content) {

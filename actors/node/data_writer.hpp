@@ -40,6 +40,8 @@ class DataWriter {
   void write(std::string_view name, Bytes content, Done done = {});
   /// The same on the caller's thread: before the first `write`.
   Result<void> write_now(std::string_view name, ByteView content);
+  /// Whether content for this file waits or is being written.
+  [[nodiscard]] bool is_pending(std::string_view name) const;
   /// Writes what waits and ends the thread. Idempotent.
   void stop();
 
@@ -57,6 +59,7 @@ class DataWriter {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, Job, std::less<>> jobs_;
+  std::string writing_;  // the file that is being written
   bool stopping_ = false;
   DataStatus status_;
   Instant warned_at_{};

@@ -1,12 +1,15 @@
 #include "cluster/node/node.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "cluster/base/log.hpp"
 #include "cluster/base/utf8.hpp"
 #include "cluster/crypto/random.hpp"
 #include "cluster/node/command_server.hpp"
 #include "cluster/node/gossip_ring.hpp"
+#include "cluster/node/node_keys.hpp"
 #include "cluster/node/ring_store.hpp"
 
 namespace cluster {
@@ -29,7 +32,23 @@ Result<void> check(const NodeConfig& config) {
 struct Data {
   std::unique_ptr<DataWriter> writer;
   std::optional<proto::SavedRing> ring;
+  proto::SavedKeys keys;
 };
+
+/// A key file that is damaged is put aside and warned of.
+Result<proto::SavedKeys> load_keys(DataFolder& folder) {
+  const auto file = folder.read(kKeyFileName, proto::kKeyFileBytesMax);
+  if (!file && file.error().code() == Errc::not_found) return proto::SavedKeys();
+  if (!file && file.error().code() != Errc::too_large) return file.error();
+  auto saved =
+      file ? proto::decode_key_file(*file) : Result<proto::SavedKeys>(Error(Errc::corrupt, "is too long"));
+  if (saved) return saved;
+  const auto aside = folder.put_aside(kKeyFileName);
+  log::error("disk", "the key file in ", folder.path(), ' ', saved.error().message(),
+             "; this node accepts the cookies that it was started with",
+             aside ? ", and keeps the file as " + *aside : "; nothing is saved: " + aside.error().message());
+  return proto::SavedKeys();
+}
 
 Result<Data> open_data(const std::string& path, const NodeId& self, const std::string& ring) {
   Data data;
@@ -43,16 +62,28 @@ Result<Data> open_data(const std::string& path, const NodeId& self, const std::s
     return Error(Errc::invalid_argument, "the data directory " + path + " says that '" + self.str() +
                                              "' belongs to ring '" + data.ring->ring + "', not '" + ring +
                                              "'");
+  auto keys = load_keys(*folder);
+  if (!keys) return std::move(keys).error();
+  data.keys = std::move(keys).value();
   data.writer = std::make_unique<DataWriter>(std::move(folder).value());
   return data;
 }
 
 /// No other process of this node, not even one whose clock stood elsewhere, has had this boot.
-Boot new_boot(Data& data) {
-  const Boot boot{next_boot(data.ring, wall_now()), crypto::random_u64()};
-  if (data.ring) {  // saved before it is used; a disk that cannot be written to has been warned of
+/// Saved before it is used, if the disk can be written to.
+Boot new_boot(Data& data, const NodeId& self, const NodeConfig& config) {
+  const auto now = wall_now();
+  const Boot boot{next_boot(data.ring, now), crypto::random_u64()};
+  if (!data.writer) return boot;
+  if (data.ring) {
     data.ring->boot = boot.number;
     static_cast<void>(data.writer->write_now(kRingFileName, proto::encode_ring_file(*data.ring)));
+  } else {
+    const Endpoint endpoint{config.host, std::max<std::uint16_t>(config.port, 1)};  // until the port is bound
+    const proto::RingState alone({self, boot, endpoint, config.weight != 0 ? config.weight : config.rfactor},
+                                 now);
+    static_cast<void>(data.writer->write_now(
+        kRingFileName, proto::encode_ring_file({self, boot.number, {}, alone.image(), {}})));
   }
   return boot;
 }
@@ -88,14 +119,15 @@ Result<Node> Node::start(NodeConfig config) {
 
   auto data = open_data(config.data_dir, id.value(), config.ring);
   if (!data) return std::move(data).error();
-  const Boot boot = new_boot(*data);
+  const Boot boot = new_boot(*data, id.value(), config);
+  const NodeKeys keys(*keyring, data->keys);
   auto actors = ActorSystem::start({.net = {.id = id.value(),
                                             .boot = boot,
                                             .role = net::Role::node,
                                             .ring = config.ring,
                                             .advertised = {config.host, config.port},
                                             .bind = config.bind,
-                                            .keyring = std::move(keyring).value(),
+                                            .keyring = keys.keyring(),
                                             .protection = config.protection,
                                             .protection_min = config.protection_min,
                                             .limits = config.limits,
@@ -125,7 +157,7 @@ Result<Node> Node::start(NodeConfig config) {
     static_cast<void>(system->cast(to, PeerChanged{event.peer.id, event.kind == PeerEvent::Kind::up}));
   });
   auto command = system->spawn<CommandServer>({.name = std::string(CommandServer::kName)}, system, impl->ring,
-                                              impl->board, impl->data.get());
+                                              impl->board, impl->data.get(), keys);
   if (!command) return std::move(command).error();
   for (const auto& endpoint : config.meet) {
     // Kept up for ever, and without undoing a removal: nobody is there to be told that it failed.

@@ -29,6 +29,7 @@ Connection::Connection(Shared& shared, ConnectionEvents& events, Socket socket, 
     : begun(begun_at),
       remote_address(remote_address_of(socket)),
       from_loopback(is_loopback(socket)),
+      continues((config.capabilities & proto::kContinues) != 0),
       shared_(shared),
       events_(events),
       socket_(std::move(socket)),
@@ -72,7 +73,7 @@ void Connection::close() {
 }
 
 void Connection::await_readable() {
-  if (closed_ || reading_ || deciding_ || resting_ != Timers::Id{}) return;
+  if (closed_ || held_ || reading_ || deciding_ || resting_ != Timers::Id{}) return;
   reading_ = true;
   socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const boost::system::error_code& fault) {
     self->reading_ = false;
@@ -96,8 +97,16 @@ void Connection::on_readable() {
   });
 }
 
+void Connection::release() {
+  if (!std::exchange(held_, false) || closed_) return;
+  const auto self = shared_from_this();
+  Bytes early = std::exchange(pending_, {});
+  after_read(reader_->take(early, *this));
+  await_readable();
+}
+
 void Connection::read_ready() {
-  if (closed_) return;
+  if (closed_ || held_) return;
   if (reader_)
     read_frames();
   else
@@ -151,7 +160,7 @@ void Connection::apply(proto::HandshakeActions actions) {
       writer.emplace(established.protection, established.keys.send, shared_.pool);
       events_.on_established(self, established);
       handshake_.reset();
-      if (closed_) return;
+      if (closed_ || held_) return;
       Bytes early = std::exchange(pending_, {});
       after_read(reader_->take(early, *this));
     }

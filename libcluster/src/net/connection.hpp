@@ -78,6 +78,9 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void close();
   /// Reads and delivers what has arrived.
   void read_ready();
+  /// To be called in `on_established`: nothing is read or delivered until `release`.
+  void hold() noexcept { held_ = true; }
+  void release();
   /// One `on_writable` when the socket takes bytes.
   void await_writable();
 
@@ -89,6 +92,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   const std::uint64_t begun;         ///< numbers connections in the order in which they began
   const std::string remote_address;  ///< for logs and limits
   const bool from_loopback;
+  const bool continues;               ///< the dialler's wish, if that is this side
   std::optional<FrameWriter> writer;  ///< from on_established on
   PeerInfo info;                      ///< from on_established on
   std::uint64_t up_since = 0;         ///< on the counter of `begun`
@@ -96,6 +100,11 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   // Set and read by the kernel.
   PeerRef peer;                           ///< whose link it is, or for whom it was dialled
   std::shared_ptr<DialRequest> request;   ///< on whose behalf it was dialled
+  ConnectionRef predecessor;              ///< whose session this continues, until it has ended
+  ConnectionRef successor;                ///< which continues this one's session
+  bool goodbye_came = false;              ///< of a predecessor: the peer has given it nothing more
+  Instant key_removed = kNever;           ///< since when its key is not in the keyring
+  Duration renewal_wait{};                ///< from then until the next attempt to continue it elsewhere
   std::optional<PeerDownReason> leaving;  ///< goodbye said, and why; it only reads until the peer closes
 
  private:
@@ -132,6 +141,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   Timers::Id resting_;  // until it ends, nothing is read
   bool deciding_ = false;
   bool reading_ = false;  // a wait for input is under way
+  bool held_ = false;
   bool closed_ = false;
 };
 

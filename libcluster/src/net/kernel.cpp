@@ -31,6 +31,7 @@ Kernel::~Kernel() {
   for (const auto& [begun, connection] : connections) {
     drop(connection);
     connection->request = nullptr;
+    connection->predecessor = connection->successor = nullptr;
     if (const PeerRef peer = std::exchange(connection->peer, nullptr))
       static_cast<void>(peer->detach(connection));
   }
@@ -124,12 +125,25 @@ PeerRef Kernel::peer_of_session(std::uint64_t session) const {
 }
 
 void Kernel::set_ring(std::string ring) {
-  const std::lock_guard lock(ring_mutex_);
+  const std::lock_guard lock(config_mutex_);
   config_.ring = std::move(ring);
 }
 
+void Kernel::set_keyring(Keyring keyring) {
+  {
+    const std::lock_guard lock(config_mutex_);
+    config_.keyring = std::move(keyring);
+  }
+  boost::asio::post(shared_.io, [this] { renew_links(); });
+}
+
+Keyring Kernel::keyring() const {
+  const std::lock_guard lock(config_mutex_);
+  return config_.keyring;
+}
+
 proto::Identity Kernel::identity() const {
-  const std::lock_guard lock(ring_mutex_);
+  const std::lock_guard lock(config_mutex_);
   return proto::Identity{.id = config_.id,
                          .boot = config_.boot,
                          .role = config_.role,
@@ -183,7 +197,8 @@ void Kernel::stop(Duration max_wait) {
   const auto left = connections_;
   for (const auto& [begun, connection] : left) {
     drop(connection);
-    if (connection->writer) link_down(connection, PeerDownReason::removed, "stopped");
+    if (connection->writer && !connection->successor)
+      link_down(connection, PeerDownReason::removed, "stopped");
   }
 }
 

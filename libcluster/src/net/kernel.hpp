@@ -39,6 +39,7 @@ using DialRequestRef = std::shared_ptr<DialRequest>;
 ///   kernel.cpp        start, poll, send, stop                 (any thread)
 ///   kernel_links.cpp  from a connection's proof to its end
 ///   kernel_dials.cpp  dialling peers and addresses, adding and removing peers
+///   kernel_renewal.cpp  new keys for connections: each is continued on another one
 class Kernel final : private ConnectionEvents, private PeerHost {
  public:
   Kernel(NetConfig config, NetEvents& events);
@@ -58,6 +59,8 @@ class Kernel final : private ConnectionEvents, private PeerHost {
             std::function<void(Result<PeerInfo>)> done);
   void ping(const NodeId& id, Duration timeout, std::function<void(Result<Duration>)> done);
   void set_ring(std::string ring);
+  void set_keyring(Keyring keyring);
+  [[nodiscard]] Keyring keyring() const;
   [[nodiscard]] std::vector<PeerStatus> peers() const;
   [[nodiscard]] Counters counters() const { return shared_.counters.snapshot(); }
   [[nodiscard]] Endpoint listening() const { return config_.advertised; }
@@ -89,7 +92,8 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   // Connections
   void accept(Socket socket);
   void evict_oldest_half_open();
-  [[nodiscard]] ConnectionRef make_connection(Socket socket, bool dialler, std::optional<NodeId> expected);
+  [[nodiscard]] ConnectionRef make_connection(Socket socket, bool dialler, std::optional<NodeId> expected,
+                                              bool continues = false);
   [[nodiscard]] proto::Identity identity() const;
   void drop(const ConnectionRef& connection);
 
@@ -103,6 +107,16 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void leave(const ConnectionRef& link, wire::GoodbyeReason said, PeerDownReason reason);
   void ping_link(const ConnectionRef& link, Duration timeout, std::function<void(Result<Duration>)> done);
   void end_pings(const ConnectionRef& link);
+
+  // Renewal
+  void renew_links();
+  [[nodiscard]] bool renew_link(const PeerRef& peer, const Keyring& keyring);
+  void dial_to_renew(const PeerRef& peer, const ConnectionRef& link);
+  [[nodiscard]] static bool continues(const ConnectionRef& connection, const ConnectionRef& link);
+  [[nodiscard]] static bool is_being_continued(const ConnectionRef& link);
+  void hand_over(const PeerRef& peer, const ConnectionRef& old, const ConnectionRef& successor);
+  [[nodiscard]] bool end_predecessor(const ConnectionRef& connection, bool said_goodbye);
+  void finish_predecessor(const ConnectionRef& connection);
 
   // Peers
   [[nodiscard]] PeerRef make_peer(const NodeId& id, Role role);
@@ -142,7 +156,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   mutable std::shared_mutex peers_mutex_;  // of the two maps
   std::unordered_map<NodeId, PeerRef> peers_;
   std::unordered_map<std::uint64_t, PeerRef> sessions_;
-  mutable std::mutex ring_mutex_;  // of config_.ring
+  mutable std::mutex config_mutex_;  // of config_.ring and config_.keyring
 
   std::mutex unflushed_mutex_;
   std::vector<PeerRef> unflushed_;
@@ -154,6 +168,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   std::map<std::uint64_t, ConnectionRef> half_open_;    // of those, inbound and not proven
   std::set<DialRequestRef> requests_;
   std::map<std::uint64_t, Ping> pings_;  // by token
+  Timers::Id renewal_;
   proto::GuessLimit guesses_;
   struct {
     log::Limit wrong_cookie, incompatible, no_handshake, evicted, throttled, duplicate, clock, broken;

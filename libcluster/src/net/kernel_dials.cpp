@@ -132,6 +132,10 @@ void Kernel::stop_dialling(const PeerRef& peer) {
 
 void Kernel::on_dial_failed(const PeerRef& peer, const proto::HandshakeFailed& failed) {
   peer->dialled = nullptr;
+  if (const ConnectionRef link = peer->link(); link && link->goodbye_came) {  // it was to be continued
+    drop(link);
+    return link_down(link, PeerDownReason::moved, "the peer said goodbye");
+  }
   if (!peer->known() || peer->link()) return;
   const Errc code = failed.error.code();
   if (code == Errc::already_exists)

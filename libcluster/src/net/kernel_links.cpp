@@ -27,13 +27,15 @@ log::Level log_level(const PeerInfo& peer) {
 
 }  // namespace
 
-ConnectionRef Kernel::make_connection(Socket socket, bool dialler, std::optional<NodeId> expected) {
+ConnectionRef Kernel::make_connection(Socket socket, bool dialler, std::optional<NodeId> expected,
+                                      bool continues) {
   auto connection = std::make_shared<Connection>(
       shared_, static_cast<ConnectionEvents&>(*this), std::move(socket), ++event_serial_,
       proto::HandshakeConfig{.dialler = dialler,
                              .self = identity(),
-                             .keyring = config_.keyring,
+                             .keyring = keyring(),
                              .expected = std::move(expected),
+                             .capabilities = continues ? proto::kContinues : 0,
                              .wall = wall_now(),
                              .protection_min = config_.protection_min,
                              .protection_max = config_.protection,
@@ -80,6 +82,8 @@ void Kernel::on_greeted(const ConnectionRef& connection) {
   const PeerRef known = peer(who.id);
   const ConnectionRef link = known ? known->link() : nullptr;
   if (!link) return connection->proceed();
+  if (connection->continues && !link->predecessor && link->info.boot == who.boot)
+    return connection->proceed();
   if (link->info.boot == who.boot)
     return connection->refuse(Error(Errc::already_exists, "there is a connection to '" + who.id.str() + "'"));
   ask_holder(connection, link);
@@ -101,6 +105,8 @@ void Kernel::judge(const ConnectionRef& newcomer) {
   const proto::Identity& who = newcomer->hello().identity;
   const PeerRef known = peer(who.id);
   const ConnectionRef link = known ? known->link() : nullptr;
+  if (link && link->predecessor && continues(newcomer, link))
+    return newcomer->refuse(Error(Errc::already_exists, "the connection is being continued already"));
   std::optional<proto::LinkInUse> in_use;
   if (link) in_use = {.boot = link->info.boot, .up_since = link->up_since};
   switch (proto::judge_newcomer(config_.id, who.id, has_own_dial(who.id, newcomer), in_use,
@@ -148,8 +154,10 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   if (established.clock_warning)
     log::limited(lines_.clock, log::Level::warn, "net", "the clock of '", hello.identity.id.str(),
                  "' is more than 10 min from ours");
-  if (is_node)
-    if (const PeerRef known = peer(hello.identity.id)) replace_link(known);
+  const PeerRef known = is_node ? this->peer(hello.identity.id) : nullptr;
+  const ConnectionRef old = known ? known->link() : nullptr;
+  const bool is_continuation = old && continues(connection, old);
+  if (old && !is_continuation) replace_link(known);
 
   const PeerRef peer = is_node ? find_or_add(hello.identity.id) : make_peer(hello.identity.id, Role::client);
   connection->info = PeerInfo{.id = hello.identity.id,
@@ -157,8 +165,9 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
                               .role = hello.identity.role,
                               .ring = hello.identity.ring,
                               .endpoint = hello.identity.advertised,
-                              .session = ++session_serial_,
-                              .protection = established.protection};
+                              .session = is_continuation ? old->info.session : ++session_serial_,
+                              .protection = established.protection,
+                              .key = established.key};
   connection->up_since = ++event_serial_;
   connection->peer = peer;
   {
@@ -168,16 +177,20 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   add(connection->dialler() ? shared_.counters.connections_out : shared_.counters.connections_in);
   peer->backoff.reset();
   shared_.timers.cancel(peer->redial);
-  peer->attach(connection);
+  if (is_continuation)
+    hand_over(peer, old, connection);
+  else
+    peer->attach(connection);
   if (peer->dialled == connection) peer->dialled = nullptr;
   const DialRequestRef request = std::exchange(connection->request, nullptr);
   if (request) request->connection = nullptr;
   if (is_node) end_other_dials(peer, connection);
 
   const PeerInfo info = connection->info;
-  log::line(log_level(info), "net", "connected ", describe(connection), ": '", info.id.str(), "' (",
-            name(info.protection), ")");
-  events_.on_peer_up(info);
+  log::line(log_level(info), "net", is_continuation ? "continued " : "connected ", describe(connection),
+            ": '", info.id.str(), "' (", name(info.protection), ")");
+  if (!is_continuation) events_.on_peer_up(info);
+  if (!keyring().has(info.key)) renew_links();  // removed since the handshake began
   if (request) finish_request(request, info);
   finish_waiting(info.id, info);
   peer->flush();
@@ -290,6 +303,11 @@ void Kernel::end_pings(const ConnectionRef& link) {
 }
 
 void Kernel::on_goodbye(const ConnectionRef& connection, wire::GoodbyeReason said, std::string_view text) {
+  if (end_predecessor(connection, true)) return;
+  if (said == wire::GoodbyeReason::reconnect && is_being_continued(connection)) {
+    connection->goodbye_came = true;
+    return;
+  }
   drop(connection);
   link_down(connection,
             said == wire::GoodbyeReason::reconnect ? PeerDownReason::moved : PeerDownReason::goodbye,
@@ -297,6 +315,7 @@ void Kernel::on_goodbye(const ConnectionRef& connection, wire::GoodbyeReason sai
 }
 
 void Kernel::on_broken(const ConnectionRef& connection, PeerDownReason reason, const std::string& text) {
+  if (end_predecessor(connection, false)) return;
   drop(connection);
   link_down(connection, reason, text);
 }
@@ -317,6 +336,10 @@ void Kernel::on_write_failed(const ConnectionRef& connection, int fault) {
 /// `link` is closed. Tells everybody whom it concerns, and sees to the next connection.
 void Kernel::link_down(const ConnectionRef& link, PeerDownReason reason, const std::string& text) {
   const PeerRef peer = link->peer;
+  if (const auto old = std::exchange(link->predecessor, nullptr)) {
+    old->successor = nullptr;
+    drop(old);
+  }
   if (link->leaving) reason = *link->leaving;
   static_cast<void>(peer->detach(link));
   {

@@ -94,6 +94,8 @@ void NetKernel::ping(const NodeId& id, Duration timeout, std::function<void(Resu
 }
 
 void NetKernel::set_ring(std::string ring) { kernel_->set_ring(std::move(ring)); }
+void NetKernel::set_keyring(Keyring keyring) { kernel_->set_keyring(std::move(keyring)); }
+Keyring NetKernel::keyring() const { return kernel_->keyring(); }
 std::vector<PeerStatus> NetKernel::peers() const { return kernel_->peers(); }
 Counters NetKernel::counters() const { return kernel_->counters(); }
 Endpoint NetKernel::listening() const { return kernel_->listening(); }

@@ -107,6 +107,21 @@ void Peer::write_on(const ConnectionRef& link) {
 
 void Peer::attach(const ConnectionRef& link) {
   const std::lock_guard lock(mutex_);
+  attach_locked(link);
+}
+
+void Peer::hand_over(const ConnectionRef& link) {
+  const std::lock_guard lock(mutex_);
+  outbox_.on_link_down();
+  attach_locked(link);
+}
+
+bool Peer::has_written(const ConnectionRef& link) const {
+  const std::lock_guard lock(mutex_);
+  return !link->writer->busy;
+}
+
+void Peer::attach_locked(const ConnectionRef& link) {
   link_ = link;
   info_ = link->info;
   dials_failed_ = 0;
@@ -207,6 +222,7 @@ PeerStatus Peer::status() const {
                     .ring = info_.ring,
                     .session = info_.session,
                     .protection = info_.protection,
+                    .key = info_.key,
                     .queued_messages = outbox_.messages(),
                     .queued_bytes = outbox_.bytes(),
                     .dials_failed = dials_failed_,

@@ -55,6 +55,10 @@ class Peer : public std::enable_shared_from_this<Peer> {
 
   /// Makes `link` the connection in use.
   void attach(const ConnectionRef& link);
+  /// The same while another one is, of the same session: what that one was given still goes out on it.
+  void hand_over(const ConnectionRef& link);
+  /// Whether everything that `link` was given has gone to the socket.
+  [[nodiscard]] bool has_written(const ConnectionRef& link) const;
   /// If `link` is the one in use: no more. Returns whether it was. Counts what became uncertain.
   bool detach(const ConnectionRef& link);
   /// A ping, pong or goodbye ahead of the messages, on `link` even if it is no longer in use.
@@ -87,6 +91,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Timers::Id drain_limit;
 
  private:
+  void attach_locked(const ConnectionRef& link);
   [[nodiscard]] std::vector<Ticket> end_locked();
   using Lock = std::unique_lock<std::mutex>;
   [[nodiscard]] std::optional<Error> refusal(const SendOptions& options) const;

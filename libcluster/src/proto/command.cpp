@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "cluster/base/utf8.hpp"
+#include "cluster/proto/keyring.hpp"
 #include "command_errors.hpp"
 
 namespace cluster::proto {
@@ -42,6 +43,9 @@ Result<void> check_arg(ArgKind kind, const std::string& text) {
       return only_error(parse_server_address(text));
     case ArgKind::event:
       return check_name("an event name", text);
+    case ArgKind::fingerprint:
+      if (key_id_from(text)) return {};
+      return bad_command("'" + text + "' is not a fingerprint (16 hexadecimal digits, from 'key list')");
     case ArgKind::word:
     case ArgKind::json:
     case ArgKind::text:

@@ -26,6 +26,11 @@ const Form kPlanUpdate{
     {{"update", ArgKind::word}, {"ID", ArgKind::node_id}, {"WEIGHT", ArgKind::weight, true}}};
 const Form kPlanRemove{{{"remove", ArgKind::word}, {"ID", ArgKind::node_id}}};
 
+const Form kKeyList{{{"list", ArgKind::word}}};
+const Form kKeyAdd{{{"add", ArgKind::word}, {"FILE", ArgKind::text, true}}};
+const Form kKeyUse{{{"use", ArgKind::word}, {"FINGERPRINT", ArgKind::fingerprint}}};
+const Form kKeyRemove{{{"remove", ArgKind::word}, {"FINGERPRINT", ArgKind::fingerprint}}};
+
 const std::vector<Command>& table() {
   static const std::vector<Command> commands{
       {.name = "inspect",
@@ -150,6 +155,17 @@ const std::vector<Command>& table() {
        .forms = {kNothing},
        .runs_at = RunsAt::here,
        .summary = "Make a new random cookie of 256 bits"},
+      {.name = "key",
+       .forms = {kKeyList, kKeyAdd, kKeyUse, kKeyRemove},
+       .summary = "Change the cookie of a running cluster",
+       .details =
+           "At every node, one step after the other: 'key add FILE' accepts the cookie in FILE too (-, or "
+           "no\n"
+           "FILE: from standard input), 'key use' dials with it, 'key remove' accepts another one no "
+           "longer.\n"
+           "Connections made under a removed one go on under another; no message is lost. Nodes with a\n"
+           "data directory remember; for others, and for who connects with it, change the cookie file, too.\n"
+           "A cookie is never shown: a fingerprint from 'key list' names it."},
       {.name = "help",
        .forms = {{{{"COMMAND", ArgKind::text, true}}}},
        .runs_at = RunsAt::here,

@@ -125,6 +125,7 @@ Handshake::Handshake(Instant now, HandshakeConfig config, HandshakeSecrets secre
   own_.wall = config_.wall;
   own_.protections = protection_bits(config_.protection_min, config_.protection_max);
   own_.protection_min = config_.protection_min;
+  own_.capabilities = config_.capabilities;
   own_.nonce = secrets_.nonce;
   own_.public_key = secrets_.key_pair.public_key;
   own_.identity = config_.self;
@@ -323,7 +324,8 @@ crypto::SecretBytes Handshake::derive(ByteView cookie_key, std::string_view labe
 }
 
 void Handshake::establish(HandshakeActions& out) {
-  const ByteView cookie_key = config_.keyring.key(config_.dialler ? 0 : key_index_);
+  const std::size_t key = config_.dialler ? 0 : key_index_;
+  const ByteView cookie_key = config_.keyring.key(key);
   const DirectionLabels labels = labels_of(protection_);
   auto to_listener = derive(cookie_key, labels.to_listener);
   auto to_dialler = derive(cookie_key, labels.to_dialler);
@@ -333,7 +335,8 @@ void Handshake::establish(HandshakeActions& out) {
   state_ = State::done;
   shared_ = {};
   secrets_.key_pair.secret = {};
-  out.emplace_back(Established{std::move(keys), version_, protection_, clock_warning_});
+  out.emplace_back(
+      Established{std::move(keys), version_, protection_, clock_warning_, config_.keyring.id(key)});
 }
 
 void Handshake::fail(Error error, HandshakeActions& out, bool said_by_peer, bool keyed) {

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "cluster/base/bytes.hpp"
+#include "cluster/base/log.hpp"
 
 namespace cluster::cli {
 namespace {
@@ -68,6 +69,20 @@ TEST_CASE("cookie: ~/.cluster.cookie is refused if others than its owner may rea
   }
   home.write(".cluster.cookie", "secret", 0400);
   CHECK(find_cookie(home.sources()).value() == "secret");
+}
+
+TEST_CASE("cookie: a file that is named is used whatever its mode, and warned of if others may read it") {
+  const Home home;
+  int warnings = 0;
+  log::set_sink([&](log::Level, std::string_view, std::string_view) { ++warnings; });
+  auto sources = home.sources();
+  sources.file = home.write("open", "secret", 0644);
+  CHECK(find_cookie(sources).value() == "secret");
+  CHECK(warnings == 1);
+  sources.file = home.write("closed", "secret", 0600);
+  CHECK(find_cookie(sources).value() == "secret");
+  CHECK(warnings == 1);
+  log::set_sink([](log::Level, std::string_view, std::string_view) {});
 }
 
 TEST_CASE("cookie: a source that is named and gives nothing is an error, not passed over") {

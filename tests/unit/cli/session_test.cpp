@@ -3,7 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <deque>
+#include <filesystem>
+#include <fstream>
 #include <sstream>
+
+#include "cluster/base/bytes.hpp"
+#include "cluster/proto/keyring.hpp"
 
 namespace cluster::cli {
 namespace {
@@ -17,6 +22,7 @@ struct Script {
   std::vector<proto::CommandRequest> asked;
   std::optional<Error> cannot_connect;
   int connects = 0;
+  Bytes key_added{};
 };
 
 class FakeConnection final : public Connection {
@@ -28,6 +34,10 @@ class FakeConnection final : public Connection {
     auto reply = std::move(script_.replies.front());
     script_.replies.pop_front();
     return reply;
+  }
+  Result<Json> add_key(ByteView key, Duration timeout) override {
+    script_.key_added.assign(key.begin(), key.end());
+    return run({.name = "key", .args = {"add"}}, timeout);
   }
   Result<Duration> ping(Duration) override { return script_.pong; }
 
@@ -56,6 +66,38 @@ struct Fixture {
 
 std::size_t lines(const std::string& text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST_CASE(
+    "session: the cookie of 'key add' is read from a file or from standard input, and only its key goes on") {
+  const std::string cookie = "a cookie that is made for this test";
+  const auto key = hex(proto::Keyring::from_cookies({cookie}).value().key(0));
+  const auto path = (std::filesystem::temp_directory_path() / "cluster-session-test.cookie").string();
+  std::ofstream(path) << cookie << '\n';
+  Fixture f;
+  f.will_answer(R"({"ok":true,"data":[]})");
+  CHECK(f.session.run_line("key add " + path) == Exit::ok);
+  std::filesystem::remove(path);
+  CHECK(hex(f.script.key_added) == key);
+  CHECK(f.script.asked[0].args == std::vector<std::string>{"add"});
+
+  // A session has its commands on standard input: a cookie would be one of them.
+  CHECK(f.session.run_line("key add") == Exit::usage);
+  CHECK(f.session.run_line("key add -") == Exit::usage);
+  CHECK(f.session.run_line("key add " + path) == Exit::usage);  // it is gone
+  CHECK(lines(f.err.str()) == 3);
+
+  Fixture with_input;
+  Session session(
+      {.json = true, .timeout = 1s, .read_input = [&] { return Result<std::string>(cookie + "\n"); }},
+      [&]() -> Result<std::unique_ptr<Connection>> {
+        return std::unique_ptr<Connection>(std::make_unique<FakeConnection>(with_input.script));
+      },
+      with_input.out, with_input.err);
+  with_input.will_answer(R"({"ok":true,"data":[]})");
+  CHECK(session.run_line("key add") == Exit::ok);
+  CHECK(hex(with_input.script.key_added) == key);
+  CHECK(with_input.out.str().find(cookie) == std::string::npos);
 }
 
 TEST_CASE("session: a reply is one line of JSON with the shape the node gave") {

@@ -22,7 +22,7 @@ TEST_CASE("command: the table has each command once, with a usage and a summary 
   const std::set<std::string_view> wanted{
       "inspect", "nodes",  "get",     "has",      "weight", "weights", "ping",    "join", "meet",
       "leave",   "insert", "minsert", "update",   "remove", "mremove", "help",    "exit", "status",
-      "actors",  "call",   "cast",    "describe", "owner",  "keygen",  "balance", "plan"};
+      "actors",  "call",   "cast",    "describe", "owner",  "keygen",  "balance", "plan", "key"};
   std::set<std::string_view> found;
   for (const auto& command : commands()) {
     CAPTURE(command.name);

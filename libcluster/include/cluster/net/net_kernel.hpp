@@ -37,6 +37,8 @@ struct NetLimits {
   Duration connect_timeout = 5s;    ///< of one address
   Duration drain_timeout = 5s;      ///< of a graceful disconnect
   Duration duplicate_timeout = 2s;  ///< for the old holder of an id to answer
+  Duration renewal_timeout = 10s;   ///< of a connection whose key was removed, to go on under another
+  Duration renewal_client = 2s;     ///< what a client's has: time for the answer to who removed its own key
   Duration backoff_min = 50ms;      ///< between dials: doubles, with jitter, up to the max
   Duration backoff_max = 5s;
   std::uint32_t retries_max = 0;  ///< dials without success before `on_peer_lost`; 0: no end
@@ -65,6 +67,7 @@ struct PeerInfo {
   Endpoint endpoint;          ///< where it says it listens; an empty host for a client
   std::uint64_t session = 0;  ///< names this connection in this process; never 0, never reused
   Protection protection = Protection::sign;
+  proto::KeyId key = 0;  ///< that it was made under
 };
 
 enum class PeerDownReason : std::uint8_t {
@@ -140,6 +143,7 @@ struct PeerStatus {
   std::string ring;                          ///< of the connection, else empty
   std::uint64_t session = 0;                 ///< of the connection, else zero
   Protection protection = Protection::sign;  ///< of the connection
+  proto::KeyId key = 0;                      ///< of the connection
   std::size_t queued_messages = 0;
   std::size_t queued_bytes = 0;
   std::uint32_t dials_failed = 0;  ///< since the last success
@@ -241,6 +245,11 @@ class NetKernel {
 
   /// The ring that later HELLOs name.
   void set_ring(std::string ring);
+  /// What later handshakes prove and accept. Connections to nodes that were made under a key that is not in
+  /// it are continued under another one, without losing a message, or closed after `renewal_timeout`; those
+  /// of clients are closed after `renewal_client`.
+  void set_keyring(Keyring keyring);
+  [[nodiscard]] Keyring keyring() const;
 
   /// One entry per peer, clients included; ordered by id.
   [[nodiscard]] std::vector<PeerStatus> peers() const;

@@ -49,6 +49,7 @@ enum class ArgKind : std::uint8_t {
   server,
   event,
   json,
+  fingerprint,
   text
 };
 

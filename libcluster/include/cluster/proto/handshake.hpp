@@ -55,6 +55,10 @@ struct Identity {
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
+/// A capability in a dialler's HELLO: the connection is to continue the one that is in use between the same
+/// two processes, under new keys and without losing a message.
+inline constexpr std::uint32_t kContinues = 1;
+
 using Nonce = std::array<std::uint8_t, 32>;
 
 /// The first record of each side.
@@ -63,7 +67,7 @@ struct Hello {
   std::uint8_t version_max = kProtocolVersionMax;
   std::uint8_t protections = 1u << static_cast<unsigned>(Protection::sign);  ///< bit per level offered
   Protection protection_min = Protection::sign;
-  std::uint32_t capabilities = 0;  ///< bits of optional features; none yet, unknown ones are ignored
+  std::uint32_t capabilities = 0;  ///< bits of optional features; unknown ones are ignored
   WallTime wall{};                 ///< the sender's clock
   Nonce nonce{};
   crypto::X25519Public public_key{};
@@ -94,7 +98,8 @@ struct HandshakeConfig {
   Identity self;
   Keyring keyring;
   std::optional<NodeId> expected;  ///< the dialler ends it if another id answers
-  WallTime wall{};                 ///< this process's clock now
+  std::uint32_t capabilities = 0;
+  WallTime wall{};  ///< this process's clock now
   /// The levels that this side takes part in, at least and at most; the greatest that both sides do is used.
   Protection protection_min = Protection::sign;
   Protection protection_max = Protection::sign;
@@ -117,6 +122,7 @@ struct Established {
   std::uint8_t version = 0;
   Protection protection = Protection::sign;
   bool clock_warning = false;  ///< the clocks are further apart than clock_skew_warned
+  KeyId key = 0;               ///< of the keyring: both sides proved that they have it
 };
 /// It is over: send what came before in the list, then close.
 /// Codes: wrong_cookie, timeout, incompatible (version, protection, clocks), duplicate_id, already_exists
