@@ -61,6 +61,13 @@ std::string replay_of(const Scenario& scenario, const Options& options) {
   return command_line(smallest.arguments());
 }
 
+/// What a large scenario leaves out is said, not hidden.
+void say_limits(const Scenario& scenario) {
+  if (scenario.detector && scenario.nodes > Scenario::kDetectorNodesMax)
+    std::cerr << "more than " << Scenario::kDetectorNodesMax
+              << " nodes: gossip alone, without failure detectors and connections\n";
+}
+
 int run_one(const Options& options) {
   const auto scenario = scenario_of(options, options.scenario.seed);
   Progress progress(scenario);
@@ -117,5 +124,6 @@ int main(int count, char** words) {
     std::cout << options->notice;
     return 0;
   }
+  say_limits(options->scenario);
   return options->seeds > 1 ? run_many(*options) : run_one(*options);
 }

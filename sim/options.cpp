@@ -44,7 +44,7 @@ void declare(CLI::App& app, Options& options, Typed& typed, bool& no_detector, b
       ->allow_extra_args(false);
   app.add_option("--stop", typed.stops, "NODES@T[..T2]: as SIGTERM")->allow_extra_args(false);
   app.add_option("--pause", typed.pauses, "NODES@T+SPAN: as SIGSTOP and SIGCONT")->allow_extra_args(false);
-  app.add_option("--slow", typed.slows, "NODES:FACTOR[@T[..T2]]: FACTOR ms for each message")
+  app.add_option("--slow", typed.slows, "NODES:FACTOR[@T[..T2]]: messages are handled FACTOR ms late")
       ->allow_extra_args(false);
   app.add_option("--clock", typed.clocks, "NODES:JUMP@T[..T2]: the wall clock jumps, as 3:-90s@20s")
       ->allow_extra_args(false);
@@ -129,7 +129,10 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   options.shrink = !no_shrink;
   if (auto ok = interpret(typed, options.scenario); !ok) return std::move(ok).error();
   // A planted bug shows only where something happens.
-  if (!options.scenario.planted.empty() && options.scenario.faults.empty()) options.chaos = true;
+  const auto& scenario = options.scenario;
+  if (!scenario.planted.empty() && scenario.faults.empty() && scenario.edits_per_s <= 0 &&
+      scenario.churn_per_s <= 0)
+    options.chaos = true;
   if (auto ok = options.scenario.check(); !ok) return std::move(ok).error();
   return options;
 }

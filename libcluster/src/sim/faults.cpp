@@ -126,7 +126,8 @@ Result<Duration> parse_duration(std::string_view text) {
     rest.remove_prefix(digits);
     const auto letters = std::min(rest.find_first_of("0123456789."), rest.size());
     const auto unit = std::ranges::find(kUnits, rest.substr(0, letters), &Unit::name);
-    if (!value || unit == kUnits.end() || *value > 1e9) return bad(text, kExpected);
+    if (!value || unit == kUnits.end() || *value > static_cast<double>(kDurationMax / unit->length))
+      return bad(text, kExpected);
     sum +=
         Duration(static_cast<std::int64_t>(std::llround(*value * static_cast<double>(unit->length.count()))));
     if (sum > kDurationMax) return bad(text, kExpected);

@@ -5,13 +5,14 @@
 namespace cluster::sim {
 
 void Host::submit(Event work) {
-  if (!paused_ && service_time_ == Duration{} && inbox_.empty()) return work();
+  if (!paused_ && lag_ == Duration{} && inbox_.empty()) return work();
   if (inbox_.size() >= kInboxMax) {
     ++dropped_;
     return;
   }
-  inbox_.push_back(std::move(work));
-  if (!paused_) serve_later();
+  const auto ready = simulator_.now() + lag_;
+  inbox_.push_back({inbox_.empty() ? ready : std::max(ready, inbox_.back().ready), std::move(work)});
+  if (!paused_) serve();
 }
 
 void Host::wake_at(Instant due) {
@@ -39,38 +40,29 @@ void Host::fire() {
 void Host::resume() {
   if (!paused_) return;
   paused_ = false;
-  if (service_time_ > Duration{}) {
-    serve_later();
-  } else {
-    for (auto waiting = inbox_.size(); waiting > 0 && !inbox_.empty(); --waiting) {
-      auto work = std::move(inbox_.front());
-      inbox_.pop_front();
-      work();
-    }
-  }
+  serve();
   fire();
+}
+
+/// Handles what is ready, in the order of arrival.
+void Host::serve() {
+  while (!paused_ && !inbox_.empty() && inbox_.front().ready <= simulator_.now()) {
+    auto work = std::move(inbox_.front().work);
+    inbox_.pop_front();
+    work();
+  }
+  if (paused_ || inbox_.empty() || serves_at_ <= inbox_.front().ready) return;
+  serves_at_ = inbox_.front().ready;
+  simulator_.at(serves_at_, [this, when = serves_at_] {
+    if (serves_at_ != when) return;
+    serves_at_ = kNever;
+    serve();
+  });
 }
 
 void Host::clear() {
   inbox_.clear();
   timer_ = kNever;
-}
-
-void Host::serve_later() {
-  if (serving_ || inbox_.empty()) return;
-  serving_ = true;
-  simulator_.after(service_time_, [this] {
-    serving_ = false;
-    serve_one();
-  });
-}
-
-void Host::serve_one() {
-  if (paused_ || inbox_.empty()) return;
-  auto work = std::move(inbox_.front());
-  inbox_.pop_front();
-  work();
-  serve_later();
 }
 
 }  // namespace cluster::sim

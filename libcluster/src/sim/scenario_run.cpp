@@ -13,7 +13,6 @@ namespace cluster::sim {
 namespace {
 
 constexpr Duration kStep = 50ms;            // between looks at whether all is well
-constexpr std::size_t kLinksMax = 2048;     // nodes: above, no table of all pairs
 constexpr std::size_t kViolationsMax = 20;  // described; more are of no use
 constexpr std::size_t kMessagesMax = 2000;  // a node and second: a ring in trouble sends a hundred
 constexpr int kMergeChecks = 16;            // in the course of a run
@@ -56,7 +55,7 @@ class Run {
  private:
   static ClusterConfig cluster_config(const Scenario& scenario) {
     ClusterConfig config{.seed = scenario.seed, .faults = scenario.network};
-    config.links = scenario.nodes <= kLinksMax;
+    config.links = scenario.nodes <= Scenario::kDetectorNodesMax;
     config.detector = scenario.detector && config.links;
     config.detection.plain_swim = scenario.plain_swim;
     config.keep_events = false;

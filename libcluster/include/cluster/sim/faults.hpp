@@ -29,7 +29,7 @@ struct Fault {
     wipe,       ///< the same, and the disk is gone
     stop,       ///< as SIGTERM
     pause,      ///< as SIGSTOP and SIGCONT
-    slow,       ///< each message takes `factor` times 1 ms to handle
+    slow,       ///< messages are handled `factor` times 1 ms after they arrived
     clock,      ///< the wall clock jumps by `jump`
   };
   Kind kind = Kind::kill;
@@ -47,7 +47,7 @@ struct Fault {
   [[nodiscard]] Duration end() const { return until.value_or(from); }
 };
 
-/// The duration that one message takes at a slow node of factor 1.
+/// How late a slow node of factor 1 handles a message.
 inline constexpr Duration kSlowUnit = 1ms;
 
 /// `1500us`, `200ms`, `10s`, `2m`, `1h`, and sums of them: `1m30s`. A bare number is seconds.

@@ -8,9 +8,9 @@
 
 namespace cluster::sim {
 
-/// Decides when a process gets to handle its input and its timer: at once; or, if it is slow, one input after
-/// the other; or, while it is paused as by SIGSTOP, not at all: then on waking it reads all input in order of
-/// arrival before it looks at its timer, as a process that polls does.
+/// Decides when a process gets to handle its input and its timer: at once; or, if it is slow, each input some
+/// time after it arrived; or, while it is paused as by SIGSTOP, not at all: then on waking it reads all input
+/// in order of arrival before it looks at its timer, as a process that polls does.
 class Host {
  public:
   /// What waits is bounded as socket buffers are: what arrives beyond is lost.
@@ -27,8 +27,8 @@ class Host {
   void wake_at(Instant due);
   void pause() { paused_ = true; }
   void resume();
-  /// How long the process takes for each input; zero: no time.
-  void set_service_time(Duration each) { service_time_ = each; }
+  /// How long input lies about before the process handles it; its timer is not late.
+  void set_lag(Duration lag) { lag_ = lag; }
   /// A crash: what waits is gone, the timer too. A paused host stays paused.
   void clear();
 
@@ -39,15 +39,18 @@ class Host {
  private:
   void arm(Instant when);
   void fire();
-  void serve_later();
-  void serve_one();
+  void serve();
 
   Simulator& simulator_;
   std::function<void()> tick_;
-  std::deque<Event> inbox_{};
-  Duration service_time_{};
+  struct Input {
+    Instant ready;
+    Event work;
+  };
+  std::deque<Input> inbox_{};
+  Duration lag_{};
   bool paused_ = false;
-  bool serving_ = false;  // an event that serves the next input is under way
+  Instant serves_at_ = kNever;  // an event is under way that does
   Instant timer_ = kNever;
   Instant armed_ = kNever;  // the earliest event that looks at the timer
   std::uint64_t dropped_ = 0;

@@ -87,8 +87,8 @@ class RingCluster {
   /// As SIGSTOP and SIGCONT do: connections stay, and what arrives waits.
   void pause(std::size_t place) { processes_.at(place).host.pause(); }
   void resume(std::size_t place) { processes_.at(place).host.resume(); }
-  /// How long the process takes for each message.
-  void slow_down(std::size_t place, Duration each) { processes_.at(place).host.set_service_time(each); }
+  /// How long after its arrival the process handles a message; zero: at once.
+  void slow_down(std::size_t place, Duration lag) { processes_.at(place).host.set_lag(lag); }
   void set_clock(std::size_t place, Duration skew) { processes_.at(place).start.clock_skew = skew; }
   /// What a restart with state reads: another ring file than the one of when it stopped.
   void replace_disk(std::size_t place, Bytes ring_file) { processes_.at(place).disk = std::move(ring_file); }

@@ -14,6 +14,9 @@ namespace cluster::sim {
 
 /// A cluster, what befalls it, and within what bounds it must be whole again.
 struct Scenario {
+  /// With more nodes gossip alone is run: tables of all others, and of all pairs, would not fit.
+  static constexpr std::size_t kDetectorNodesMax = 2048;
+
   std::size_t nodes = 5;
   std::uint64_t seed = 1;
   Duration duration = 60s;

@@ -1,0 +1,90 @@
+"""What cluster-sim prints and how it ends, and that the examples of docs/simulator.md run."""
+import json
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+SIM = None  # pathlib.Path of cluster-sim
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "simulator.md"
+FIELDS = ("nodes", "seed", "converged", "converged_ms", "edits_total", "lost_edits", "conflicts", "full_state_exchanges",
+          "false_positives", "detection_ms", "bytes_per_node_per_s", "violations")
+
+
+def run(*arguments, cwd=None):
+    return subprocess.run([SIM, *arguments], capture_output=True, text=True, timeout=100, check=False, cwd=cwd)
+
+
+class ClusterSim(unittest.TestCase):
+    def test_the_json_summary_has_the_stated_fields(self):
+        done = run("run", "--nodes", "10", "--seed", "7", "--loss", "0.05", "--kill", "3@10s", "--edits", "1",
+                   "--duration", "40s", "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        report = json.loads(done.stdout)
+        for field in FIELDS:
+            self.assertIn(field, report)
+        self.assertEqual((report["nodes"], report["seed"], report["converged"]), (10, 7, True))
+        self.assertEqual((report["lost_edits"], report["violations"]), (0, []))
+        self.assertEqual(set(report["detection_ms"]) & {"p50", "p99", "max"}, {"p50", "p99", "max"})
+        self.assertLessEqual(report["detection_ms"]["max"], 6000)
+
+    def test_one_seed_gives_one_report_and_another_seed_another(self):
+        same = [run("--nodes", "6", "--chaos", "--seed", seed, "--json").stdout for seed in ("5", "5", "6")]
+        self.assertEqual(same[0], same[1])
+        self.assertNotEqual(same[0], same[2])
+
+    def test_a_failed_check_gives_exit_code_1_the_seed_and_a_command_that_fails_as_well(self):
+        done = run("--nodes", "8", "--break", "digest", "--seed", "3", "--json")
+        self.assertEqual(done.returncode, 1)
+        report = json.loads(done.stdout)
+        self.assertTrue(report["violations"])
+        self.assertIn("seed 3 fails; replay: " + report["replay"], done.stderr)
+        again = run(*shlex.split(report["replay"])[1:], "--no-shrink")
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("FAILED, seed 3", again.stdout)
+
+    def test_many_seeds_are_summed_up_and_the_failed_ones_named(self):
+        good = json.loads(run("--nodes", "5", "--chaos", "--seeds", "10", "--json").stdout)
+        self.assertEqual((good["seeds"], good["seeds_failed"]), (10, []))
+        bad = run("--nodes", "5", "--break", "merge", "--seeds", "5", "--json", "--no-shrink")
+        self.assertEqual(bad.returncode, 1)
+        self.assertTrue(json.loads(bad.stdout)["seeds_failed"])
+
+    def test_wrong_usage_gives_exit_code_2_and_names_what_is_wrong(self):
+        for arguments, said in ((("--nodes", "0"), "1 to"), (("--loss", "2"), "probability"), (("--bogus",), "--bogus"),
+                                (("--partition", "A|B"), "partition"), (("--kill", "9@10s"), "0 to 4"),
+                                (("--kill", "1@90s"), "ends after"), (("--duration", "soon"), "duration"),
+                                (("--break", "everything"), "choose merge"), (("--svg", "/nowhere/x.svg"), "cannot write")):
+            done = run(*arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(said, done.stderr)
+
+    def test_trace_and_picture_are_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            trace, svg = pathlib.Path(folder, "t.jsonl"), pathlib.Path(folder, "t.svg")
+            done = run("--nodes", "6", "--seed", "2", "--kill", "4@10s..30s", "--partition", "0,1|2-5@35s..50s", "--edits", "1",
+                       "--trace", str(trace), "--svg", str(svg))
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            lines = [json.loads(line) for line in trace.read_text().splitlines()]
+            self.assertEqual([line["t"] for line in lines], sorted(line["t"] for line in lines))
+            self.assertGreaterEqual({line["what"] for line in lines}, {"fault", "fault_over", "edit", "health", "end"})
+            texts = "".join(xml.etree.ElementTree.parse(svg).getroot().itertext())
+            self.assertIn("kill 4@10s..30s", texts)
+
+    def test_the_examples_of_the_page_run(self):
+        commands = re.findall(r"^    \$ cluster-sim ((?:[^\n]*\\\n)*[^\n]*)", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+        self.assertGreaterEqual(len(commands), 4)
+        with tempfile.TemporaryDirectory() as folder:
+            for command in commands:
+                words = shlex.split(command.replace("\\\n", " "))
+                done = run(*words, cwd=folder)
+                self.assertEqual(done.returncode, 1 if "--break" in words else 0, command + "\n" + done.stderr)
+
+
+if __name__ == "__main__":
+    SIM = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main()

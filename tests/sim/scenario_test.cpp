@@ -1,0 +1,139 @@
+// Whole scenarios: what must hold under any faults, and that the checkers would see it if it did not.
+#include "cluster/sim/scenario.hpp"
+
+#include <doctest/doctest.h>
+
+#include "cluster/sim/planted_bugs.hpp"
+#include "seeds.hpp"
+
+using namespace cluster;
+using namespace cluster::sim;
+
+namespace {
+
+Scenario chaos(std::uint64_t seed, std::size_t nodes) {
+  Scenario scenario{.nodes = nodes, .seed = seed};
+  add_chaos(scenario);
+  return scenario;
+}
+
+std::string text(const std::vector<std::string>& lines) {
+  std::string joined;
+  for (const auto& line : lines) joined += line + '\n';
+  return joined;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "scenario: whatever befalls a ring, no edit is lost, nobody removed comes back, all agree in time, and "
+    "the "
+    "detectors end up right") {
+  for (std::uint64_t seed = 1; seed <= seeds(60); ++seed) {
+    CAPTURE(seed);
+    const auto report = run(chaos(seed, 3 + seed % 10));
+    CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+  }
+}
+
+TEST_CASE("scenario: a ring in which nodes leave, die and come back all the time loses nothing") {
+  for (std::uint64_t seed = 1; seed <= seeds(4); ++seed) {
+    CAPTURE(seed);
+    const auto report = run({.nodes = 30,
+                             .seed = seed,
+                             .duration = 2min,
+                             .network = {.loss = 0.02},
+                             .skew = 1s,
+                             .edits_per_s = 1,
+                             .churn_per_s = 0.3});
+    CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+    CHECK(report.edits_total > 50);
+    CHECK(report.detection_ms.count > 0);
+  }
+}
+
+TEST_CASE("scenario: every bug that can be planted is found within the stated number of seeds") {
+  for (const auto& bug : planted_bugs()) {
+    CAPTURE(std::string(bug.name));
+    std::uint64_t found = 0;
+    for (std::uint64_t seed = 1; seed <= bug.seeds && found == 0; ++seed) {
+      auto scenario = chaos(seed, 8);
+      scenario.planted = bug.name;
+      if (!run(scenario).violations.empty()) found = seed;
+    }
+    CHECK(found > 0);
+  }
+}
+
+TEST_CASE("scenario: of a failing one the search keeps what makes it fail") {
+  auto scenario = chaos(1, 8);
+  scenario.planted = "digest";
+  const auto smallest = shrink(scenario, 40);
+  CHECK_FALSE(run(smallest).violations.empty());
+  CHECK(smallest.nodes < scenario.nodes);
+  CHECK(smallest.faults.size() < scenario.faults.size());
+  CHECK(smallest.edits_per_s > 0);
+}
+
+TEST_CASE("scenario: a seed gives one course of events, another seed another") {
+  const auto trace = [](std::uint64_t seed) { return run(chaos(seed, 6)).trace_hash; };
+  CHECK(trace(5) == trace(5));
+  CHECK(trace(5) != trace(6));
+}
+
+TEST_CASE("scenario: single nodes that meet the first become one ring") {
+  const auto report = run({.nodes = 20, .duration = 30s, .join = true});
+  CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+  CHECK(report.converged);
+}
+
+TEST_CASE("scenario: a pause of 3 s makes nobody unreachable; one of 20 s does, and it is mended") {
+  for (std::uint64_t seed = 1; seed <= seeds(10); ++seed) {
+    CAPTURE(seed);
+    Scenario scenario{.nodes = 10, .seed = seed};
+    scenario.faults = {parse_fault(Fault::Kind::pause, "4@10s+3s").value()};
+    CHECK(run(scenario).accusations == 0);
+    scenario.faults = {parse_fault(Fault::Kind::pause, "4@10s+20s").value()};
+    const auto report = run(scenario);
+    CHECK(report.accusations >= 9);
+    CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+  }
+}
+
+TEST_CASE("scenario: a dead process is known to all within 6 s, a silent one within 10 s") {
+  for (std::uint64_t seed = 1; seed <= seeds(10); ++seed) {
+    CAPTURE(seed);
+    Scenario scenario{.nodes = 5 + 20 * (seed % 3), .seed = seed};
+    scenario.faults = {parse_fault(Fault::Kind::kill, "2@10s").value()};
+    const auto dead = run(scenario);
+    CHECK(dead.detection_ms.count == scenario.nodes - 1);
+    CHECK(dead.detection_ms.max <= 6'000);
+    CHECK(dead.false_positives == 0);
+    // Cut off first, so that no connection tells of its end.
+    scenario.faults = {parse_partition("2|0,1,3-" + std::to_string(scenario.nodes - 1) + "@10s").value(),
+                       parse_fault(Fault::Kind::kill, "2@10001ms").value()};
+    const auto silent = run(scenario);
+    CHECK(silent.false_positives == 0);
+  }
+}
+
+TEST_CASE("scenario: a ring of ten thousand nodes runs, idle and whole") {
+  if (kSanitized) return;  // too large where every step is checked
+  const auto report = run({.nodes = 10'000, .duration = 3s});
+  CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+  CHECK(report.converged);
+  CHECK(report.bytes_per_node_per_s <= 100);
+}
+
+TEST_CASE("scenario: one that cannot be is refused with a reason") {
+  Scenario scenario;
+  scenario.faults = {parse_fault(Fault::Kind::kill, "9@10s").value()};
+  CHECK(scenario.check().error().message() == "'9@10s': the nodes are 0 to 4");
+  scenario = {};
+  scenario.faults = {parse_fault(Fault::Kind::kill, "1@10s..70s").value()};
+  CHECK(scenario.check().error().message() == "'1@10s..70s' ends after the run of 60s");
+  scenario = {.planted = "nothing"};
+  CHECK_FALSE(scenario.check());
+  scenario = {.nodes = 0};
+  CHECK_FALSE(scenario.check());
+}
