@@ -7,7 +7,7 @@ build=${CLUSTER_BUILD_DIR:-$top/build}
 cores=$(nproc)
 
 build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev libxxhash-dev
-                libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3 valgrind)
+                libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3 valgrind iproute2)
 format_packages=(clang-format-14)
 peer_packages=(erlang-base libzmq3-dev)  # what bench/peers needs beyond build_packages
 
@@ -44,19 +44,21 @@ configure_and_build() {
   cmake --build "$dir" --parallel "$cores" ${targets[0]+--target "${targets[@]}"}
 }
 
-# run_ctest DIR [CTEST_OPTION...]: runs the tests of a build and adds what they say to `passed` and
-# `failed`: test cases where a program reports them, else one for the program. Fails if a test fails.
+# run_ctest DIR [CTEST_OPTION...]: runs the tests of a build and adds what they say to `passed`, `failed` and
+# `skipped`: test cases where a program reports them, else one for the program. Fails if a test fails.
 passed=0
 failed=0
+skipped=0
 run_ctest() {
   local dir=$1 status=0 counts
   shift
   rm -f "$dir/Testing/Temporary/LastTest.log"
   ctest --test-dir "$dir" --parallel "$cores" --output-on-failure --no-tests=error "$@" || status=1
   if [ -f "$dir/Testing/Temporary/LastTest.log" ]; then
-    counts=$(awk -f "$top/scripts/count_tests.awk" "$dir/Testing/Temporary/LastTest.log")
-    passed=$((passed + ${counts% *}))
-    failed=$((failed + ${counts#* }))
+    read -r -a counts < <(awk -f "$top/scripts/count_tests.awk" "$dir/Testing/Temporary/LastTest.log")
+    passed=$((passed + counts[0]))
+    failed=$((failed + counts[1]))
+    skipped=$((skipped + counts[2]))
   else
     failed=$((failed + 1))
   fi
@@ -64,8 +66,34 @@ run_ctest() {
   return $status
 }
 
+# check NAME COMMAND...: a step that is not a test program; it counts as one test.
+check() {
+  local name=$1
+  shift
+  say "$name"
+  if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); printf 'FAILED: %s\n' "$name"; fi
+}
+
+# counted NAME COMMAND...: a step whose last line counts, as that of scripts/test does.
+counted() {
+  local name=$1 last
+  shift
+  say "$name"
+  last=$("$@" 2>&1 | tee >(cat >&2) | tail -n 1)
+  if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+    passed=$((passed + BASH_REMATCH[1]))
+    failed=$((failed + BASH_REMATCH[2]))
+    skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+  else
+    failed=$((failed + 1))
+    printf 'FAILED: %s\n' "$name"
+  fi
+}
+
 # The last line of a test run, and its exit status.
 report_tests() {
-  printf '%d passed, %d failed\n' "$passed" "$failed"
+  printf '%d passed, %d failed' "$passed" "$failed"
+  [ "$skipped" -eq 0 ] || printf ', %d skipped' "$skipped"
+  printf '\n'
   [ "$failed" -eq 0 ]
 }
