@@ -68,7 +68,7 @@ class Members(AttackTest):
     def test_nobody_can_be_the_node_itself_or_a_living_member(self):
         bar = Victim(self.programs, "bar").start()
         try:
-            with self.attack():
+            with self.attack([("network", "handshakes_failed", 3)], "another process has this id"):
                 self.assertTrue(self.node.cli("meet", f"127.0.0.1:{bar.port}", "--wait").reply["ok"])
                 with Link(self.node.port, "victim", NODE) as twin:
                     self.assertEqual(twin.refusal[1], "duplicate_id")

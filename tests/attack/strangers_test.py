@@ -6,16 +6,16 @@ import select
 import socket
 import threading
 
-from link import KEY, OWN, PATIENCE, Link, closed_within, connect, hello, read_record, session
+from link import COOKIE, PATIENCE, Link, closed_within, connect, hello, read_record, session
 from victim import AttackTest, Victim, main
 
 REFUSED = session.REFUSED
 
 
 class Relay:
-    """Stands between a dialler and a node, and may change the first piece of each direction."""
+    """Stands between a dialler and a node, and may change each piece: `to_listener(number, data)`, from 0 on."""
 
-    def __init__(self, target, to_listener=lambda data: data, to_dialler=lambda data: data):
+    def __init__(self, target, to_listener=lambda number, data: data, to_dialler=lambda number, data: data):
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
         self.target, self.changes = target, (to_listener, to_dialler)
@@ -26,7 +26,8 @@ class Relay:
         with self.listening:
             dialler, _ = self.listening.accept()
         with dialler, connect(self.target) as node:
-            ways = {dialler: [node, self.changes[0]], node: [dialler, self.changes[1]]}
+            ways = {dialler: (node, self.changes[0]), node: (dialler, self.changes[1])}
+            numbers = {dialler: 0, node: 0}
             try:
                 while True:
                     for ready in select.select(list(ways), [], [], PATIENCE)[0]:
@@ -34,8 +35,8 @@ class Relay:
                         if not data:
                             return
                         to, change = ways[ready]
-                        ways[ready][1] = lambda data: data
-                        data = change(data)
+                        data = change(numbers[ready], data)
+                        numbers[ready] += 1
                         if ready is dialler:
                             self.recorded += data
                         to.sendall(data)
@@ -164,18 +165,18 @@ class TalkedDown(AttackTest):
     options = ("--protection", "seal")
 
     def test_a_level_taken_out_of_the_hellos_fails_their_transcript(self):
-        def only_sign(data):
-            return data[:PROTECTIONS_AT] + b"\1\0" + data[PROTECTIONS_AT + 2 :]
+        def only_sign(number, data):
+            return data if number else data[:PROTECTIONS_AT] + b"\1\0" + data[PROTECTIONS_AT + 2 :]
 
-        whole = lambda data: data
+        whole = lambda number, data: data
         with self.attack([("network", "proofs_failed", 1)]):
             for to_listener, to_dialler in ((only_sign, only_sign), (only_sign, whole), (whole, only_sign)):
                 relay = Relay(self.node.port, to_listener, to_dialler)
-                answer = self.programs.run_cli("-p", relay.port, "-a", "a cookie for tests only", "nodes")
+                answer = self.programs.run_cli("-p", relay.port, "-a", COOKIE, "nodes")
                 self.assertEqual(answer.code, 3, answer.out)
                 self.assertNotIn(b"nodes", relay.recorded)
-            self.assertEqual(self.programs.run_cli("-p", Relay(self.node.port).port, "-a", "a cookie for tests only",
-                                                   "nodes").code, 0)
+            unchanged = Relay(self.node.port)
+            self.assertEqual(self.programs.run_cli("-p", unchanged.port, "-a", COOKIE, "nodes").code, 0)
 
     def test_a_node_that_demands_sealing_refuses_who_only_signs(self):
         strict = Victim(self.programs, "strict", "--protection-min", "seal").start()
@@ -192,6 +193,45 @@ class TalkedDown(AttackTest):
             self.assertEqual(len(strict.lines("incompatible")), 1)
         finally:
             strict.stop()
+
+
+class Sealed(AttackTest):
+    """Encrypted connections of cluster-cli, changed on their way; the others are in frames_test.py."""
+
+    options = ("--protection", "seal", "--protection-min", "seal")
+    signs = False
+    def test_an_altered_or_repeated_sealed_frame_is_not_handled_and_ends_its_connection(self):
+        def flipped(position):
+            def change(number, data):
+                if number != 2:  # HELLO, PROOF, then the command
+                    return data
+                at = position % len(data)
+                return data[:at] + bytes([data[at] ^ 1 << position % 8]) + data[at + 1 :]
+
+            return change
+
+        add = ("cast", "counter", "add", '{"n": 1}')
+        changes = [flipped(position) for position in range(4, 120, 5)]  # behind the length
+        changes += [lambda number, data: data if number != 2 else data[:-1] + bytes([data[-1] ^ 1])]
+        before = self.node.cli("call", "counter", "get").data
+        bad = self.node.count("network", "bad_frames")
+        for change in changes:
+            done = self.programs.run_cli("-p", Relay(self.node.port, change).port, "-a", COOKIE, *add)
+            self.assertIn(done.code, (3, 4), done.out)
+        self.assertEqual(self.node.cli("call", "counter", "get").data, before)
+        self.assertGreaterEqual(self.node.count("network", "bad_frames") + self.node.count("network", "frames_timed_out"),
+                                bad + len(changes))
+        twice = Relay(self.node.port, lambda number, data: data * 2 if number == 2 else data)
+        self.programs.run_cli("-p", twice.port, "-a", COOKIE, *add)
+        self.assertEqual(self.node.cli("call", "counter", "get").data, before + 1)
+        self.assertTrue(self.node.lines("disconnected "))
+
+    def test_what_is_sealed_is_not_seen(self):
+        secret = "nobody reads this"
+        relay = Relay(self.node.port)
+        done = self.programs.run_cli("-p", relay.port, "-a", COOKIE, "call", "echo", "echo", f'"{secret}"')
+        self.assertEqual(done.data, secret)
+        self.assertNotIn(secret.encode(), relay.recorded)
 
 
 if __name__ == "__main__":
