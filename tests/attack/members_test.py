@@ -117,7 +117,7 @@ class Members(AttackTest):
         self.assertEqual(self.node.lines("\x1b\\[2J"), [])
 
     def test_commands_out_of_bounds_are_refused(self):
-        requests = [{}, {"name": "insert", "args": ["x"] * 60_000}, {"name": "n" * 20_000}, {"name": "update", "args": ["victim"],
+        requests = [{}, {"name": "insert", "args": ["x"] * 60_000}, {"name": "n" * 20_000_000}, {"name": "update", "args": ["victim"],
                     "weight": 0}, {"name": "insert", "args": ["a", "h", "1"], "weight": 2**32 - 1}, {"name": "help"},
                     {"name": "call", "args": ["\0", "x"]}, {"name": "insert", "args": ["\n", "127.0.0.1", "1"]}]
         with self.attack():

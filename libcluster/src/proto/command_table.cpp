@@ -210,6 +210,9 @@ std::string usage(const Command& command) {
 }
 
 Error unknown_command(std::string_view name) {
+  constexpr std::size_t kNameBytesMax = 64;  // longer ones are like no command, and take long to compare
+  if (name.size() > kNameBytesMax)
+    return bad_command("unknown command of " + std::to_string(name.size()) + " bytes; 'help' lists them");
   std::string text = "unknown command '" + std::string(name) + "'";
   const auto nearest = std::ranges::min_element(
       table(), {}, [&](const Command& command) { return edit_distance(name, command.name); });

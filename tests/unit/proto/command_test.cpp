@@ -49,6 +49,10 @@ TEST_CASE("command: an unknown command is refused with the nearest name, if one 
   CHECK(refusal(request("jion", {"x"})) == "unknown command 'jion'; did you mean 'join'?");
   CHECK(refusal(request("INSPECT")) == "unknown command 'INSPECT'; 'help' lists them");
   CHECK(refusal(request("")) == "unknown command ''; 'help' lists them");
+  CHECK(refusal(request(std::string(64, 'x'))) ==
+        "unknown command '" + std::string(64, 'x') + "'; 'help' lists them");
+  CHECK(refusal(request(std::string(60'000'000, 'x'))) ==
+        "unknown command of 60000000 bytes; 'help' lists them");
   CHECK(refusal(request(std::string(100'000, 'x'))).ends_with("; 'help' lists them"));
 }
 
