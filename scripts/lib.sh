@@ -9,6 +9,7 @@ cores=$(nproc)
 build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev libxxhash-dev
                 libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3 valgrind iproute2)
 format_packages=(clang-format-14)
+fuzz_packages=(clang)
 peer_packages=(erlang-base libzmq3-dev)  # what bench/peers needs beyond build_packages
 
 say() { printf '\n== %s\n' "$*"; }
