@@ -105,10 +105,12 @@ void Kernel::judge(const ConnectionRef& newcomer) {
   const proto::Identity& who = newcomer->hello().identity;
   const PeerRef known = peer(who.id);
   const ConnectionRef link = known ? known->link() : nullptr;
-  if (link && link->predecessor && continues(newcomer, link))
-    return newcomer->refuse(Error(Errc::already_exists, "the connection is being continued already"));
-  std::optional<proto::LinkInUse> in_use;
-  if (link) in_use = {.boot = link->info.boot, .up_since = link->up_since};
+  const bool is_continuation = link && continues(newcomer, link);
+  if (is_continuation && (link->predecessor || newcomer->begun < link->up_since))
+    return newcomer->refuse(Error(Errc::already_exists, "the connection has been continued already"));
+  std::optional<proto::LinkInUse>
+      in_use;  // what is continued plays no part in which of two continuations stays
+  if (link && !is_continuation) in_use = {.boot = link->info.boot, .up_since = link->up_since};
   switch (proto::judge_newcomer(config_.id, who.id, has_own_dial(who.id, newcomer), in_use,
                                 {.boot = who.boot, .begun = newcomer->begun})) {
     case NewcomerVerdict::accept:

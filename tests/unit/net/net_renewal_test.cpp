@@ -1,7 +1,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "cluster/base/rng.hpp"
 #include "net_support.hpp"
@@ -110,6 +114,75 @@ TEST_CASE(
     REQUIRE(a.kernel->send(session, as_bytes("answer")));
     CHECK(drive({&a, &b}, [&] { return b.messages.back().text == "answer"; }));
   }
+}
+
+TEST_CASE("net: while connections are continued, threads go on sending, each in its order") {
+  constexpr std::uint64_t kSenders = 2;
+  TestNode a(config_with("a", both_new_first()));
+  TestNode b(config_with("b", both_new_first()));
+  REQUIRE(connect(a, "a", b, "b"));
+  std::array<std::atomic<std::uint64_t>, 2 * kSenders> sent{};
+  std::array<std::atomic<std::uint64_t>, 2 * kSenders> arrived{};
+  std::atomic<std::uint64_t> out_of_order = 0;
+  const auto count = [&](const PeerInfo&, ByteView message) {
+    const auto pair = load_be<std::uint64_t>(message.data());
+    const auto number = load_be<std::uint64_t>(message.data() + 8);
+    if (arrived[pair].fetch_add(1) != number) ++out_of_order;
+  };
+  for (TestNode* node : {&a, &b}) {
+    node->keep_messages = false;
+    node->on_text = count;
+  }
+  std::atomic<bool> done = false;
+  std::atomic<bool> polled = true;
+  std::vector<std::thread> senders;
+  for (std::uint64_t pair = 0; pair < 2 * kSenders; ++pair)
+    senders.emplace_back([&, pair] {
+      TestNode& from = pair < kSenders ? a : b;
+      Bytes message(64);
+      while (!done) {
+        store_be<std::uint64_t>(message.data(), pair);
+        store_be<std::uint64_t>(message.data() + 8, sent[pair].load());
+        message.resize(sent[pair] % 50 == 0 ? 100'000 : 64);
+        if (from.kernel->send(pair < kSenders ? "b" : "a", message, {.pair = pair + 1}))
+          ++sent[pair];
+        else
+          std::this_thread::yield();
+      }
+    });
+  std::vector<std::thread> pollers;
+  for (TestNode* node : {&a, &b})
+    pollers.emplace_back([&, node] {
+      while (polled) node->kernel->poll(1ms);
+    });
+  const auto eventually = [](const auto& condition) {
+    const Instant deadline = MonotonicClock::now() + 60s;
+    while (!condition() && MonotonicClock::now() < deadline) std::this_thread::yield();
+    return condition();
+  };
+  const auto flows = [&](std::uint64_t more) {
+    const auto before = arrived[0].load();
+    return eventually([&] { return arrived[0] >= before + more; });
+  };
+  // Forth and back, so that there are several continuations.
+  const auto old_first = both_old_first();
+  for (int round = 0; round < 4; ++round) {
+    const bool forth = round % 2 == 0;
+    for (TestNode* node : {&a, &b}) node->kernel->set_keyring(forth ? both_new_first() : old_first);
+    for (TestNode* node : {&a, &b}) node->kernel->set_keyring(forth ? new_alone() : keyring());
+    const auto wanted = (forth ? new_alone() : keyring()).id(0);
+    CHECK(eventually([&] { return key_of_link(a, "b") == wanted && key_of_link(b, "a") == wanted; }));
+    CHECK(flows(200));
+  }
+  done = true;
+  for (auto& sender : senders) sender.join();
+  for (std::size_t pair = 0; pair < sent.size(); ++pair)
+    CHECK(eventually([&] { return arrived[pair] == sent[pair]; }));
+  polled = false;
+  for (auto& poller : pollers) poller.join();
+  CHECK(out_of_order == 0);
+  CHECK(a.downs.empty());
+  CHECK(b.downs.empty());
 }
 
 TEST_CASE("net: connections under keys that stay are left alone") {
