@@ -76,6 +76,7 @@ Exit Session::run(std::span<const std::string> words) {
     connection_.reset();
     return fail(answered.error(), exit_code(answered.error()));
   }
+  if (request->follow) return follow(*request);
   return show_outcome(connection_->run(*request, config_.timeout));
 }
 
@@ -104,6 +105,26 @@ Exit Session::add_key(const proto::CommandRequest& request) {
   if (!keyring) return fail(keyring.error(), Exit::usage);
   if (const auto connected = connect(); connected != Exit::ok) return connected;
   return show_outcome(connection_->add_key(keyring->key(0), config_.timeout));
+}
+
+/// Asks again and again for what is newer than the last event shown: each has its number, "seq".
+Exit Session::follow(proto::CommandRequest request) {
+  while (out_) {
+    const auto reply = connection_->run(request, config_.timeout);
+    if (!reply) {
+      connection_.reset();
+      return fail(reply.error(), exit_code(reply.error()));
+    }
+    const auto events = reply->find("data");
+    if (!reply->value("ok", false) || events == reply->end() || !events->is_array())
+      return show_reply(*reply);
+    for (const auto& event : *events) {
+      out_ << (config_.json ? to_line(event) : event_line(event)) << '\n';
+      if (const auto number = event.find("seq"); number != event.end()) request.args = {to_line(*number)};
+    }
+    out_.flush();
+  }
+  return Exit::ok;
 }
 
 Exit Session::connect() {

@@ -137,4 +137,11 @@ std::string to_table(const Json& data) {
   return (data.is_structured() ? "(none)" : cell(data)) + '\n';
 }
 
+std::string event_line(const Json& event) {
+  if (!event.is_object()) return cell(event);
+  auto rest = event;
+  for (const auto* key : {"seq", "time_ms", "event"}) rest.erase(key);
+  return cell(event.value("seq", Json())) + "  " + cell(event.value("event", Json())) + "  " + cell(rest);
+}
+
 }  // namespace cluster::cli

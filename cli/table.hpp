@@ -8,4 +8,8 @@ namespace cluster::cli {
 /// anything else as text; ends with a newline. Control characters are escaped.
 [[nodiscard]] std::string to_table(const nlohmann::ordered_json& data);
 
+/// An event of `events --follow` on one line, without a newline: "7  node_down  id: bar, state: stopped,
+/// ...".
+[[nodiscard]] std::string event_line(const nlohmann::ordered_json& event);
+
 }  // namespace cluster::cli

@@ -1,5 +1,6 @@
 #include "cluster/node/command_replies.hpp"
 
+#include <chrono>
 #include <span>
 #include <string>
 #include <utility>
@@ -92,6 +93,27 @@ Value outcome(const Result<void>& result) { return result ? done() : failure(res
 
 Value node(const NodeId& id, const Endpoint& endpoint) {
   return Value::map({{"id", id.str()}, {"host", endpoint.host}, {"port", endpoint.port}});
+}
+
+Value members(const MemberBoard::View& members, Instant now) {
+  Value::Array list;
+  for (const auto& member : members) {
+    auto shown = node(member.id, member.endpoint);
+    shown.set("state", proto::name(member.state));
+    shown.set("incarnation", member.incarnation);
+    shown.set("boot", member.boot.number);
+    shown.set("by", member.by.empty() ? Value() : Value(member.by.str()));
+    shown.set("for_ms", std::chrono::floor<std::chrono::milliseconds>(now - member.since).count());
+    list.push_back(std::move(shown));
+  }
+  return answer(std::move(list));
+}
+
+Value detector(const DetectorInfo::Answer& info) {
+  auto shown = Value::map({{"incarnation", info.incarnation}, {"health", info.health}});
+  const auto counters = Value::of(info.counters);
+  for (const auto& [name, count] : *counters.map()) shown.set(name, count);
+  return shown;
 }
 
 Error not_in_ring(std::string_view id) {

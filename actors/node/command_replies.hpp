@@ -4,6 +4,8 @@
 
 #include "cluster/base/result.hpp"
 #include "cluster/ds/chash.hpp"
+#include "cluster/node/failure_detector.hpp"
+#include "cluster/node/member_board.hpp"
 #include "cluster/proto/command.hpp"
 #include "cluster/proto/gossip.hpp"
 #include "cluster/wire/value.hpp"
@@ -22,6 +24,10 @@ namespace cluster::replies {
 
 /// {"id", "host", "port"}
 [[nodiscard]] wire::Value node(const NodeId& id, const Endpoint& endpoint);
+/// [{"id", "host", "port", "state", "incarnation", "boot", "by", "for_ms"}]
+[[nodiscard]] wire::Value members(const MemberBoard::View& members, Instant now);
+/// {"incarnation", "health", "probes", ...}
+[[nodiscard]] wire::Value detector(const DetectorInfo::Answer& info);
 /// "'bar' is not defined in this ring."
 [[nodiscard]] Error not_in_ring(std::string_view id);
 /// "Node already belongs to ring 'ring'"

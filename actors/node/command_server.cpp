@@ -17,6 +17,7 @@ constexpr Duration kMeetTimeout = 4s;      // how long a meet is tried at most
 constexpr Duration kMemberTimeout = 1s;    // for a member to tell its state
 constexpr Duration kRecheckPeriod = 50ms;  // between two looks at the members' states
 constexpr Duration kDiskPeriod = 5ms;      // between two looks whether a file is written
+constexpr Duration kEventsPeriod = 50ms;   // between two looks for new events
 constexpr Duration kLookMin = 100ms;       // a look with less time would say only that nobody answered in it
 
 /// The time in which to answer, so that the answer is there before the client gives up.
@@ -80,13 +81,15 @@ Value inbound_counters(const runtime::InboundCounters& counters) {
 
 }  // namespace
 
-CommandServer::CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board,
-                             DataWriter* data, NodeKeys keys)
+CommandServer::CommandServer(ActorSystem* actors, Views views, NodeKeys keys)
     : actors_(actors),
-      ring_(std::move(ring)),
-      board_(std::move(board)),
-      data_(data),
-      keys_(std::move(keys), actors->kernel(), data) {}
+      ring_(std::move(views.ring)),
+      board_(std::move(views.board)),
+      detector_(std::move(views.detector)),
+      members_(std::move(views.members)),
+      events_(std::move(views.events)),
+      data_(views.data),
+      keys_(std::move(keys), actors->kernel(), views.data) {}
 
 Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   auto checked = proto::check(std::move(request));
@@ -100,6 +103,8 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   if (command.name == "actors") co_return list_actors();
   if (command.name == "status") co_return co_await status();
   if (command.name == "key") co_return co_await change_keys(command);
+  if (command.name == "members") co_return replies::members(*members_->read(), now());
+  if (command.name == "events") co_return co_await events(command);
   if (command.name == "describe") co_return co_await describe(command);
   if (command.name == "call") co_return co_await call_server(command);
   if (command.name == "cast")
@@ -200,6 +205,18 @@ Task<Value> CommandServer::call_server(const proto::CommandRequest& request) {
   co_return answer ? replies::answer(std::move(*answer)) : replies::failure(answer.error());
 }
 
+/// With `follow` it answers when there are events, or with none in time for the client to ask again.
+Task<Value> CommandServer::events(const proto::CommandRequest& request) {
+  const auto since = request.args.empty() ? 0 : proto::parse_number(request.args.front()).value();
+  const Instant deadline = now() + budget(request);
+  while (true) {
+    auto found = events_->after(since);
+    if (!found.empty() || !request.follow || deadline - now() < kEventsPeriod)
+      co_return replies::answer(std::move(found));
+    co_await sleep(kEventsPeriod);
+  }
+}
+
 Task<Value> CommandServer::describe(const proto::CommandRequest& request) {
   const auto address = proto::parse_server_address(request.args[0]).value();
   if (address.node && *address.node != actors_->id()) {
@@ -222,6 +239,8 @@ Task<Value> CommandServer::status() {
   const auto own = co_await call<RingInfo>(ring_, true);
   if (!own) co_return replies::failure(own.error());
   const auto late = co_await behind(*own, kMemberTimeout);
+  const auto detector = co_await call<DetectorInfo>(detector_);
+  if (!detector) co_return replies::failure(detector.error());
   auto& kernel = actors_->kernel();
   const auto peers = kernel.peers();
   const auto clients = std::ranges::count(peers, net::Role::client, &net::PeerStatus::role);
@@ -235,11 +254,13 @@ Task<Value> CommandServer::status() {
   data.set("data", data_ == nullptr ? Value() : data_status(data_->status()));
   data.set("inbound", inbound_counters(actors_->inbound()));
   data.set("gossip", Value::of(own->gossip));
+  data.set("detector", replies::detector(*detector));
   co_return replies::answer(std::move(data));
 }
 
 Value CommandServer::members_status(const std::vector<replies::Behind>& late) const {
   const auto peers = actors_->kernel().peers();
+  const auto healths = members_->read();
   Value::Array list;
   for (const auto& member : board_->read()->members) {
     auto shown = replies::node(member.id, member.endpoint);
@@ -250,6 +271,9 @@ Value CommandServer::members_status(const std::vector<replies::Behind>& late) co
     shown.set("link", is_self ? "self" : connected ? "connected" : "down");
     shown.set("protection", connected ? Value(wire::name(peer->protection)) : Value());
     shown.set("key", connected ? Value(proto::fingerprint(peer->key)) : Value());
+    const auto health = std::ranges::lower_bound(*healths, member.id, {}, &NodeMember::id);
+    const bool is_watched = health != healths->end() && health->id == member.id;
+    shown.set("health", proto::name(is_watched ? health->state : MemberState::unknown));
     const auto found = std::ranges::find(late, member.id, &replies::Behind::id);
     shown.set("state", found == late.end() ? "same" : found->why);
     shown.set("queued_messages", peer == peers.end() ? std::size_t{0} : peer->queued_messages);

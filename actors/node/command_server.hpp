@@ -6,6 +6,7 @@
 
 #include "cluster/node/command_plan.hpp"
 #include "cluster/node/data_writer.hpp"
+#include "cluster/node/failure_detector.hpp"
 #include "cluster/node/gossip_ring.hpp"
 #include "cluster/node/key_command.hpp"
 #include "cluster/node/ring_board.hpp"
@@ -23,9 +24,16 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   static constexpr bool reentrant = true;
   static constexpr std::string_view kName = "command";
 
-  /// `data` is null if nothing is saved; it outlives the server.
-  CommandServer(ActorSystem* actors, Ref<GossipRing> ring, std::shared_ptr<RingBoard> board, DataWriter* data,
-                NodeKeys keys);
+  /// The servers that it asks, and what they leave for all to see.
+  struct Views {
+    Ref<GossipRing> ring;
+    std::shared_ptr<RingBoard> board;
+    Ref<FailureDetector> detector;
+    std::shared_ptr<MemberBoard> members;
+    std::shared_ptr<EventLog> events;
+    DataWriter* data = nullptr;  ///< null if nothing is saved; outlives the server
+  };
+  CommandServer(ActorSystem* actors, Views views, NodeKeys keys);
 
   Task<wire::Value> handle_call(proto::CommandRequest request);
 
@@ -37,6 +45,7 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   Task<wire::Value> call_server(const proto::CommandRequest& request);
   Task<wire::Value> describe(const proto::CommandRequest& request);
   Task<wire::Value> status();
+  Task<wire::Value> events(const proto::CommandRequest& request);
   /// The members that do not show `own`, and how they differ.
   Task<std::vector<replies::Behind>> behind(const RingInfo::Answer& own, Duration timeout);
   [[nodiscard]] std::string not_on_disk() const;
@@ -46,6 +55,9 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   ActorSystem* actors_;
   Ref<GossipRing> ring_;
   std::shared_ptr<RingBoard> board_;
+  Ref<FailureDetector> detector_;
+  std::shared_ptr<MemberBoard> members_;
+  std::shared_ptr<EventLog> events_;
   DataWriter* data_;
   KeyCommand keys_;
 };

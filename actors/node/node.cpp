@@ -8,6 +8,8 @@
 #include "cluster/base/utf8.hpp"
 #include "cluster/crypto/random.hpp"
 #include "cluster/node/command_server.hpp"
+#include "cluster/node/event_log.hpp"
+#include "cluster/node/failure_detector.hpp"
 #include "cluster/node/gossip_ring.hpp"
 #include "cluster/node/node_keys.hpp"
 #include "cluster/node/ring_store.hpp"
@@ -88,6 +90,18 @@ Boot new_boot(Data& data, const NodeId& self, const NodeConfig& config) {
   return boot;
 }
 
+proto::PeerEnd end_of(net::PeerDownReason reason) {
+  switch (reason) {
+    case net::PeerDownReason::stopping:
+      return proto::PeerEnd::goodbye;
+    case net::PeerDownReason::lost:
+    case net::PeerDownReason::protocol_error:
+      return proto::PeerEnd::lost;
+    default:
+      return proto::PeerEnd::closed;
+  }
+}
+
 }  // namespace
 
 struct Node::Impl {
@@ -97,8 +111,11 @@ struct Node::Impl {
   }
   std::shared_ptr<RingBoard> board = std::make_shared<RingBoard>();
   std::unique_ptr<DataWriter> data;  // null: nothing is saved
+  std::shared_ptr<MemberBoard> members = std::make_shared<MemberBoard>();
+  std::shared_ptr<EventLog> events = std::make_shared<EventLog>();
   std::unique_ptr<ActorSystem> actors;
   Ref<GossipRing> ring;
+  Ref<FailureDetector> detector;
 };
 
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -140,24 +157,49 @@ Result<Node> Node::start(NodeConfig config) {
   impl->actors = std::move(actors).value();
   ActorSystem* system = impl->actors.get();
 
+  auto times = config.detector;
+  times.self = id.value();
+  times.boot = boot;
+  auto detector =
+      system->spawn<FailureDetector>({.name = std::string(FailureDetector::kName)}, std::move(times), system,
+                                     impl->board, impl->members, impl->events);
+  if (!detector) return std::move(detector).error();
+  impl->detector = detector.value();
+
   GossipRing::Options options;
   options.gossip.self = {id.value(), boot, system->kernel().listening(),
                          config.weight != 0 ? config.weight : config.rfactor};
   options.gossip.ring = config.ring;
   options.hash = {config.rfactor, config.pfactor};
-  options.on_event = std::move(config.on_ring_event);
+  options.on_event = [system, to = impl->detector, events = impl->events,
+                      told = std::move(config.on_ring_event)](const proto::GossipEvent& event) {
+    events->add(event);
+    static_cast<void>(system->cast(to, RingPosted{}));
+    if (told) told(event);
+  };
   options.saved = std::move(data->ring);
   options.data = impl->data.get();
   auto ring = system->spawn<GossipRing>({.name = std::string(GossipRing::kName)}, std::move(options), system,
                                         impl->board);
   if (!ring) return std::move(ring).error();
   impl->ring = ring.value();
-  system->listen_to_peers([system, to = impl->ring](const PeerEvent& event) {
+  const auto tell = [system, ring = impl->ring, detector = impl->detector](const net::PeerInfo& peer, bool up,
+                                                                           proto::PeerEnd end) {
+    static_cast<void>(system->cast(ring, PeerChanged{peer.id, up}));
+    static_cast<void>(system->cast(detector, PeerLink{peer.id, peer.boot, up, end}));
+  };
+  system->listen_to_peers([tell](const PeerEvent& event) {
     if (event.kind == PeerEvent::Kind::lost || event.peer.role != net::Role::node) return;
-    static_cast<void>(system->cast(to, PeerChanged{event.peer.id, event.kind == PeerEvent::Kind::up}));
+    tell(event.peer, event.kind == PeerEvent::Kind::up, end_of(event.reason));
   });
-  auto command = system->spawn<CommandServer>({.name = std::string(CommandServer::kName)}, system, impl->ring,
-                                              impl->board, impl->data.get(), keys);
+  for (const auto& peer : system->kernel().peers())  // who was quicker than the listener
+    if (peer.connected && peer.role == net::Role::node)
+      tell({.id = peer.id, .boot = peer.boot}, true, proto::PeerEnd::closed);
+  auto command =
+      system->spawn<CommandServer>({.name = std::string(CommandServer::kName)}, system,
+                                   CommandServer::Views{impl->ring, impl->board, impl->detector,
+                                                        impl->members, impl->events, impl->data.get()},
+                                   keys);
   if (!command) return std::move(command).error();
   for (const auto& endpoint : config.meet) {
     // Kept up for ever, and without undoing a removal: nobody is there to be told that it failed.
@@ -165,6 +207,12 @@ Result<Node> Node::start(NodeConfig config) {
     if (auto sent = system->cast(impl->ring, ChangeRing{meet}); !sent) return std::move(sent).error();
   }
   return Node(std::move(impl));
+}
+
+std::vector<NodeMember> Node::members() const { return *impl_->members->read(); }
+
+void Node::listen_to_members(std::function<void(const MemberEvent&)> listener) {
+  impl_->members->listen(std::move(listener));
 }
 
 Result<void> Node::stop() {

@@ -10,6 +10,7 @@
 
 #include "cluster/base/endpoint.hpp"
 #include "cluster/base/result.hpp"
+#include "cluster/node/member_board.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/gossip.hpp"
 #include "cluster/runtime/actor_system.hpp"
@@ -38,6 +39,7 @@ struct NodeConfig {
   runtime::EngineConfig engine = {};
   runtime::InboundLimits inbound = {};  ///< of what came over the network and waits for its servers
   crypto::ScryptCost scrypt = {};       ///< of the cookie; the same on all nodes
+  proto::DetectorConfig detector = {};  ///< its times; id and boot are the node's
   /// Called in the ring server's turn: do not block in it.
   std::function<void(const proto::GossipEvent&)> on_ring_event = {};
 };
@@ -50,8 +52,9 @@ struct NodeConfig {
 ///   auto sum = node.call(node.ref<Bank>("bank@bar").value(), Deposit{"ada", 500}, 2s);
 class Node {
  public:
-  /// Listens, and runs the servers `ring` and `command`. Errors: `invalid_argument` with the field, `io` if
-  /// the port is taken or the data directory cannot be read, `already_exists` if another process uses it.
+  /// Listens, and runs the servers `ring`, `detector` and `command`. Errors: `invalid_argument` with the
+  /// field, `io` if the port is taken or the data directory cannot be read, `already_exists` if another
+  /// process uses it.
   [[nodiscard]] static Result<Node> start(NodeConfig config);
   Node(Node&&) noexcept;
   Node& operator=(Node&&) noexcept;
@@ -105,6 +108,11 @@ class Node {
   /// Becomes one ring with the node that listens there.
   Result<void> meet(const Endpoint& endpoint) { return change(proto::MeetCommand{.endpoint = endpoint}); }
   Result<void> leave() { return change(proto::LeaveCommand{}); }
+
+  /// The members and what this node holds of them, itself included, by id. Who left is shown for a while.
+  [[nodiscard]] std::vector<NodeMember> members() const;
+  /// `listener` runs in the turn of the server `detector`: hand it on with a cast, do not block.
+  void listen_to_members(std::function<void(const MemberEvent&)> listener);
 
   [[nodiscard]] const NodeId& id() const noexcept { return actors().id(); }
   /// The advertised host and the bound port.

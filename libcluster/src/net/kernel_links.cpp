@@ -20,6 +20,17 @@ std::string describe(const ConnectionRef& connection) {
   return (connection->dialler() ? "to " : "from ") + connection->remote_address;
 }
 
+PeerDownReason reason_of(wire::GoodbyeReason said) {
+  switch (said) {
+    case wire::GoodbyeReason::stopping:
+      return PeerDownReason::stopping;
+    case wire::GoodbyeReason::reconnect:
+      return PeerDownReason::moved;
+    default:
+      return PeerDownReason::goodbye;
+  }
+}
+
 /// Clients come and go with each command.
 log::Level log_level(const PeerInfo& peer) {
   return peer.role == Role::client ? log::Level::debug : log::Level::info;
@@ -311,9 +322,7 @@ void Kernel::on_goodbye(const ConnectionRef& connection, wire::GoodbyeReason sai
     return;
   }
   drop(connection);
-  link_down(connection,
-            said == wire::GoodbyeReason::reconnect ? PeerDownReason::moved : PeerDownReason::goodbye,
-            text.empty() ? "the peer said goodbye" : std::string(text));
+  link_down(connection, reason_of(said), text.empty() ? "the peer said goodbye" : std::string(text));
 }
 
 void Kernel::on_broken(const ConnectionRef& connection, PeerDownReason reason, const std::string& text) {

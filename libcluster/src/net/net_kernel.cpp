@@ -13,7 +13,7 @@ Error no_such_peer(const NodeId& id) { return Error(Errc::unreachable, "'" + id.
 }  // namespace
 
 std::string_view name(PeerDownReason reason) noexcept {
-  constexpr std::array<std::string_view, 6> kNames{"goodbye",        "lost",    "replaced",
+  constexpr std::array<std::string_view, 7> kNames{"stopping",       "goodbye", "lost", "replaced",
                                                    "protocol_error", "removed", "moved"};
   return kNames[static_cast<std::size_t>(reason)];
 }

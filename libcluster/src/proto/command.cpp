@@ -46,6 +46,8 @@ Result<void> check_arg(ArgKind kind, const std::string& text) {
     case ArgKind::fingerprint:
       if (key_id_from(text)) return {};
       return bad_command("'" + text + "' is not a fingerprint (16 hexadecimal digits, from 'key list')");
+    case ArgKind::number:
+      return only_error(parse_number(text));
     case ArgKind::word:
     case ArgKind::json:
     case ArgKind::text:
@@ -153,12 +155,21 @@ Result<std::uint32_t> parse_weight(std::string_view text) {
   return value;
 }
 
+Result<std::uint64_t> parse_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc{} || end != text.data() + text.size())
+    return bad_command("'" + std::string(text) + "' is not a number");
+  return value;
+}
+
 Result<CommandRequest> check(CommandRequest request) {
   const auto* command = find_command(request.name);
   if (!command) return unknown_command(request.name);
   if (request.force && !command->takes_force) return not_taken(*command, "--force");
   if (request.weight && !command->takes_weight) return not_taken(*command, "--weight");
   if (request.wait && !command->takes_wait) return not_taken(*command, "--wait");
+  if (request.follow && !command->takes_follow) return not_taken(*command, "--follow");
   if (request.weight && (*request.weight < kWeightMin || *request.weight > kWeightMax))
     return bad_command(request.name + ": '" + std::to_string(*request.weight) +
                        "' is not a weight (1..65535)");

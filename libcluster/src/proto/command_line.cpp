@@ -106,6 +106,7 @@ class ArgumentReader {
   Result<void> take_flag(std::string_view word) {
     if (word == "-f" || word == "--force") return set(request_.force);
     if (word == "--wait") return set(request_.wait);
+    if (word == "--follow") return set(request_.follow);
     if (word == "-w" || word == "--weight") {
       if (at_ + 1 == words_.size()) return bad_command(std::string(word) + " needs a weight");
       return take_weight(words_[++at_]);
@@ -172,6 +173,7 @@ std::vector<std::string> completions(std::span<const std::string> words, std::st
   if (command->takes_force) offer("--force");
   if (command->takes_weight) offer("--weight");
   if (command->takes_wait) offer("--wait");
+  if (command->takes_follow) offer("--follow");
   return found;
 }
 

@@ -73,7 +73,19 @@ const std::vector<Command>& table() {
            "STATE compares what each member knows of the ring with what this node knows: same, behind, "
            "ahead,\n"
            "or both (each knows edits that the other does not). 'no process' has no connection: there is\n"
-           "nobody to ask. Converged means that all members are the same."},
+           "nobody to ask. Converged means that all members are the same. HEALTH is what 'members' shows."},
+      {.name = "members",
+       .forms = {kNothing},
+       .summary = "Show which members answer, as this node found or heard",
+       .details =
+           "STATE is alive, suspect (does not answer, and may still object), unreachable, stopped (said\n"
+           "goodbye), left (in the ring no more) or unknown (not yet heard of). INCARNATION counts how\n"
+           "often the member objected; BY found it so, FOR_MS ago."},
+      {.name = "events",
+       .forms = {{{{"SINCE", ArgKind::number, true}}}},
+       .takes_follow = true,
+       .summary = "Show what happened to the ring and its members",
+       .details = "The last 1,024 events, or those after number SINCE."},
       {.name = "join",
        .forms = {{{{"RING", ArgKind::ring}}}},
        .takes_wait = true,
@@ -206,6 +218,7 @@ std::string usage(const Command& command) {
   if (command.takes_force) text += " [-f]";
   if (command.takes_weight) text += " [-w WEIGHT]";
   if (command.takes_wait) text += " [--wait]";
+  if (command.takes_follow) text += " [--follow]";
   return text;
 }
 
@@ -242,6 +255,7 @@ Result<std::string> help_for(std::string_view name) {
   std::string text = usage(*command) + "\n\n" + std::string(command->summary) + ".\n";
   if (!command->details.empty()) text += std::string(command->details) + '\n';
   if (command->takes_force && command->name != "leave") text += std::string(kForceHelp) + '\n';
+  if (command->takes_follow) text += "With --follow new events are shown as they come, until Ctrl-C.\n";
   if (command->takes_wait) text += "With --wait the answer comes when the whole ring has the change.\n";
   return text;
 }

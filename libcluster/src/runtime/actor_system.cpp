@@ -226,6 +226,10 @@ Result<Duration> ActorSystem::ping(const NodeId& node, Duration timeout) {
   return Duration(nanoseconds.value());
 }
 
+void ActorSystem::set_unreachable(const NodeId& node, bool unreachable) {
+  impl_->router.set_unreachable(node, unreachable);
+}
+
 void ActorSystem::listen_to_peers(std::function<void(const PeerEvent&)> listener) {
   impl_->router.listen_to_peers(std::move(listener));
 }

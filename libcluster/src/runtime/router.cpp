@@ -25,6 +25,10 @@ Result<void> refusal(Posted posted, std::string_view name) {
                name.empty() ? "that server has ended" : "no server named '" + std::string(name) + "'");
 }
 
+Error unreachable_error(const NodeId& node, Executed executed = Executed::no) {
+  return {Errc::unreachable, "'" + node.str() + "' does not answer: it is marked unreachable", executed};
+}
+
 /// Names the running actor (0: a plain thread) and the one that it writes to: their messages keep their
 /// order.
 std::uint64_t pair_of(std::string_view to) noexcept {
@@ -84,6 +88,28 @@ void Router::detach() noexcept {
 void Router::listen_to_peers(std::function<void(const PeerEvent&)> listener) {
   const std::lock_guard lock(listeners_mutex_);
   listeners_.push_back(std::move(listener));
+}
+
+bool Router::is_unreachable(const NodeId& node) const {
+  const std::shared_lock lock(unreachable_mutex_);
+  return unreachable_.contains(node);
+}
+
+void Router::set_unreachable(const NodeId& node, bool unreachable) {
+  {
+    const std::unique_lock lock(unreachable_mutex_);
+    if (unreachable)
+      unreachable_.insert(node);
+    else
+      unreachable_.erase(node);
+    unreachable_count_.store(unreachable_.size());
+  }
+  const auto way = unreachable ? routes_.find(node) : nullptr;
+  if (way == nullptr) return;
+  for (auto& call : calls_.close_all(*way, [](net::Ticket) { return true; })) {
+    const bool was_queued = kernel_->cancel(node, *call.ticket);
+    call.to.fail(unreachable_error(node, was_queued ? Executed::no : Executed::unknown));
+  }
 }
 
 void Router::tell_listeners(const PeerEvent& event) {
@@ -194,6 +220,10 @@ std::uint64_t Router::open_call(const Target& to, ReplyTo reply_to) {
 Result<void> Router::send_call(std::uint64_t call, const Target& to, Bytes& message, std::size_t ttl_at,
                                Duration timeout) {
   const auto way = route(to);
+  if (unreachable_count_.load(std::memory_order_relaxed) != 0 && is_unreachable(way->node)) {
+    if (auto closed = calls_.close(call)) closed->to.forget();
+    return unreachable_error(way->node);
+  }
   auto ticket = send(*way, message,
                      {.pair = pair_of(to.name),
                       .flush_now = !Engine::more_to_run() || way->is_quiet(),
@@ -350,7 +380,7 @@ void Router::on_peer_up(const net::PeerInfo& peer) {
   tell_listeners({PeerEvent::Kind::up, peer, {}});
 }
 
-void Router::on_peer_down(const net::PeerInfo& peer, net::PeerDownReason, std::string_view text) {
+void Router::on_peer_down(const net::PeerInfo& peer, net::PeerDownReason reason, std::string_view text) {
   connections_.erase(peer.session);
   if (last_session_ == peer.session) last_session_ = 0, last_connection_ = nullptr;
   if (peer.role == net::Role::node) {
@@ -359,7 +389,7 @@ void Router::on_peer_down(const net::PeerInfo& peer, net::PeerDownReason, std::s
     sessions_.erase(session);
     break_calls(peer.id, text);
   }
-  tell_listeners({PeerEvent::Kind::down, peer, std::string(text)});
+  tell_listeners({PeerEvent::Kind::down, peer, std::string(text), {}, reason});
 }
 
 void Router::on_peer_lost(const NodeId& node, const Error& why) {

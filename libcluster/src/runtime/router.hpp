@@ -1,8 +1,10 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <span>
 #include <string_view>
@@ -39,6 +41,7 @@ class Router final : public Services, public net::NetEvents {
   [[nodiscard]] Registry& registry() noexcept { return registry_; }
   [[nodiscard]] InboundCounters inbound() const noexcept { return inbound_.counters(); }
   void listen_to_peers(std::function<void(const PeerEvent&)> listener);
+  void set_unreachable(const NodeId& node, bool unreachable);
 
   // Services.
   Result<void> post(const Target& to, const ServerType& expected, MessagePtr& message) override;
@@ -72,6 +75,7 @@ class Router final : public Services, public net::NetEvents {
     net::NetKernel* kernel = nullptr;
     log::Limit unsent_lines;
   };
+  [[nodiscard]] bool is_unreachable(const NodeId& node) const;
   void break_calls(const NodeId& node, std::string_view why);
   [[nodiscard]] std::shared_ptr<Route> route(const Target& to);
   [[nodiscard]] Result<net::Ticket> send(Route& route, Bytes& message, const net::SendOptions& options);
@@ -102,6 +106,10 @@ class Router final : public Services, public net::NetEvents {
   SinkPtr<ReplySink> last_connection_;
   std::unordered_map<std::uint64_t, SinkPtr<ReplySink>> connections_;
   std::unordered_map<NodeId, std::uint64_t> sessions_;
+  // Nodes whose calls fail at once. The count spares calls the search as long as there are none.
+  std::atomic<std::size_t> unreachable_count_{0};
+  mutable std::shared_mutex unreachable_mutex_;
+  std::set<NodeId> unreachable_;
   std::mutex listeners_mutex_;
   std::vector<std::function<void(const PeerEvent&)>> listeners_;
 };

@@ -228,6 +228,31 @@ TEST_CASE("session: a person gets a table, or a plain ok") {
   CHECK(f.out.str() == "ID   HOST       PORT\nfoo  localhost  7022\nok\n");
 }
 
+TEST_CASE("session: following events asks for those after the last one shown, each on a line of its own") {
+  for (const bool json : {true, false}) {
+    CAPTURE(json);
+    Fixture f(json);
+    f.will_answer(R"({"ok":true,"data":[{"seq":7,"time_ms":1,"event":"node_up","id":"bar"},)"
+                  R"({"seq":8,"time_ms":2,"event":"node_down","id":"bar","state":"stopped"}]})");
+    f.will_answer(R"({"ok":true,"data":[]})");
+    f.will_answer(R"({"ok":true,"data":[{"seq":9,"time_ms":3,"event":"ring_left"}]})");
+    f.script.replies.emplace_back(Error(Errc::peer_lost, "gone"));
+    CHECK(f.session.run_line("events --follow") == Exit::unknown);
+    CHECK(f.out.str() ==
+          (json ? "{\"seq\": 7, \"time_ms\": 1, \"event\": \"node_up\", \"id\": \"bar\"}\n"
+                  "{\"seq\": 8, \"time_ms\": 2, \"event\": \"node_down\", \"id\": \"bar\", \"state\": "
+                  "\"stopped\"}\n"
+                  "{\"seq\": 9, \"time_ms\": 3, \"event\": \"ring_left\"}\n"
+                : "7  node_up  id: bar\n8  node_down  id: bar, state: stopped\n9  ring_left  -\n"));
+    REQUIRE(f.script.asked.size() == 4);
+    CHECK(f.script.asked[0].follow);
+    CHECK(f.script.asked[0].args.empty());
+    CHECK(f.script.asked[1].args == std::vector<std::string>{"8"});
+    CHECK(f.script.asked[2].args == std::vector<std::string>{"8"});
+    CHECK(f.script.asked[3].args == std::vector<std::string>{"9"});
+  }
+}
+
 TEST_CASE("session: help, keygen and exit need no node") {
   Fixture f;
   CHECK(f.session.run_line("help") == Exit::ok);

@@ -112,6 +112,7 @@ TEST_CASE("command line: completion offers commands first, then the flags the co
   CHECK(completions(Words{"plan", "update"}, "").empty());
   CHECK(completions(Words{"plan", "update"}, "-") == Words{"--weight"});
   CHECK(completions(Words{"leave"}, "-") == Words{"--force"});
+  CHECK(completions(Words{"events"}, "--") == Words{"--follow"});
   CHECK(completions(Words{"insert", "bar"}, "--w") == Words{"--weight", "--wait"});
   CHECK(completions(Words{"insert"}, "ba").empty());
   CHECK(completions(Words{"bogus"}, "-").empty());

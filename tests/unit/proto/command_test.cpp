@@ -20,9 +20,9 @@ std::string refusal(CommandRequest asked) {
 
 TEST_CASE("command: the table has each command once, with a usage and a summary of one line") {
   const std::set<std::string_view> wanted{
-      "inspect", "nodes",  "get",     "has",      "weight", "weights", "ping",    "join", "meet",
-      "leave",   "insert", "minsert", "update",   "remove", "mremove", "help",    "exit", "status",
-      "actors",  "call",   "cast",    "describe", "owner",  "keygen",  "balance", "plan", "key"};
+      "inspect", "nodes",    "get",    "has",    "weight",  "weights", "ping",    "join",   "meet",   "leave",
+      "insert",  "minsert",  "update", "remove", "mremove", "help",    "exit",    "status", "actors", "call",
+      "cast",    "describe", "owner",  "keygen", "balance", "plan",    "members", "events", "key"};
   std::set<std::string_view> found;
   for (const auto& command : commands()) {
     CAPTURE(command.name);
@@ -128,6 +128,11 @@ TEST_CASE("command: a flag is refused where it would do nothing") {
   auto waiting = request("leave");
   waiting.wait = true;
   CHECK(refusal(waiting).starts_with("leave does not take --wait; "));
+  auto following = request("members");
+  following.follow = true;
+  CHECK(refusal(following) == "members does not take --follow; usage: members");
+  CHECK(refusal(request("events", {"12"})) == "accepted");
+  CHECK(refusal(request("events", {"-1"})) == "events: '-1' is not a number");
 }
 
 TEST_CASE("command: a weight from a foreign client is bounded as one from the command line") {

@@ -71,7 +71,8 @@ struct PeerInfo {
 };
 
 enum class PeerDownReason : std::uint8_t {
-  goodbye,         ///< it is stopping, or wants no connection any more: it said so
+  stopping,        ///< the peer is stopping, and said so
+  goodbye,         ///< it wants no connection any more, and said so
   lost,            ///< the connection ended without a word: EOF, reset, network error
   replaced,        ///< the peer (or its next boot) has a new connection, which is up now
   protocol_error,  ///< a frame with a wrong tag, a length over the limit, or one never finished

@@ -22,6 +22,7 @@ struct CommandRequest {
   std::optional<std::uint32_t> weight{};  ///< -w, 1..65535
   bool wait = false;                      ///< answer only when the whole ring has the change
   std::uint32_t timeout_ms = 0;           ///< how long the client waits for the answer; 0: 10 s
+  bool follow = false;                    ///< of `events`: answer when there are any
   wire::Value payload{};                  ///< the message of `call` and `cast`; nil: one without fields
 
   static constexpr std::string_view event = "run";
@@ -37,6 +38,9 @@ inline constexpr std::uint32_t kWeightMax = 65'535;
 /// A weight from decimal text, `kWeightMin` to `kWeightMax`.
 [[nodiscard]] Result<std::uint32_t> parse_weight(std::string_view text);
 
+/// A decimal number, 0 to 2^64 - 1.
+[[nodiscard]] Result<std::uint64_t> parse_number(std::string_view text);
+
 /// `word` is the argument itself, written as its name.
 enum class ArgKind : std::uint8_t {
   word,
@@ -48,6 +52,7 @@ enum class ArgKind : std::uint8_t {
   ring,
   server,
   event,
+  number,
   json,
   fingerprint,
   text
@@ -78,6 +83,7 @@ struct Command {
   bool takes_force = false;
   bool takes_weight = false;
   bool takes_wait = false;
+  bool takes_follow = false;
   bool changes_ring = false;
   RunsAt runs_at = RunsAt::server;
   std::string_view summary{};  ///< one line

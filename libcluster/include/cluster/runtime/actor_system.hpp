@@ -52,6 +52,7 @@ struct PeerEvent {
   net::PeerInfo peer;  ///< only the id for `lost`
   std::string text;    ///< why it went; empty for `up`
   Errc code{};         ///< of `lost`: `duplicate_id` if another living process has this node's id
+  net::PeerDownReason reason = net::PeerDownReason::lost;  ///< of `down`
 };
 
 struct ActorSystemConfig {
@@ -122,6 +123,9 @@ class ActorSystem {
   [[nodiscard]] Result<Duration> ping(const NodeId& node, Duration timeout = kCallTimeout);
   /// `listener` runs on the thread that drives the network: hand it on with a cast, do not block.
   void listen_to_peers(std::function<void(const PeerEvent&)> listener);
+  /// While a node is marked, calls to it fail at once with `unreachable`, those that are open too; casts
+  /// wait.
+  void set_unreachable(const NodeId& node, bool unreachable);
   [[nodiscard]] net::NetKernel& kernel() noexcept;
   /// What came over the network and waits, or was dropped.
   [[nodiscard]] runtime::InboundCounters inbound() const noexcept;

@@ -1,0 +1,70 @@
+#include "cluster/node/event_log.hpp"
+
+#include <chrono>
+#include <utility>
+#include <variant>
+
+namespace cluster {
+namespace {
+
+using wire::Value;
+using Fields = Value::Map;
+
+Fields fields(const proto::RingChanged& changed) {
+  Value::Array members;
+  for (const auto& id : changed.members) members.emplace_back(id.str());
+  return {{"event", "ring_changed"}, {"members", std::move(members)}};
+}
+Fields fields(const proto::ConflictFound& found) {
+  const auto& conflict = found.conflict;
+  return {{"event", "conflict"},
+          {"id", conflict.member.str()},
+          {"field", conflict.field},
+          {"kept", conflict.kept.str()},
+          {"lost", conflict.lost.str()}};
+}
+Fields fields(const proto::RingJoined& joined) { return {{"event", "ring_joined"}, {"ring", joined.ring}}; }
+Fields fields(const proto::RingLeft& left) {
+  return {{"event", "ring_left"}, {"ring", left.ring}, {"acknowledged", left.acknowledged}};
+}
+Fields fields(const proto::RingRemoved& removed) {
+  return {{"event", "ring_removed"}, {"ring", removed.ring}, {"by", removed.by.str()}};
+}
+Fields fields(const proto::DuplicateId& duplicate) {
+  return {{"event", "duplicate_id"}, {"id", duplicate.id.str()}};
+}
+Fields fields(const proto::MessageRefused& refused) {
+  return {{"event", "message_refused"}, {"id", refused.from.str()}, {"why", refused.why.message()}};
+}
+
+}  // namespace
+
+void EventLog::add(const proto::GossipEvent& event) {
+  add(std::visit([](const auto& what) { return fields(what); }, event));
+}
+
+void EventLog::add(const MemberEvent& event) {
+  add({{"event", name(event.kind)},
+       {"id", event.id.str()},
+       {"state", proto::name(event.to)},
+       {"was", proto::name(event.from)},
+       {"incarnation", event.incarnation},
+       {"by", event.by.str()}});
+}
+
+void EventLog::add(Value::Map fields) {
+  const auto time = std::chrono::floor<std::chrono::milliseconds>(wall_now().time_since_epoch()).count();
+  const std::lock_guard lock(mutex_);
+  fields.insert(fields.begin(), {{"seq", ++last_}, {"time_ms", time}});
+  events_.emplace_back(std::move(fields));
+  if (events_.size() > kKept) events_.pop_front();
+}
+
+Value::Array EventLog::after(std::uint64_t since) const {
+  const std::lock_guard lock(mutex_);
+  const auto first = last_ - events_.size();  // the number before that of the oldest
+  const auto skipped = since > last_ || since < first ? 0 : since - first;
+  return {events_.begin() + static_cast<std::ptrdiff_t>(skipped), events_.end()};
+}
+
+}  // namespace cluster

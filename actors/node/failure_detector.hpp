@@ -1,0 +1,87 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string_view>
+
+#include "cluster/node/event_log.hpp"
+#include "cluster/node/member_board.hpp"
+#include "cluster/node/ring_board.hpp"
+#include "cluster/proto/detector.hpp"
+#include "cluster/runtime/actor_system.hpp"
+
+namespace cluster {
+
+/// One message of another node's failure detector. `from` is what the sender says it is: all peers have
+/// proven the cookie, which is full authority.
+struct SwimMessage {
+  static constexpr bool wire_positional = true;
+  static constexpr std::string_view event = "swim";
+
+  NodeId from{};
+  proto::DetectorMessage message{};
+};
+
+/// The board has a new view of the ring.
+struct RingPosted {};
+
+/// A link to a peer came up, or ended.
+struct PeerLink {
+  NodeId peer{};
+  Boot boot{};
+  bool up = false;
+  proto::PeerEnd end = proto::PeerEnd::closed;
+};
+
+/// What the failure detector knows of itself, for `status`.
+struct DetectorInfo {
+  struct Answer {
+    std::uint64_t incarnation = 0;
+    std::uint32_t health = 0;  ///< Lifeguard's local health multiplier: 0 is good
+    proto::DetectorCounters counters{};
+  };
+  using reply = Answer;
+};
+
+/// The server named `detector`: drives the failure detector with this node's clock, timer and network, tells
+/// the actor system whom not to wait for, and leaves what it holds of the members on the board. Runs even
+/// while user code blocks all workers, so that nobody takes a busy node for a dead one.
+class FailureDetector : public GenServer<FailureDetector, SwimMessage, RingPosted, PeerLink, DetectorInfo> {
+ public:
+  static constexpr bool system = true;
+  static constexpr std::string_view kName = "detector";
+
+  FailureDetector(proto::DetectorConfig config, ActorSystem* system, std::shared_ptr<RingBoard> ring,
+                  std::shared_ptr<MemberBoard> members, std::shared_ptr<EventLog> events);
+
+  Result<void> init() override;
+  void handle_cast(const SwimMessage& message);
+  void handle_cast(const RingPosted&);
+  void handle_cast(const PeerLink& link);
+  DetectorInfo::Answer handle_call(const DetectorInfo&);
+
+  struct Tick {};
+  void handle_info(const Tick&);
+
+ private:
+  /// Carries out what the state machine asks, publishes what changed and sets the timer anew.
+  void perform(proto::DetectorActions actions);
+  void perform(proto::DetectorSend& send);
+  void perform(proto::StateChanged& change);
+  void perform(proto::DetectorRefused& refused);
+  void publish();
+  void set_tick();
+
+  Boot boot_;
+  ActorSystem* system_;
+  std::shared_ptr<RingBoard> ring_;
+  std::shared_ptr<MemberBoard> members_;
+  std::shared_ptr<EventLog> events_;
+  proto::Detector detector_;
+  std::map<NodeId, Endpoint> endpoints_{};  // of members, and of those that left as long as they are shown
+  std::uint64_t incarnation_posted_ = 0;
+  TimerId tick_ = 0;
+  Instant tick_at_ = kNever;
+};
+
+}  // namespace cluster

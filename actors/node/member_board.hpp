@@ -1,0 +1,75 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cluster/base/endpoint.hpp"
+#include "cluster/proto/detector.hpp"
+
+namespace cluster {
+
+using proto::MemberState;
+
+/// A member of the ring as this node sees it; the node itself is always alive.
+struct NodeMember {
+  NodeId id{};
+  Endpoint endpoint{};
+  MemberState state = MemberState::unknown;
+  std::uint64_t incarnation = 0;
+  Boot boot{};      ///< zero while unknown
+  NodeId by{};      ///< who found it so
+  Instant since{};  ///< of the state, as this node heard of it
+};
+
+/// A member came, may have gone, or went.
+struct MemberEvent {
+  enum class Kind : std::uint8_t {
+    node_up,       ///< first contact, an objection, or a new process of a member
+    node_suspect,  ///< it does not answer, and may still object
+    node_down,     ///< unreachable, stopped, or not in the ring any more: see `to`
+  };
+  Kind kind = Kind::node_up;
+  NodeId id{};
+  MemberState from = MemberState::unknown;
+  MemberState to = MemberState::unknown;
+  Boot boot{};
+  std::uint64_t incarnation = 0;
+  NodeId by{};
+};
+[[nodiscard]] std::string_view name(MemberEvent::Kind kind) noexcept;
+
+/// Where the failure detector leaves what it holds of the members, and whom it tells of changes. Thread-safe.
+class MemberBoard {
+ public:
+  using View = std::vector<NodeMember>;
+  using Listener = std::function<void(const MemberEvent&)>;
+
+  MemberBoard() : view_(std::make_shared<const View>()) {}
+  void post(View view) {
+    auto next = std::make_shared<const View>(std::move(view));
+    const std::lock_guard lock(mutex_);
+    view_.swap(next);
+  }
+  /// By id. Never null; empty until the detector has begun.
+  [[nodiscard]] std::shared_ptr<const View> read() const {
+    const std::lock_guard lock(mutex_);
+    return view_;
+  }
+  void listen(Listener listener) {
+    const std::lock_guard lock(mutex_);
+    listeners_.push_back(std::move(listener));
+  }
+  /// Whatever a listener throws is logged.
+  void tell(const MemberEvent& event) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const View> view_;
+  std::vector<Listener> listeners_{};
+};
+
+}  // namespace cluster
