@@ -212,7 +212,7 @@ TEST_CASE("net: stopping says goodbye after all that was queued; the peer hears 
   CHECK(foo.send("bar", "late").error().code() == Errc::unreachable);
   REQUIRE(drive({&bar}, [&] { return !bar.downs.empty(); }));
   CHECK(bar.messages.size() == 1000);
-  CHECK(bar.downs[0].reason == PeerDownReason::goodbye);
+  CHECK(bar.downs[0].reason == PeerDownReason::stopping);
 }
 
 TEST_CASE("net: a node that ends without a goodbye is lost, not gone for good") {
