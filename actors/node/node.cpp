@@ -183,18 +183,17 @@ Result<Node> Node::start(NodeConfig config) {
                                         impl->board);
   if (!ring) return std::move(ring).error();
   impl->ring = ring.value();
-  const auto tell = [system, ring = impl->ring, detector = impl->detector](const net::PeerInfo& peer, bool up,
-                                                                           proto::PeerEnd end) {
-    static_cast<void>(system->cast(ring, PeerChanged{peer.id, up}));
-    static_cast<void>(system->cast(detector, PeerLink{peer.id, peer.boot, up, end}));
+  const auto tell = [system, ring = impl->ring, detector = impl->detector](const PeerLink& link) {
+    static_cast<void>(system->cast(ring, PeerChanged{link.peer, link.up}));
+    static_cast<void>(system->cast(detector, link));
   };
   system->listen_to_peers([tell](const PeerEvent& event) {
     if (event.kind == PeerEvent::Kind::lost || event.peer.role != net::Role::node) return;
-    tell(event.peer, event.kind == PeerEvent::Kind::up, end_of(event.reason));
+    tell({event.peer.id, event.peer.boot, event.kind == PeerEvent::Kind::up, end_of(event.reason)});
   });
   for (const auto& peer : system->kernel().peers())  // who was quicker than the listener
     if (peer.connected && peer.role == net::Role::node)
-      tell({.id = peer.id, .boot = peer.boot}, true, proto::PeerEnd::closed);
+      tell({.peer = peer.id, .boot = peer.boot, .up = true});
   auto command =
       system->spawn<CommandServer>({.name = std::string(CommandServer::kName)}, system,
                                    CommandServer::Views{impl->ring, impl->board, impl->detector,

@@ -32,8 +32,8 @@ NodeConfig config_of(std::string id, bool impatient = false) {
   if (impatient) {
     config.detector.probe_interval = 50ms;
     config.detector.probe_timeout = 20ms;
-    config.detector.suspicion_min = 100ms;
-    config.detector.suspicion_max = 200ms;
+    config.detector.suspicion_min = 2s;
+    config.detector.suspicion_max = 2s;
   }
   return config;
 }
@@ -109,6 +109,7 @@ TEST_CASE("nodes: calls to a member that does not answer end when it is found ou
   auto foo = Node::start(config_of("foo", true)).value();
   Seen seen(foo, "mute");
   REQUIRE(foo.change(proto::InsertCommand{{{"mute", mute->kernel().listening()}}}));
+  REQUIRE(eventually([&] { return state_of(foo, "mute") == MemberState::alive; }));
   const auto there = foo.ref<Nobody>("server@mute").value();
   const auto open = foo.call(there, Ask{}, 60s);
   REQUIRE_FALSE(open);
