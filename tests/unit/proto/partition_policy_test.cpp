@@ -1,0 +1,168 @@
+#include "cluster/proto/partition_policy.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+using namespace cluster;
+using namespace cluster::proto;
+
+namespace {
+
+using Kind = PartitionPolicyConfig::Kind;
+constexpr Instant kThen = Instant{} + 1h;
+
+/// Members a, b, c, ... in the states that `states` spells: A alive, S suspect, U unreachable, X stopped,
+/// ? unknown. `a` is the oldest.
+std::vector<PolicyMember> members(std::string_view states, Instant since = kThen) {
+  std::vector<PolicyMember> all;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    PolicyMember member{
+        .id = NodeId(std::string(1, static_cast<char>('a' + i))), .boot = {i + 1, 1}, .since = since};
+    switch (states[i]) {
+      case 'A':
+        member.state = MemberState::alive;
+        break;
+      case 'S':
+        member.state = MemberState::suspect;
+        break;
+      case 'U':
+        member.state = MemberState::unreachable;
+        break;
+      case 'X':
+        member.state = MemberState::stopped;
+        break;
+      default:
+        member.boot = {};
+    }
+    all.push_back(std::move(member));
+  }
+  return all;
+}
+
+std::vector<NodeId> removed(const PolicyActions& actions) {
+  std::vector<NodeId> ids;
+  for (const auto& action : actions)
+    if (const auto* removal = std::get_if<RemoveSilent>(&action)) ids.push_back(removal->id);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("policy: who may go on, at both sides of each limit") {
+  struct Row {
+    Kind kind;
+    std::string_view states;
+    bool expected;
+  };
+  for (const auto& row : std::array{
+           Row{Kind::mark, "AUUUU", true},
+           Row{Kind::keep_majority, "AAA", true},
+           Row{Kind::keep_majority, "AAU", true},
+           Row{Kind::keep_majority, "AUU", false},
+           Row{Kind::keep_majority, "UAA", true},
+           Row{Kind::keep_majority, "ASU", true},   // a suspect is still here
+           Row{Kind::keep_majority, "AXX", false},  // who stopped may be started on the other side
+           Row{Kind::keep_majority, "A??", false},
+           Row{Kind::keep_majority, "AAUU", true},   // half, with the smallest id
+           Row{Kind::keep_majority, "UUAA", false},  // half, without it
+           Row{Kind::keep_majority, "A", true},
+           Row{Kind::static_quorum, "AAAUU", true},
+           Row{Kind::static_quorum, "AAUUU", false},
+           Row{Kind::static_quorum, "AAUUAUUUU", true},
+           Row{Kind::keep_oldest, "AAUUU", true},
+           Row{Kind::keep_oldest, "UAAAU", false},
+           Row{Kind::keep_oldest, "UAAAA", true},   // the oldest is alone
+           Row{Kind::keep_oldest, "AUUUU", false},  // and so gives up
+           Row{Kind::keep_oldest, "AU", true},      // of two, the oldest
+           Row{Kind::keep_oldest, "UA", false},
+       }) {
+    CAPTURE(name(row.kind));
+    CAPTURE(row.states);
+    CHECK(may_go_on(members(row.states), {.kind = row.kind, .quorum = 3}) == row.expected);
+  }
+}
+
+TEST_CASE("policy: whatever the cut, at most one side goes on") {
+  for (std::size_t size = 1; size <= 9; ++size)
+    for (unsigned cut = 0; cut < 1u << size; ++cut)
+      for (const auto kind : {Kind::keep_majority, Kind::static_quorum, Kind::keep_oldest}) {
+        CAPTURE(name(kind));
+        std::string here, there;
+        for (std::size_t i = 0; i < size; ++i) {
+          here += (cut >> i & 1) != 0 ? 'A' : 'U';
+          there += (cut >> i & 1) != 0 ? 'U' : 'A';
+        }
+        if (here.find('A') == std::string::npos || there.find('A') == std::string::npos) continue;
+        CAPTURE(here);
+        const PartitionPolicyConfig config{.kind = kind, .quorum = size / 2 + 1};
+        CHECK_FALSE((may_go_on(members(here), config) && may_go_on(members(there), config)));
+        if (kind == Kind::keep_majority)  // and of two sides one does
+          CHECK((may_go_on(members(here), config) || may_go_on(members(there), config)));
+      }
+}
+
+TEST_CASE("policy: a decision waits until nothing changed for `stable_after`; a suspicion is no change") {
+  PartitionPolicy policy({.kind = Kind::keep_majority, .stable_after = 20s}, "a");
+  CHECK(policy.on_members(kThen, members("AAA")).empty());
+  CHECK(policy.on_members(kThen + 5s, members("AAU")).empty());
+  CHECK(policy.on_members(kThen + 15s, members("AUU")).empty());
+  CHECK(policy.on_members(kThen + 20s, members("SUU")).empty());
+  CHECK(policy.next_deadline() == kThen + 35s);
+  CHECK(policy.on_time(kThen + 35s - 1ns).empty());
+  CHECK(policy.has_quorum());
+  const auto lost = policy.on_time(kThen + 35s);
+  REQUIRE(lost.size() == 1);
+  CHECK_FALSE(std::get<QuorumChanged>(lost[0]).has_quorum);
+  CHECK_FALSE(policy.has_quorum());
+  CHECK(policy.next_deadline() == kNever);
+  CHECK(policy.on_time(kThen + 36s).empty());
+  CHECK(policy.on_members(kThen + 40s, members("AAU")).empty());
+  const auto found = policy.on_time(kThen + 60s);
+  REQUIRE(found.size() == 1);
+  CHECK(std::get<QuorumChanged>(found[0]).has_quorum);
+}
+
+TEST_CASE("policy: the first of the greater side removes who was unreachable long enough, and nobody else") {
+  const PartitionPolicyConfig config{.kind = Kind::remove_after, .remove_after = 60s, .stable_after = 20s};
+  struct Row {
+    NodeId self;
+    std::string_view states;
+    std::vector<NodeId> expected;
+  };
+  for (const auto& row : std::array{Row{"a", "AAAUU", {"d", "e"}}, Row{"b", "AAAUU", {}},  // not the first
+                                    Row{"b", "UAAAX", {"a"}},  // who stopped stays a member
+                                    Row{"a", "AAUUU", {}},     // not the greater side
+                                    Row{"a", "AAAA?", {}}}) {
+    CAPTURE(row.self.str());
+    CAPTURE(row.states);
+    PartitionPolicy policy(config, row.self);
+    CHECK(policy.on_members(kThen, members(row.states, kThen)).empty());
+    CHECK(removed(policy.on_time(kThen + 20s)).empty());
+    CHECK(removed(policy.on_time(kThen + 60s - 1ns)).empty());
+    CHECK(removed(policy.on_time(kThen + 60s)) == row.expected);
+    CHECK(policy.has_quorum());
+  }
+  // Who comes back in time is not removed.
+  PartitionPolicy policy(config, "a");
+  CHECK(policy.on_members(kThen, members("AAU")).empty());
+  CHECK(policy.on_members(kThen + 50s, members("AAA", kThen + 50s)).empty());
+  CHECK(removed(policy.on_time(kThen + 10h)).empty());
+}
+
+TEST_CASE("policy: the default does nothing, and what cannot work is refused") {
+  PartitionPolicy policy({}, "a");
+  CHECK(policy.on_members(kThen, members("AUUUU")).empty());
+  CHECK(policy.on_time(kThen + 1000h).empty());
+  CHECK(policy.next_deadline() == kNever);
+  CHECK(policy.has_quorum());
+  CHECK_THROWS_AS(PartitionPolicy({.kind = Kind::static_quorum}, "a"), std::invalid_argument);
+  CHECK_THROWS_AS(PartitionPolicy({.stable_after = -1s}, "a"), std::invalid_argument);
+  for (const auto kind :
+       {Kind::mark, Kind::remove_after, Kind::keep_majority, Kind::static_quorum, Kind::keep_oldest})
+    CHECK(parse_partition_policy(name(kind)).value() == kind);
+  CHECK_FALSE(parse_partition_policy("keep"));
+}
