@@ -111,7 +111,8 @@ void FailureDetector::perform(proto::StateChanged& change) {
 }
 
 void FailureDetector::perform(proto::DetectorRefused& refused) {
-  log::warn("detector", "a message of '", refused.from.str(), "' was refused: ", refused.why.message());
+  log::limited(refusal_lines_, log::Level::warn, "detector", "a message of '", refused.from.str(),
+               "' was refused: ", refused.why.message());
 }
 
 void FailureDetector::publish() {

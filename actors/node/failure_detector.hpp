@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 
+#include "cluster/base/log.hpp"
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/member_board.hpp"
 #include "cluster/node/ring_board.hpp"
@@ -12,21 +13,25 @@
 
 namespace cluster {
 
-/// One message of another node's failure detector. `from` is what the sender says it is: all peers have
-/// proven the cookie, which is full authority.
+/// One message of another node's failure detector.
 struct SwimMessage {
   static constexpr bool wire_positional = true;
   static constexpr std::string_view event = "swim";
+  static constexpr bool of_node = true;
 
   NodeId from{};
   proto::DetectorMessage message{};
 };
 
 /// The board has a new view of the ring.
-struct RingPosted {};
+struct RingPosted {
+  static constexpr bool local = true;
+};
 
 /// A link to a peer came up, or ended.
 struct PeerLink {
+  static constexpr bool local = true;
+
   NodeId peer{};
   Boot boot{};
   bool up = false;
@@ -80,6 +85,7 @@ class FailureDetector : public GenServer<FailureDetector, SwimMessage, RingPoste
   proto::Detector detector_;
   std::map<NodeId, Endpoint> endpoints_{};  // of members, and of those that left as long as they are shown
   std::uint64_t incarnation_posted_ = 0;
+  log::Limit refusal_lines_{};
   TimerId tick_ = 0;
   Instant tick_at_ = kNever;
 };
