@@ -6,7 +6,8 @@
 namespace cluster::net {
 
 /// What a connection's descriptor needs: non-blocking, no delay of small writes, little unsent data in the
-/// system (so that an urgent frame waits for little), probes of a silent host.
+/// system (so that an urgent frame waits for little), probes of a silent host, lost data sent again at least
+/// every second (where the kernel offers that).
 void configure_stream(int descriptor) noexcept;
 
 /// "1.2.3.4" or "::1"; "?" if the connection is gone already.
