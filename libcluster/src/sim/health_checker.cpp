@@ -30,7 +30,7 @@ void HealthChecker::disturb(std::size_t place, bool begins) {
   changed.calm_since = cluster_.simulator().now();
 }
 
-/// `Instant::min() + kGrace` would be fine, `now - kGrace` at the start would not.
+/// Undisturbed now, and for long enough that no news of a disturbance is still under way.
 bool HealthChecker::healthy(std::size_t place) const {
   if (place >= subjects_.size()) return true;
   const auto& it = subjects_[place];
