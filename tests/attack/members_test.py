@@ -15,7 +15,7 @@ def digest(ring="ring"):
 
 class Members(AttackTest):
     def test_gossip_in_another_nodes_name_is_refused_counted_and_logged_once_a_period(self):
-        with self.attack([("inbound", "forged", 300)], "in the name of"):
+        with self.attack([("inbound", "forged", 300)], "router: a message of .* was refused"):
             with Link(self.node.port, "eve", NODE) as eve:
                 for _ in range(100):
                     for name in ("bar", "victim", "eve2"):
@@ -26,6 +26,15 @@ class Members(AttackTest):
                 self.assertEqual(eve.call("ring", "ring_gossip", ["eve", digest()])[0], "reply")
                 self.assertEqual(self.node.count("inbound", "forged"), forged)
 
+    def test_a_claim_about_a_member_in_another_nodes_name_is_refused(self):
+        claims = {"claims": [[["victim", {"number": 1, "nonce": 1}, 0, 2, "bar"]]]}
+        with self.attack([("inbound", "forged", 20)]):
+            with Link(self.node.port, "eve", NODE) as eve:
+                for _ in range(20):
+                    eve.cast("detector", "swim", ["bar", claims], lane=0)
+                self.assertEqual(eve.call("detector", "swim", ["bar", claims]), ("error", "refused", 0))
+                self.assertEqual(eve.call("detector", "swim", ["eve", claims])[0], "reply")
+
     def test_a_long_gossip_message_in_another_nodes_name_is_refused_too(self):
         with self.attack([("inbound", "forged", 1)]):
             with Link(self.node.port, "eve", NODE) as eve:
@@ -33,7 +42,7 @@ class Members(AttackTest):
                 self.assertEqual(eve.call("ring", "ring_gossip", message), ("error", "refused", 0))
 
     def test_a_client_gossips_in_nobodys_name_not_even_its_own(self):
-        with self.attack([("inbound", "forged", 2)], "of a client"):
+        with self.attack([("inbound", "forged", 2)], "router: a message of .* was refused"):
             with Link(self.node.port, "somebody", CLIENT) as client:
                 for name in ("somebody", "bar"):
                     self.assertEqual(client.call("ring", "ring_gossip", [name, digest()]), ("error", "refused", 0))
@@ -50,7 +59,8 @@ class Members(AttackTest):
 
     def test_what_a_node_tells_itself_cannot_be_told_from_outside(self):
         inside = {"ring": {"change_ring": [{"remove_command": {"ids": ["victim"]}}], "peer_changed": {"peer": "bar", "up": True},
-                           "dial_ended": {"command": 1, "peer": "bar"}, "ring_saved": {"succeeded": True}, "tick": {}}}
+                           "dial_ended": {"command": 1, "peer": "bar"}, "ring_saved": {"succeeded": True}, "tick": {}},
+                  "detector": {"ring_posted": {}, "peer_link": {"peer": "bar", "up": True}, "tick": {}}}
         with self.attack([("inbound", "casts_bad", 5)]):
             before = self.node.ids()
             for role in (NODE, CLIENT):
