@@ -1,49 +1,15 @@
 """Who is alive, as real processes find out: killed, paused, stopped and busy ones. Usage: detector_test.py BIN_DIR"""
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
-from nodes import COOKIE, DEADLINE, Node, Programs, free_port, wait_until
+from nodes import COOKIE, DEADLINE, Follower, Node, Programs, free_port, wait_until
 
 programs = Programs(sys.argv[1])
 BLOCKED_NODE = os.path.join(sys.argv.pop(1), "blocked_node")
-
-
-class Follower:
-    """What `cluster-cli events --follow` prints for a node."""
-
-    def __init__(self, node):
-        self.name = node.name
-        self.lines = []
-        self.process = subprocess.Popen([programs.cli, "-p", str(node.port), "-a", COOKIE, "events", "--follow"],
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.thread = threading.Thread(target=self.read, daemon=True)
-        self.thread.start()
-
-    def read(self):
-        for line in self.process.stdout:
-            self.lines.append(json.loads(line))
-
-    def states(self, name):
-        """What the followed node held of member `name`, in order."""
-        return [event["state"] for event in list(self.lines) if event.get("id") == name and "state" in event]
-
-    def time_of(self, name, state):
-        """When, in seconds since 1970."""
-        times = [event["time_ms"] for event in list(self.lines)
-                 if event.get("id") == name and event.get("state") == state]
-        return times[-1] / 1000 if times else None
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.thread.join()
-        self.process.stdout.close()
 
 
 class Members(unittest.TestCase):
@@ -55,7 +21,7 @@ class Members(unittest.TestCase):
             self.addCleanup(node.stop, signal.SIGKILL)
             nodes.append(node)
         for node in nodes:
-            wait_until(lambda: self.states(node) == dict.fromkeys([each.name for each in nodes], "alive"),
+            wait_until(lambda: node.states() == dict.fromkeys([each.name for each in nodes], "alive"),
                        f"{node.name} holds all {count} alive")
         return nodes
 
@@ -65,10 +31,6 @@ class Members(unittest.TestCase):
             self.addCleanup(follower.close)
             wait_until(lambda: follower.lines, f"the events of {follower.name}")
         return followers
-
-    @staticmethod
-    def states(node):
-        return {member["id"]: member["state"] for member in node.cli("members").data}
 
     def test_a_killed_node_is_unreachable_for_all_within_six_seconds_and_comes_back(self):
         *others, victim = self.ring_of(5)
@@ -81,7 +43,7 @@ class Members(unittest.TestCase):
         self.assertLess(max(times), 6)
         self.assertGreater(min(times), 3.4)
         for node in others:
-            self.assertEqual(self.states(node), {**{each.name: "alive" for each in others}, victim.name: "unreachable"})
+            self.assertEqual(node.states(), {**{each.name: "alive" for each in others}, victim.name: "unreachable"})
         # Calls fail at once, and say that they did not run; casts wait.
         refused = others[0].cli("--timeout", "60", "call", f"counter@{victim.name}", "get")
         self.assertEqual((refused.code, refused.reply["error"]["code"], refused.reply["error"]["executed"]),
@@ -91,7 +53,7 @@ class Members(unittest.TestCase):
         again = Node(programs, victim.name, "--ring", "ring", "--demo-actors", port=victim.port).start()
         self.addCleanup(again.stop, signal.SIGKILL)
         for node in others:
-            wait_until(lambda: self.states(node)[victim.name] == "alive", f"{node.name} sees it again")
+            wait_until(lambda: node.states()[victim.name] == "alive", f"{node.name} sees it again")
         wait_until(lambda: again.cli("call", "counter", "get").data == 5, "the cast that waited has arrived")
 
     def test_a_pause_of_three_seconds_loses_nobody(self):
@@ -101,7 +63,7 @@ class Members(unittest.TestCase):
         os.kill(pid, signal.SIGSTOP)
         time.sleep(3)  # the very thing that is tested
         os.kill(pid, signal.SIGCONT)
-        wait_until(lambda: all(self.states(node)["node2"] == "alive" for node in nodes), "all hold it alive")
+        wait_until(lambda: all(node.states()["node2"] == "alive" for node in nodes), "all hold it alive")
         time.sleep(6)  # longer than any suspicion that was left
         for follower in followers:
             for node in nodes:
@@ -116,11 +78,11 @@ class Members(unittest.TestCase):
         os.kill(paused.process.pid, signal.SIGSTOP)
         try:
             for node in others:
-                wait_until(lambda: self.states(node)["node3"] == "unreachable", f"{node.name} knows")
+                wait_until(lambda: node.states()["node3"] == "unreachable", f"{node.name} knows")
         finally:
             os.kill(paused.process.pid, signal.SIGCONT)
         for node in nodes:
-            wait_until(lambda: set(self.states(node).values()) == {"alive"}, f"{node.name} holds all alive again")
+            wait_until(lambda: set(node.states().values()) == {"alive"}, f"{node.name} holds all alive again")
         self.assertEqual([follower.states(name) for follower in followers for name in ("node0", "node1", "node4")
                           if "unreachable" in follower.states(name)], [], "the sleeper accused nobody")
         own = next(member for member in paused.cli("members").data if member["id"] == "node3")
@@ -137,7 +99,7 @@ class Members(unittest.TestCase):
         self.assertEqual((down["id"], down["state"], down["was"]), (last.name, "stopped", "alive"))
         self.assertEqual(others[0].cli("remove", last.name).code, 0)
         for node in others:
-            wait_until(lambda: self.states(node)[last.name] == "left", f"{node.name} knows that it left")
+            wait_until(lambda: node.states()[last.name] == "left", f"{node.name} knows that it left")
 
     def test_handlers_that_block_every_worker_make_nobody_suspect_the_node(self):
         first, second = self.ring_of(2)
@@ -149,7 +111,7 @@ class Members(unittest.TestCase):
         self.addCleanup(busy.stdin.close)
         self.assertIn(" listens on ", busy.stdout.readline())
         for node in (first, second):
-            wait_until(lambda: self.states(node).get("busy") == "alive", f"{node.name} holds it alive")
+            wait_until(lambda: node.states().get("busy") == "alive", f"{node.name} holds it alive")
         followers = self.follow((first, second))
         for blocker in (1, 2, 3):
             self.assertEqual(first.cli("cast", f"blocker_{blocker}@busy", "block", '{"ms": 10000}').code, 0)
