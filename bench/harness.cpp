@@ -33,6 +33,9 @@ std::span<const Workload> workloads() {
       Workload{"codec", "messages to bytes and back", codec},
       Workload{"gossip-merge", "ring states: merge, hash", gossip_merge},
       Workload{"idle", "memory, CPU and traffic of a node at rest, in rings of 3 and 50 processes", idle},
+      Workload{"detect", "kill -9 of one of 5 processes, until the last of the others knows", detect},
+      Workload{"pause", "SIGSTOP of one of 5 processes for 3 s: how often it is declared dead", pause},
+      Workload{"join", "49 nodes join one at once, until all know all", join},
       Workload{"start", "from a process's start to the first answer", process_start},
       Workload{"engine", "the actor engine without GenServers", engine},
   };

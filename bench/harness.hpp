@@ -102,6 +102,9 @@ void vector_clock(Context& context);
 void codec(Context& context);
 void gossip_merge(Context& context);
 void idle(Context& context);
+void detect(Context& context);
+void pause(Context& context);
+void join(Context& context);
 void process_start(Context& context);
 void engine(Context& context);
 

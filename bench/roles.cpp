@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <cstdlib>
 #include <iostream>
 #include <limits>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include "harness.hpp"
@@ -53,6 +56,60 @@ int serve_slow(const std::vector<std::string>& arguments) {
   return serve(node);
 }
 
+/// Counts what a node hears of the other members.
+class Watch {
+ public:
+  void hear(const MemberEvent& event) {
+    const std::lock_guard lock(mutex_);
+    if (event.kind == MemberEvent::Kind::node_up) up_.insert(event.id);
+    if (event.kind == MemberEvent::Kind::node_down) up_.erase(event.id), down_.insert(event.id), ++downs_;
+    heard_.notify_all();
+  }
+  /// Until as many others are up.
+  void await_up(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    heard_.wait(lock, [&] { return up_.size() >= count; });
+  }
+  void await_down(const NodeId& id) {
+    std::unique_lock lock(mutex_);
+    heard_.wait(lock, [&] { return down_.contains(id); });
+  }
+  /// How often anybody went down since this was last asked.
+  std::int64_t take_downs() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(downs_, 0);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable heard_;
+  std::set<NodeId> up_, down_;
+  std::int64_t downs_ = 0;
+};
+
+/// A node that, with an endpoint as last argument, meets the node there. It answers lines: `whole N` once N
+/// members are up, itself included, `down ID` once that one is, `downs` with how many went down since.
+int serve_member(const std::vector<std::string>& arguments) {
+  const NodeSetup setup = setup_of(arguments);
+  const std::string meet = arguments.size() > 5 ? arguments[5] : "";
+  Watch watch;
+  Node node = start_node(setup);
+  node.listen_to_members([&](const MemberEvent& event) { watch.hear(event); });
+  if (!meet.empty()) take(node.meet(take(Endpoint::parse(meet), "the endpoint")), "meet");
+  std::cout << node.endpoint().port << std::endl;
+  for (std::string asked; std::getline(std::cin, asked);) {
+    const auto space = asked.find(' ');
+    const std::string what = asked.substr(0, space);
+    const std::string whom = space == std::string::npos ? "" : asked.substr(space + 1);
+    std::int64_t answer = 0;
+    if (what == "whole") watch.await_up(std::stoul(whom) - 1);
+    if (what == "down") watch.await_down(take(NodeId::parse(whom), "an id"));
+    if (what == "downs") answer = watch.take_downs();
+    std::cout << answer << std::endl;
+  }
+  return 0;
+}
+
 /// Spawns servers, prints nanoseconds and bytes for each.
 int spawn_idle(const std::vector<std::string>& arguments) {
   const std::int64_t count = std::stoll(arguments.at(0));
@@ -79,7 +136,8 @@ struct Role {
 
 int play_role(const std::string& role, const std::vector<std::string>& arguments) {
   static constexpr std::array kRoles{Role{"target", serve_target}, Role{"blockers", serve_blockers},
-                                     Role{"slow", serve_slow}, Role{"spawn", spawn_idle}};
+                                     Role{"slow", serve_slow}, Role{"member", serve_member},
+                                     Role{"spawn", spawn_idle}};
   const auto found = std::ranges::find(kRoles, role, &Role::name);
   if (found == kRoles.end()) throw Failure("there is no role '" + role + "'");
   return found->play(arguments);

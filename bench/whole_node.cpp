@@ -139,6 +139,10 @@ void idle(Context& context) {
       context.record("RSS" + suffix, "MB", sum_over(ring.nodes(), resident_of) / processes / 1e6);
       context.record("sent" + suffix, "B/s",
                      static_cast<double>(later.bytes_out - traffic.bytes_out) / seconds);
+      constexpr std::size_t kFrameBytes = wire::kFrameHeaderBytes + wire::kFrameTagBytes;
+      const auto framing = static_cast<double>((later.frames_out - traffic.frames_out) * kFrameBytes);
+      context.record("payload" + suffix, "B/s",
+                     (static_cast<double>(later.bytes_out - traffic.bytes_out) - framing) / seconds);
       context.record("received" + suffix, "B/s",
                      static_cast<double>(later.bytes_in - traffic.bytes_in) / seconds);
     });

@@ -13,7 +13,7 @@ import subprocess
 
 OURS = "libcluster"
 QUICK_SCALE = "0.01"
-SECONDS_MAX = 150
+SECONDS_MAX = 400
 SECONDS_MAX_ALONE = 400
 RUNS_ALONE = 3
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -54,14 +54,16 @@ class Program:
 
 
 COMPARED = ("W1", "W2", "W3", "W4", "W5", "W6", "thread-call", "callers", "sizes")  # what ours and peers share
+MEMBERSHIP = ("detect", "pause", "join", "idle")  # mostly waiting: --workload membership
 WORKLOADS = (*COMPARED, "crypto", "chash")  # the last two: bounds of single operations
 REMOTE = ("W3", "W4", "W5", "callers", "sizes")
 PROGRAMS = (
-    Program("ours", "cluster-bench", "", COMPARED, OURS),
+    Program("ours", "cluster-bench", "", (*COMPARED, *MEMBERSHIP), OURS),
     Program("sealed", "cluster-bench", "", ("W5", "sizes"), f"{OURS}, sealed", ("--protection", "seal")),
     Program("erlang", "peers/erlang-peer", "erlang-base", ("W1", "W2", *REMOTE, "W6")),
     Program("caf", "peers/caf-peer", "libcaf-dev", ("W1", "W2", *REMOTE, "W6", "thread-call")),
     Program("zmq", "peers/zmq-peer", "libzmq3-dev", REMOTE),
+    Program("memberlist", "peers/memberlist-peer", "golang-github-hashicorp-memberlist-dev", MEMBERSHIP),
     Program("raw", "peers/raw-tcp", "libssl-dev", REMOTE),
     Program("raw", "peers/raw-local", "g++", ("W1", "W2", "thread-call")),
     Program("raw", "peers/raw-crypto", "libssl-dev", ("crypto",)),
