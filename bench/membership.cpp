@@ -25,7 +25,7 @@ class MemberRing {
       if (i == 0) first_ = "127.0.0.1:" + port;
     }
     for (std::size_t i = 0; i < kRingSize; ++i) ask(i, "whole " + std::to_string(kRingSize));
-    for (std::size_t i = 0; i < kRingSize; ++i) answer(i);
+    for (std::size_t i = 0; i < kRingSize; ++i) static_cast<void>(answer(i));
   }
 
   [[nodiscard]] static std::string id(std::size_t member) { return "node-" + std::to_string(member); }
