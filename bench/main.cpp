@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/base/log.hpp"
 #include "environment.hpp"
 #include "harness.hpp"
 #include "process.hpp"
@@ -66,6 +67,7 @@ int run(const Options& options) {
 }
 
 int main(int argc, char** argv) {
+  log::set_level(log::Level::error);                 // members that are killed on purpose are no news
   if (argc >= 3 && std::string(argv[1]) == "serve")  // hidden: what a child process of ours does
     return play_role(argv[2], std::vector<std::string>(argv + 3, argv + argc));
   Options options;

@@ -45,7 +45,9 @@ void record_milliseconds(Context& context, const std::string& name, std::vector<
   context.record(name + " max", "ms", percentile(nanoseconds, 1) / 1e6);
 }
 
-std::int64_t nanoseconds_of(const Stopwatch& watch) { return static_cast<std::int64_t>(watch.seconds() * 1e9); }
+std::int64_t nanoseconds_of(const Stopwatch& watch) {
+  return static_cast<std::int64_t>(watch.seconds() * 1e9);
+}
 
 /// From the moment when 49 nodes ask a fiftieth to meet until each of them knows all.
 std::int64_t time_to_join(Protection protection) {
@@ -83,7 +85,8 @@ void detect(Context& context) {
       MemberRing ring(context.settings().protection);
       std::this_thread::sleep_for(1s);
       const std::size_t victim = kRingSize - 1;
-      for (std::size_t member = 0; member < victim; ++member) ring.ask(member, "down " + MemberRing::id(victim));
+      for (std::size_t member = 0; member < victim; ++member)
+        ring.ask(member, "down " + MemberRing::id(victim));
       const Stopwatch watch;
       ring.signal(victim, SIGKILL);
       for (std::size_t member = 0; member < victim; ++member) static_cast<void>(ring.answer(member));
