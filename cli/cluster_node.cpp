@@ -46,6 +46,7 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.protection_min = options.protection_min;
   config.meet = options.meet;
   config.data_dir = options.data_dir;
+  config.mesh_max = options.mesh_max;
   return config;
 }
 

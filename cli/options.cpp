@@ -147,6 +147,7 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   std::string rfactor = "128";
   std::string pfactor = "2";
   std::string weight;
+  std::string mesh_max = "64";
   std::string log_level = "info";
   std::vector<std::string> meets;
   std::string protection = "sign";
@@ -163,6 +164,12 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
       ->type_name("HOST:PORT")
       ->expected(1)
       ->take_all();
+  app.add_option(
+         "--mesh-max", mesh_max,
+         "up to so many members each node stays connected to all; above, to a few, and to others while\n"
+         "there is something to say. The same on all nodes")
+      ->type_name("N")
+      ->capture_default_str();
   app.add_option("--data-dir", options.data_dir,
                  "folder that keeps the ring over restarts; made if it is not there, for one node alone")
       ->type_name("DIR");
@@ -200,6 +207,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   const auto checked_pfactor = parse_count(pfactor, "a pfactor", 0, proto::kWeightMax);
   if (!checked_pfactor) return checked_pfactor.error();
   options.pfactor = *checked_pfactor;
+  const auto checked_mesh = parse_count(mesh_max, "a number of members", 0, 16'384);
+  if (!checked_mesh) return checked_mesh.error();
+  options.mesh_max = *checked_mesh;
   if (app.count("--weight") > 0) {
     const auto checked_weight = proto::parse_weight(weight);
     if (!checked_weight) return checked_weight.error();

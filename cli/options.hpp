@@ -39,6 +39,7 @@ struct NodeOptions {
   std::vector<std::string> bind{};
   std::vector<Endpoint> meet{};
   std::string data_dir{};  ///< empty: nothing is saved
+  std::uint32_t mesh_max = 64;
   wire::Protection protection = wire::Protection::sign;
   wire::Protection protection_min = wire::Protection::sign;
   log::Level log_level = log::Level::info;

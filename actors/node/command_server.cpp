@@ -178,7 +178,7 @@ Task<std::vector<replies::Behind>> CommandServer::behind(const RingInfo::Answer&
   for (const auto& member : view->members) {
     if (member.id == actors_->id()) continue;
     const auto peer = std::ranges::find(peers, member.id, &net::PeerStatus::id);
-    if (peer == peers.end() || !peer->connected) {
+    if (peer == peers.end() || (!peer->connected && peer->keep == net::Keep::standing)) {
       late.push_back({member.id, "no process"});
       continue;
     }
@@ -268,7 +268,8 @@ Value CommandServer::members_status(const std::vector<replies::Behind>& late) co
     const auto peer = std::ranges::find(peers, member.id, &net::PeerStatus::id);
     const bool is_self = member.id == actors_->id();
     const bool connected = peer != peers.end() && peer->connected;
-    shown.set("link", is_self ? "self" : connected ? "connected" : "down");
+    const bool on_demand = peer != peers.end() && peer->keep == net::Keep::on_demand;
+    shown.set("link", is_self ? "self" : connected ? "connected" : on_demand ? "on demand" : "down");
     shown.set("protection", connected ? Value(wire::name(peer->protection)) : Value());
     shown.set("key", connected ? Value(proto::fingerprint(peer->key)) : Value());
     const auto health = std::ranges::lower_bound(*healths, member.id, {}, &NodeMember::id);

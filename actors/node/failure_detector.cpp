@@ -13,6 +13,9 @@
 namespace cluster {
 namespace {
 
+// For a link that is not up: what comes later than this says nothing.
+constexpr Duration kSwimWait = 500ms;
+
 std::optional<MemberEvent::Kind> kind_of(MemberState to) {
   switch (to) {
     case MemberState::alive:
@@ -90,9 +93,8 @@ void FailureDetector::perform(proto::DetectorSend& send) {
   Bytes bytes;
   wire::begin_cast(bytes, {.to = kName, .from = 0, .event = SwimMessage::event});
   wire::encode_to(bytes, SwimMessage{detector_.self(), std::move(send.message)});
-  // Lost with the link: what came late would say nothing.
   static_cast<void>(system_->kernel().send(
-      send.to, std::move(bytes), {.lane = net::Lane::control, .flush_now = false, .queue_if_down = false}));
+      send.to, std::move(bytes), {.lane = net::Lane::control, .flush_now = false, .wait_max = kSwimWait}));
 }
 
 void FailureDetector::perform(proto::StateChanged& change) {

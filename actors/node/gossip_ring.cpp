@@ -13,6 +13,8 @@ namespace cluster {
 namespace {
 
 constexpr Duration kDialTimeout = 2s;
+// For a link that is not up: it may have to be opened first.
+constexpr Duration kGossipWait = 2s;
 
 template <class... Each>
 struct Overloaded : Each... {
@@ -109,13 +111,14 @@ void GossipRing::perform(const proto::Send& send) {
   Bytes bytes;
   wire::begin_cast(bytes, {.to = kName, .from = 0, .event = wire::event_name<RingGossip>()});
   wire::encode_to(bytes, RingGossip{gossip_.self(), send.message});
-  // Lost with the link: the next round says it again.
+  // The next round says it again.
   static_cast<void>(system_->kernel().send(
-      send.to, std::move(bytes), {.lane = net::Lane::control, .flush_now = false, .queue_if_down = false}));
+      send.to, std::move(bytes), {.lane = net::Lane::control, .flush_now = false, .wait_max = kGossipWait}));
 }
 
 void GossipRing::perform(const proto::Connect& connect) {
-  system_->kernel().add_peer(connect.peer, connect.endpoint);
+  system_->kernel().add_peer(connect.peer, connect.endpoint,
+                             connect.standing ? net::Keep::standing : net::Keep::on_demand);
 }
 
 void GossipRing::perform(const proto::Disconnect& disconnect) {

@@ -158,6 +158,7 @@ Result<Node> Node::start(NodeConfig config) {
   ActorSystem* system = impl->actors.get();
 
   auto times = config.detector;
+  times.mesh_max = config.mesh_max;
   times.self = id.value();
   times.boot = boot;
   auto detector =
@@ -170,6 +171,7 @@ Result<Node> Node::start(NodeConfig config) {
   options.gossip.self = {id.value(), boot, system->kernel().listening(),
                          config.weight != 0 ? config.weight : config.rfactor};
   options.gossip.ring = config.ring;
+  options.gossip.mesh_max = config.mesh_max;
   options.hash = {config.rfactor, config.pfactor};
   options.on_event = [system, to = impl->detector, events = impl->events,
                       told = std::move(config.on_ring_event)](const proto::GossipEvent& event) {

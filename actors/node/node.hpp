@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +37,9 @@ struct NodeConfig {
   Protection protection = Protection::sign;      ///< the most that connections get, if the peer offers it too
   Protection protection_min = Protection::sign;  ///< peers that offer less are refused
   net::NetLimits limits = {};
+  /// Up to so many members each node is connected to all; above it, to some 2 log2 N of them always and to
+  /// others while there is something to say (limits.idle_timeout). The same on all nodes.
+  std::size_t mesh_max = 64;
   runtime::EngineConfig engine = {};
   runtime::InboundLimits inbound = {};  ///< of what came over the network and waits for its servers
   crypto::ScryptCost scrypt = {};       ///< of the cookie; the same on all nodes

@@ -150,7 +150,7 @@ Result<Bytes> Client::call(std::string_view server, std::string_view event, Byte
   message.insert(message.end(), payload.begin(), payload.end());
 
   impl.answer.reset();
-  const auto sent = impl.kernel->send(impl.peer.id, std::move(message), {.queue_if_down = false});
+  const auto sent = impl.kernel->send(impl.peer.id, std::move(message), {.wait_max = Duration::zero()});
   if (!sent) return sent.error();
   impl.poll_until(deadline, [&] { return impl.answer.has_value() || impl.down.has_value(); });
   if (impl.answer) return std::move(*impl.answer);

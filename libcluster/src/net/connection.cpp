@@ -216,13 +216,18 @@ void Connection::on_frame(const wire::FrameHeader& header, ByteView body) {
   const auto self = shared_from_this();
   switch (header.kind) {
     case wire::FrameKind::messages:
+      if (ending_) return broken(PeerDownReason::protocol_error, "a message where none may come");
       return on_messages(header, body);
     case wire::FrameKind::ping:
       return events_.on_ping(self, body);
     case wire::FrameKind::pong:
       return events_.on_pong(self, body);
+    case wire::FrameKind::idle:
+      if (body.size() == 1 && body[0] <= static_cast<std::uint8_t>(wire::IdleWord::stay))
+        events_.on_idle(self, static_cast<wire::IdleWord>(body[0]));
+      return;
     case wire::FrameKind::goodbye: {
-      const auto reason = body.empty() || body[0] > static_cast<std::uint8_t>(wire::GoodbyeReason::reconnect)
+      const auto reason = body.empty() || body[0] > static_cast<std::uint8_t>(wire::GoodbyeReason::idle)
                               ? wire::GoodbyeReason::stopping
                               : static_cast<wire::GoodbyeReason>(body[0]);
       const std::string_view text = as_text(body.subspan(std::min<std::size_t>(1, body.size())));

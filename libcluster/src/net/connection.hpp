@@ -54,6 +54,7 @@ class ConnectionEvents {
   virtual void on_ping(const ConnectionRef&, ByteView token) = 0;
   virtual void on_pong(const ConnectionRef&, ByteView token) = 0;
   virtual void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) = 0;
+  virtual void on_idle(const ConnectionRef&, wire::IdleWord) = 0;
   /// It ended without a goodbye, after `on_established`.
   virtual void on_broken(const ConnectionRef&, PeerDownReason, const std::string& text) = 0;
   [[nodiscard]] virtual Appetite appetite() const noexcept = 0;
@@ -88,6 +89,9 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   [[nodiscard]] bool dialler() const noexcept { return dialler_; }
   [[nodiscard]] const proto::Hello& hello() const noexcept { return handshake_->peer(); }
   [[nodiscard]] int socket() const noexcept { return descriptor_; }
+  [[nodiscard]] std::uint64_t frames_read() const noexcept { return frames_counted_; }
+  /// It is left to the peer to close it; nothing but that is expected any more.
+  void expect_end() noexcept { ending_ = true; }
 
   const std::uint64_t begun;         ///< numbers connections in the order in which they began
   const std::string remote_address;  ///< for logs and limits
@@ -106,6 +110,10 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   Instant key_removed = kNever;           ///< since when its key is not in the keyring
   Duration renewal_wait{};                ///< from then until the next attempt to continue it elsewhere
   std::optional<PeerDownReason> leaving;  ///< goodbye said, and why; it only reads until the peer closes
+  bool reported_down = false;             ///< nobody is interested in its end any more
+  bool can_idle = false;                  ///< the peer understands frames of kind `idle`
+  std::uint64_t frames_seen = 0;          ///< either way, when it was last looked at
+  Instant quiet_since{};                  ///< no frame since then
 
  private:
   void await_readable();
@@ -142,6 +150,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   bool deciding_ = false;
   bool reading_ = false;  // a wait for input is under way
   bool held_ = false;
+  bool ending_ = false;
   bool closed_ = false;
 };
 

@@ -38,6 +38,8 @@ class FrameWriter {
   [[nodiscard]] bool refill(Outbox* outbox);
   /// Whether frames that were taken are not written yet.
   [[nodiscard]] bool unsent() const noexcept { return at_ < frames_.size(); }
+  /// Frames written, apart from those that a thread is at.
+  [[nodiscard]] std::uint64_t frames_written() const noexcept { return frames_written_; }
   /// Messages that were given away and that the peer's system is not known to have: those of frames not
   /// wholly written, and of the last kWrittenMax written ones that `socket` has no acknowledgement for.
   [[nodiscard]] std::size_t messages_uncertain(int socket) const noexcept;

@@ -171,8 +171,14 @@ void Kernel::ping(const NodeId& id, Duration timeout, std::function<void(Result<
   boost::asio::post(shared_.io, [this, id, timeout, done = std::move(done)]() mutable {
     const PeerRef to = peer(id);
     const ConnectionRef link = to ? to->link() : nullptr;
-    if (!link) return done(Error(Errc::unreachable, "'" + id.str() + "' is not connected"));
-    ping_link(link, timeout, std::move(done));
+    if (link) return ping_link(link, timeout, std::move(done));
+    if (!to || !to->on_demand()) return done(Error(Errc::unreachable, "'" + id.str() + "' is not connected"));
+    const Instant due = saturated_add(MonotonicClock::now(), timeout);
+    dial(to->endpoint(), id, timeout, [this, to, due, done = std::move(done)](Result<PeerInfo> up) {
+      const ConnectionRef dialled = to->link();
+      if (!up || !dialled) return done(up ? Error(Errc::peer_lost, "the connection ended") : up.error());
+      ping_link(dialled, due - MonotonicClock::now(), done);
+    });
   });
   wake();  // asked before what arrives from now on is read
 }
@@ -221,6 +227,7 @@ Counters AtomicCounters::snapshot() const noexcept {
                   .overloaded = read(overloaded),
                   .cancelled = read(cancelled),
                   .dropped = read(dropped),
+                  .closed_idle = read(closed_idle),
                   .uncertain = read(uncertain),
                   .accept_failures = read(accept_failures)};
 }

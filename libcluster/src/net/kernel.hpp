@@ -40,6 +40,7 @@ using DialRequestRef = std::shared_ptr<DialRequest>;
 ///   kernel_links.cpp  from a connection's proof to its end
 ///   kernel_dials.cpp  dialling peers and addresses, adding and removing peers
 ///   kernel_renewal.cpp  new keys for connections: each is continued on another one
+///   kernel_idle.cpp   closing connections that nobody uses
 class Kernel final : private ConnectionEvents, private PeerHost {
  public:
   Kernel(NetConfig config, NetEvents& events);
@@ -53,7 +54,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   [[nodiscard]] bool has_unflushed() const noexcept { return any_unflushed_.load(std::memory_order_relaxed); }
   [[nodiscard]] PeerRef peer(const NodeId& id) const;
   [[nodiscard]] PeerRef peer_of_session(std::uint64_t session) const;
-  void add_peer(const NodeId& id, const Endpoint& endpoint);
+  void add_peer(const NodeId& id, const Endpoint& endpoint, Keep keep);
   void remove_peer(const NodeId& id, bool force);
   void dial(const Endpoint& endpoint, std::optional<NodeId> expected, Duration timeout,
             std::function<void(Result<PeerInfo>)> done);
@@ -77,6 +78,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void on_ping(const ConnectionRef&, ByteView token) override;
   void on_pong(const ConnectionRef&, ByteView token) override;
   void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) override;
+  void on_idle(const ConnectionRef&, wire::IdleWord) override;
   void on_broken(const ConnectionRef&, PeerDownReason, const std::string& text) override;
   [[nodiscard]] Appetite appetite() const noexcept override { return events_.appetite(); }
   void on_writable(const ConnectionRef&) override;
@@ -86,6 +88,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void on_blocked(const ConnectionRef&) override;
   void on_write_failed(const ConnectionRef&, int fault) override;
   void on_drained(const PeerRef&) override;
+  void on_wanted(const PeerRef&) override;
 
   [[nodiscard]] std::size_t run_ready();
 
@@ -104,6 +107,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void replace_link(const PeerRef& peer);
   void end_other_dials(const PeerRef& peer, const ConnectionRef& winner);
   void link_down(const ConnectionRef& link, PeerDownReason reason, const std::string& text);
+  void link_again(const PeerRef& peer, PeerDownReason reason, bool at_once);
   void leave(const ConnectionRef& link, wire::GoodbyeReason said, PeerDownReason reason);
   void ping_link(const ConnectionRef& link, Duration timeout, std::function<void(Result<Duration>)> done);
   void end_pings(const ConnectionRef& link);
@@ -130,6 +134,11 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void stop_dialling(const PeerRef& peer);
   void on_dial_failed(const PeerRef& peer, const proto::HandshakeFailed& failed);
   void on_endpoint(const PeerRef& peer, bool changed);
+
+  // Connections on demand
+  void watch_idle();
+  void look_for_idle();
+  void on_idle_asked(const ConnectionRef& link);
 
   // Requests
   void start_request(const DialRequestRef& request);
@@ -169,6 +178,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   std::set<DialRequestRef> requests_;
   std::map<std::uint64_t, Ping> pings_;  // by token
   Timers::Id renewal_;
+  Timers::Id idle_watch_;  // once there was a peer on demand
   proto::GuessLimit guesses_;
   struct {
     log::Limit wrong_cookie, incompatible, no_handshake, evicted, throttled, duplicate, clock, broken;

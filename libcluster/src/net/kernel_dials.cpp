@@ -35,11 +35,11 @@ void Kernel::bury(const PeerRef& peer, const std::vector<Ticket>& dropped) {
   if (!dropped.empty()) events_.on_dropped(peer->id, dropped);
 }
 
-void Kernel::add_peer(const NodeId& id, const Endpoint& endpoint) {
+void Kernel::add_peer(const NodeId& id, const Endpoint& endpoint, Keep keep) {
   if (id == config_.id || stopping_) return;
   PeerRef peer = find_or_add(id);
   bool changed = peer->known() && peer->endpoint() != endpoint;
-  while (!peer->set_endpoint(endpoint)) {  // its last connection has just ended, and it with that
+  while (!peer->set_endpoint(endpoint, keep)) {  // its last connection has just ended, and it with that
     erase(peer);
     peer = find_or_add(id);
     changed = false;
@@ -49,6 +49,7 @@ void Kernel::add_peer(const NodeId& id, const Endpoint& endpoint) {
 
 void Kernel::on_endpoint(const PeerRef& peer, bool changed) {
   if (!peer->known()) return;
+  if (peer->on_demand()) watch_idle();
   const ConnectionRef link = peer->link();
   if (link) {
     // A link that the peer made from its new place is where it should be.
@@ -87,7 +88,7 @@ void Kernel::drain_peer(const PeerRef& peer, bool force) {
   if (!dropped.empty()) events_.on_dropped(peer->id, dropped);
   if (!link) return;
   const std::array body{static_cast<std::uint8_t>(said)};
-  peer->send_own(link, wire::FrameKind::goodbye, body);
+  static_cast<void>(peer->send_own(link, wire::FrameKind::goodbye, body));
   drop(link);
   link_down(link, PeerDownReason::removed, "removed");
 }
@@ -112,7 +113,7 @@ void Kernel::redial(const PeerRef& peer, Duration wait) {
 
 void Kernel::dial_peer(const PeerRef& peer) {
   shared_.timers.cancel(peer->redial);
-  if (stopping_ || !peer->known() || peer->link() || peer->dialer || peer->dialled) return;
+  if (stopping_ || peer->link() || peer->dialer || peer->dialled || !peer->wants_link()) return;
   peer->dialer = std::make_shared<Dialer>(shared_, peer->endpoint());
   peer->dialer->start([this, peer](Result<Socket> socket) {
     peer->dialer = nullptr;
@@ -124,6 +125,14 @@ void Kernel::dial_peer(const PeerRef& peer) {
   });
 }
 
+/// A dial that has failed is not repeated sooner because there is more to send.
+void Kernel::on_wanted(const PeerRef& peer) {
+  boost::asio::post(shared_.io, [this, peer] {
+    if (peer->redial == Timers::Id{}) dial_peer(peer);
+  });
+  wake();
+}
+
 void Kernel::stop_dialling(const PeerRef& peer) {
   shared_.timers.cancel(peer->redial);
   if (const auto dialer = std::exchange(peer->dialer, nullptr)) dialer->cancel();
@@ -132,6 +141,7 @@ void Kernel::stop_dialling(const PeerRef& peer) {
 
 void Kernel::on_dial_failed(const PeerRef& peer, const proto::HandshakeFailed& failed) {
   peer->dialled = nullptr;
+  peer->relink = false;
   if (const ConnectionRef link = peer->link(); link && link->goodbye_came) {  // it was to be continued
     drop(link);
     return link_down(link, PeerDownReason::moved, "the peer said goodbye");

@@ -31,9 +31,9 @@ PeerDownReason reason_of(wire::GoodbyeReason said) {
   }
 }
 
-/// Clients come and go with each command.
-log::Level log_level(const PeerInfo& peer) {
-  return peer.role == Role::client ? log::Level::debug : log::Level::info;
+/// Clients come and go with each command, and connections on demand with what is said.
+log::Level log_level(const Peer& peer) {
+  return peer.role == Role::client || peer.on_demand() ? log::Level::debug : log::Level::info;
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ ConnectionRef Kernel::make_connection(Socket socket, bool dialler, std::optional
                              .self = identity(),
                              .keyring = keyring(),
                              .expected = std::move(expected),
-                             .capabilities = continues ? proto::kContinues : 0,
+                             .capabilities = proto::kCapabilityIdle | (continues ? proto::kContinues : 0),
                              .wall = wall_now(),
                              .protection_min = config_.protection_min,
                              .protection_max = config_.protection,
@@ -182,6 +182,8 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
                               .protection = established.protection,
                               .key = established.key};
   connection->up_since = ++event_serial_;
+  connection->quiet_since = MonotonicClock::now();
+  connection->can_idle = (hello.capabilities & proto::kCapabilityIdle) != 0;
   connection->peer = peer;
   {
     const std::unique_lock lock(peers_mutex_);
@@ -189,6 +191,7 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   }
   add(connection->dialler() ? shared_.counters.connections_out : shared_.counters.connections_in);
   peer->backoff.reset();
+  peer->relink = false;
   shared_.timers.cancel(peer->redial);
   if (is_continuation)
     hand_over(peer, old, connection);
@@ -200,7 +203,7 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   if (is_node) end_other_dials(peer, connection);
 
   const PeerInfo info = connection->info;
-  log::line(log_level(info), "net", is_continuation ? "continued " : "connected ", describe(connection),
+  log::line(log_level(*peer), "net", is_continuation ? "continued " : "connected ", describe(connection),
             ": '", info.id.str(), "' (", name(info.protection), ")");
   if (!is_continuation) events_.on_peer_up(info);
   if (!keyring().has(info.key)) renew_links();  // removed since the handshake began
@@ -270,7 +273,7 @@ void Kernel::on_large_message(const ConnectionRef& connection, Lane lane, Buffer
 
 void Kernel::on_ping(const ConnectionRef& connection, ByteView token) {
   if (token.size() == sizeof(std::uint64_t))
-    connection->peer->send_own(connection, wire::FrameKind::pong, token);
+    static_cast<void>(connection->peer->send_own(connection, wire::FrameKind::pong, token));
 }
 
 void Kernel::on_pong(const ConnectionRef& connection, ByteView token) {
@@ -296,7 +299,7 @@ void Kernel::ping_link(const ConnectionRef& link, Duration timeout,
   pings_.emplace(token, Ping{link, std::move(done), limit, now});
   std::array<std::uint8_t, 8> body;
   store_be(body.data(), token);
-  link->peer->send_own(link, wire::FrameKind::ping, body);
+  static_cast<void>(link->peer->send_own(link, wire::FrameKind::ping, body));
 }
 
 void Kernel::end_pings(const ConnectionRef& link) {
@@ -321,8 +324,10 @@ void Kernel::on_goodbye(const ConnectionRef& connection, wire::GoodbyeReason sai
     connection->goodbye_came = true;
     return;
   }
+  const bool idle = said == wire::GoodbyeReason::idle && connection->peer->asked_idle(connection);
   drop(connection);
-  link_down(connection, reason_of(said), text.empty() ? "the peer said goodbye" : std::string(text));
+  link_down(connection, idle ? PeerDownReason::idle : reason_of(said),
+            text.empty() ? "the peer said goodbye" : std::string(text));
 }
 
 void Kernel::on_broken(const ConnectionRef& connection, PeerDownReason reason, const std::string& text) {
@@ -346,12 +351,14 @@ void Kernel::on_write_failed(const ConnectionRef& connection, int fault) {
 
 /// `link` is closed. Tells everybody whom it concerns, and sees to the next connection.
 void Kernel::link_down(const ConnectionRef& link, PeerDownReason reason, const std::string& text) {
+  if (std::exchange(link->reported_down, true)) return;
   const PeerRef peer = link->peer;
   if (const auto old = std::exchange(link->predecessor, nullptr)) {
     old->successor = nullptr;
     drop(old);
   }
   if (link->leaving) reason = *link->leaving;
+  if (reason == PeerDownReason::idle) add(shared_.counters.closed_idle);
   static_cast<void>(peer->detach(link));
   {
     const std::unique_lock lock(peers_mutex_);
@@ -361,16 +368,23 @@ void Kernel::link_down(const ConnectionRef& link, PeerDownReason reason, const s
     log::limited(lines_.broken, log::Level::warn, "net", "disconnected ", describe(link), ": '",
                  link->info.id.str(), "': ", text);
   else
-    log::line(log_level(link->info), "net", "disconnected ", describe(link), ": '", link->info.id.str(),
+    log::line(log_level(*peer), "net", "disconnected ", describe(link), ": '", link->info.id.str(),
               "': ", text);
   events_.on_peer_down(link->info, reason, text);
   if (reason != PeerDownReason::replaced && !peer->link()) {
     if (const auto dropped = peer->end_if_unknown())
       bury(peer, *dropped);
     else
-      redial(peer, link->leaving ? Duration::zero() : peer->backoff.next(rng_));
+      link_again(peer, reason, link->leaving.has_value());
   }
   end_pings(link);  // last: a newcomer may have waited for this holder of its id
+}
+
+/// A peer on demand whose connection was lost is dialled once: perhaps it is there no more.
+void Kernel::link_again(const PeerRef& peer, PeerDownReason reason, bool at_once) {
+  peer->relink = reason == PeerDownReason::lost || reason == PeerDownReason::protocol_error;
+  if (!peer->wants_link()) return;
+  redial(peer, at_once || reason == PeerDownReason::idle ? Duration::zero() : peer->backoff.next(rng_));
 }
 
 /// Says goodbye on a link, and only listens from then on; `link_down` follows when the peer closes it.
@@ -379,7 +393,7 @@ void Kernel::leave(const ConnectionRef& link, wire::GoodbyeReason said, PeerDown
   link->leaving = reason;
   static_cast<void>(link->peer->detach(link));
   const std::array body{static_cast<std::uint8_t>(said)};
-  link->peer->send_own(link, wire::FrameKind::goodbye, body);
+  static_cast<void>(link->peer->send_own(link, wire::FrameKind::goodbye, body));
   static_cast<void>(shared_.timers.add(MonotonicClock::now() + kGoodbyeTimeout, [this, link, reason] {
     if (!link->closed()) on_broken(link, reason, "closed");
   }));

@@ -13,8 +13,8 @@ Error no_such_peer(const NodeId& id) { return Error(Errc::unreachable, "'" + id.
 }  // namespace
 
 std::string_view name(PeerDownReason reason) noexcept {
-  constexpr std::array<std::string_view, 7> kNames{"stopping",       "goodbye", "lost", "replaced",
-                                                   "protocol_error", "removed", "moved"};
+  constexpr std::array<std::string_view, 8> kNames{"stopping",       "goodbye", "lost",  "replaced",
+                                                   "protocol_error", "removed", "moved", "idle"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 
@@ -79,7 +79,9 @@ bool NetKernel::is_queued(const NodeId& to, Ticket ticket) const {
   return found && found->is_queued(ticket);
 }
 
-void NetKernel::add_peer(const NodeId& id, const Endpoint& endpoint) { kernel_->add_peer(id, endpoint); }
+void NetKernel::add_peer(const NodeId& id, const Endpoint& endpoint, Keep keep) {
+  kernel_->add_peer(id, endpoint, keep);
+}
 void NetKernel::remove_peer(const NodeId& id, bool force) { kernel_->remove_peer(id, force); }
 
 void NetKernel::dial(const Endpoint& endpoint, Duration timeout, std::function<void(Result<PeerInfo>)> done) {

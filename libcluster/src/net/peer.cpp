@@ -1,5 +1,6 @@
 #include "peer.hpp"
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <span>
@@ -20,7 +21,7 @@ constexpr int kRoundsMax = 4;
 
 std::optional<Error> Peer::refusal(const SendOptions& options) const {
   if (ended_ || draining_) return Error(Errc::unreachable, "'" + id.str() + "' is not a peer any more");
-  if (!link_ && !options.queue_if_down)
+  if (!link_ && options.wait_max <= Duration::zero())
     return Error(Errc::unreachable, "'" + id.str() + "' is not connected");
   return std::nullopt;
 }
@@ -30,9 +31,14 @@ Result<Ticket> Peer::send_pushed(Result<Ticket> ticket, const SendOptions& optio
     add(shared_.counters.overloaded);
     return ticket;
   }
-  if (!link_ && options.ttl_at != 0)
-    waiting_calls_.push_back({ticket.value(), options.ttl_at, options.expires});
-  if (!link_ || link_->writer->busy) return ticket;  // who writes will come to it
+  if (!is_up()) {
+    note_waiting(ticket.value(), options);
+    if (link_ || keep_ == Keep::standing || !known_ || std::exchange(wanted_, true)) return ticket;
+    lock.unlock();
+    host_.on_wanted(shared_from_this());
+    return ticket;
+  }
+  if (link_->writer->busy) return ticket;  // who writes will come to it
   if (options.flush_now || outbox_.bytes() >= kUnflushedBytesMax) {
     flush(lock);
     return outbox_.contains(ticket.value()) ? ticket.value() : Ticket{};
@@ -44,6 +50,32 @@ Result<Ticket> Peer::send_pushed(Result<Ticket> ticket, const SendOptions& optio
     if (options.wake) host_.wake_poller();
   }
   return ticket;
+}
+
+void Peer::note_waiting(Ticket ticket, const SendOptions& options) {
+  if (options.ttl_at != 0) waiting_calls_.push_back({ticket, options.ttl_at, options.expires});
+  if (options.wait_max == Duration::max()) return;
+  const Instant now = MonotonicClock::now();
+  drop_expired(now);
+  expiring_.emplace(saturated_add(now, options.wait_max), ticket);
+}
+
+void Peer::drop_expired(Instant now) {
+  while (!expiring_.empty() && expiring_.begin()->first <= now) {
+    if (outbox_.cancel(expiring_.begin()->second)) add(shared_.counters.dropped);
+    expiring_.erase(expiring_.begin());
+  }
+}
+
+/// There is a connection for what waited.
+void Peer::end_waiting() {
+  const Instant now = MonotonicClock::now();
+  drop_expired(now);
+  expiring_.clear();
+  for (const auto& call : std::exchange(waiting_calls_, {}))
+    outbox_.change(call.ticket, [&](std::span<std::uint8_t> message) {
+      wire::set_ttl(&message[call.ttl_at], std::chrono::ceil<std::chrono::milliseconds>(call.expires - now));
+    });
 }
 
 bool Peer::has_session(std::uint64_t session) const {
@@ -82,9 +114,10 @@ void Peer::run_writer(const ConnectionRef& link, Lock& lock) {
   FrameWriter& writer = *link->writer;
   for (int round = 0;; ++round) {
     if (!writer.unsent()) {
-      if (!writer.refill(link == link_ ? &outbox_ : nullptr)) {
+      if (!writer.refill(link == link_ && !asked_idle_ ? &outbox_ : nullptr)) {
         writer.busy = false;
-        if (draining_ && link == link_) host_.on_drained(shared_from_this());
+        if (draining_ && link == link_ && (!asked_idle_ || outbox_.empty()))
+          host_.on_drained(shared_from_this());
         return;
       }
     }
@@ -123,31 +156,75 @@ bool Peer::has_written(const ConnectionRef& link) const {
 
 void Peer::attach_locked(const ConnectionRef& link) {
   link_ = link;
+  asked_idle_ = wanted_ = false;
   info_ = link->info;
   dials_failed_ = 0;
   last_error_.clear();
-  const Instant now = MonotonicClock::now();
-  for (const auto& call : std::exchange(waiting_calls_, {}))
-    outbox_.change(call.ticket, [&](std::span<std::uint8_t> message) {
-      wire::set_ttl(&message[call.ttl_at], std::chrono::ceil<std::chrono::milliseconds>(call.expires - now));
-    });
+  end_waiting();
 }
 
 bool Peer::detach(const ConnectionRef& link) {
   const std::lock_guard lock(mutex_);
   if (link_ != link) return false;
   link_ = nullptr;
+  asked_idle_ = false;
   info_ = {};
   add(shared_.counters.uncertain, link->writer->messages_uncertain(link->socket()));
   outbox_.on_link_down();
   return true;
 }
 
-void Peer::send_own(const ConnectionRef& link, wire::FrameKind kind, ByteView body) {
+bool Peer::send_own(const ConnectionRef& link, wire::FrameKind kind, ByteView body) {
   Lock lock(mutex_);
-  if (!link->writer->push_own(kind, body) || link->writer->busy) return;
+  return send_own(link, kind, body, lock);
+}
+
+bool Peer::send_own(const ConnectionRef& link, wire::FrameKind kind, ByteView body, Lock& lock) {
+  if (!link->writer->push_own(kind, body)) return false;
+  if (link->writer->busy) return true;
   link->writer->busy = true;
   run_writer(link, lock);
+  return true;
+}
+
+std::optional<std::uint64_t> Peer::frames_written(const ConnectionRef& link) const {
+  const std::lock_guard lock(mutex_);
+  if (link_ != link || !outbox_.empty() || link->writer->busy) return std::nullopt;
+  return link->writer->frames_written();
+}
+
+void Peer::ask_idle(const ConnectionRef& link, std::uint64_t frames_written) {
+  Lock lock(mutex_);
+  if (link_ != link || asked_idle_ || draining_ || keep_ == Keep::standing || !outbox_.empty() ||
+      link->writer->busy || link->writer->frames_written() != frames_written)
+    return;
+  asked_idle_ = true;
+  const std::array body{static_cast<std::uint8_t>(wire::IdleWord::ask)};
+  if (!send_own(link, wire::FrameKind::idle, body, lock)) asked_idle_ = false;
+}
+
+bool Peer::agree_idle(const ConnectionRef& link) {
+  Lock lock(mutex_);
+  const bool kept = known_ && keep_ == Keep::standing;
+  if (link_ != link || kept || draining_ || !outbox_.empty() || link->writer->busy) return false;
+  const std::array body{static_cast<std::uint8_t>(wire::GoodbyeReason::idle)};
+  link_ = nullptr;
+  asked_idle_ = false;
+  info_ = {};
+  return send_own(link, wire::FrameKind::goodbye, body, lock);
+}
+
+void Peer::resume(const ConnectionRef& link) {
+  Lock lock(mutex_);
+  if (link_ != link || !asked_idle_) return;
+  asked_idle_ = false;
+  end_waiting();
+  flush(lock);
+}
+
+bool Peer::asked_idle(const ConnectionRef& link) const {
+  const std::lock_guard lock(mutex_);
+  return link_ == link && asked_idle_;
 }
 
 void Peer::drain() {
@@ -173,6 +250,7 @@ std::vector<Ticket> Peer::end_locked() {
   known_ = false;
   auto tickets = outbox_.clear();
   waiting_calls_.clear();
+  expiring_.clear();
   add(shared_.counters.dropped, tickets.size());
   return tickets;
 }
@@ -192,12 +270,25 @@ Endpoint Peer::endpoint() const {
   return endpoint_;
 }
 
-bool Peer::set_endpoint(const Endpoint& endpoint) {
+bool Peer::set_endpoint(const Endpoint& endpoint, Keep keep) {
   const std::lock_guard lock(mutex_);
   if (ended_) return false;
   known_ = true;
+  keep_ = keep;
   endpoint_ = endpoint;
   return true;
+}
+
+bool Peer::on_demand() const {
+  const std::lock_guard lock(mutex_);
+  return known_ && keep_ == Keep::on_demand;
+}
+
+bool Peer::wants_link() {
+  const std::lock_guard lock(mutex_);
+  wanted_ = false;
+  drop_expired(MonotonicClock::now());
+  return known_ && (keep_ == Keep::standing || relink || !outbox_.empty());
 }
 
 void Peer::forget() {
@@ -217,6 +308,7 @@ PeerStatus Peer::status() const {
                     .endpoint = known_ ? endpoint_ : info_.endpoint,
                     .role = role,
                     .known = known_,
+                    .keep = keep_,
                     .connected = link_ != nullptr,
                     .boot = info_.boot,
                     .ring = info_.ring,

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +27,8 @@ class PeerHost {
   virtual void on_write_failed(const ConnectionRef&, int fault) = 0;
   /// All that was queued for a peer that is being drained was written.
   virtual void on_drained(const PeerRef&) = 0;
+  /// A peer on demand has something to send, and no connection.
+  virtual void on_wanted(const PeerRef&) = 0;
 };
 
 /// One peer: what waits for it, and the connection that it goes out on. All functions are for any thread;
@@ -61,8 +64,9 @@ class Peer : public std::enable_shared_from_this<Peer> {
   [[nodiscard]] bool has_written(const ConnectionRef& link) const;
   /// If `link` is the one in use: no more. Returns whether it was. Counts what became uncertain.
   bool detach(const ConnectionRef& link);
-  /// A ping, pong or goodbye ahead of the messages, on `link` even if it is no longer in use.
-  void send_own(const ConnectionRef& link, wire::FrameKind kind, ByteView body);
+  /// A frame of another kind ahead of the messages, on `link` even if it is no longer in use. False if the
+  /// peer does not read those that it has.
+  bool send_own(const ConnectionRef& link, wire::FrameKind kind, ByteView body);
   /// Goes on after `on_blocked`.
   void write_on(const ConnectionRef& link);
   /// No more sends. `on_drained` comes when the queue is empty, at once if it is.
@@ -77,7 +81,23 @@ class Peer : public std::enable_shared_from_this<Peer> {
   [[nodiscard]] Endpoint endpoint() const;
   /// From now on known, and dialled there.
   /// False, and no effect, if the peer has ended.
-  [[nodiscard]] bool set_endpoint(const Endpoint& endpoint);
+  [[nodiscard]] bool set_endpoint(const Endpoint& endpoint, Keep keep);
+  [[nodiscard]] bool on_demand() const;
+  /// Whether it is to be dialled: always, or because something waits.
+  [[nodiscard]] bool wants_link();
+
+  // An idle link, see wire::IdleWord.
+  /// Frames written on `link`; nothing if it is in use no more, or in use just now.
+  [[nodiscard]] std::optional<std::uint64_t> frames_written(const ConnectionRef& link) const;
+  /// Asks to close `link`, and holds messages back until the answer; if after `frames_written` there was no
+  /// other.
+  void ask_idle(const ConnectionRef& link, std::uint64_t frames_written);
+  /// Says goodbye on `link`, which is not in use any more. False if it is needed.
+  [[nodiscard]] bool agree_idle(const ConnectionRef& link);
+  /// The answer is no: messages go on.
+  void resume(const ConnectionRef& link);
+  /// Whether the answer has not come yet.
+  [[nodiscard]] bool asked_idle(const ConnectionRef& link) const;
   /// Not known any more.
   void forget();
   void note_failure(std::uint32_t dials_failed, const std::string& text);
@@ -89,6 +109,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   ConnectionRef dialled;           ///< a connection of ours is in handshake
   Timers::Id redial;
   Timers::Id drain_limit;
+  bool relink = false;  ///< dial once although nothing waits: its connection was lost
 
  private:
   void attach_locked(const ConnectionRef& link);
@@ -98,6 +119,11 @@ class Peer : public std::enable_shared_from_this<Peer> {
   [[nodiscard]] bool has_session(std::uint64_t session) const;
   [[nodiscard]] Result<Ticket> send_pushed(Result<Ticket> ticket, const SendOptions& options, Lock& lock);
   void flush(Lock& lock);
+  [[nodiscard]] bool is_up() const noexcept { return link_ != nullptr && !asked_idle_; }
+  void note_waiting(Ticket ticket, const SendOptions& options);
+  void drop_expired(Instant now);
+  void end_waiting();
+  bool send_own(const ConnectionRef& link, wire::FrameKind kind, ByteView body, Lock& lock);
   void run_writer(const ConnectionRef& link, Lock& lock);
 
   Shared& shared_;
@@ -113,10 +139,14 @@ class Peer : public std::enable_shared_from_this<Peer> {
     Instant expires;
   };
   std::vector<WaitingCall> waiting_calls_;
-  bool unflushed_ = false;  // on_unflushed was called and flush has not come yet
+  std::multimap<Instant, Ticket> expiring_;  // messages that wait for a connection until then
+  bool unflushed_ = false;                   // on_unflushed was called and flush has not come yet
+  bool wanted_ = false;                      // on_wanted was called and wants_link has not come yet
+  bool asked_idle_ = false;                  // of link_: messages wait for the answer
   bool draining_ = false;
   bool ended_ = false;
   bool known_ = false;
+  Keep keep_ = Keep::standing;
   Endpoint endpoint_;
   std::uint32_t dials_failed_ = 0;
   std::string last_error_;

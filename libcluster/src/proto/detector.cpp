@@ -57,6 +57,7 @@ DetectorActions Detector::on_message(Instant now, const NodeId& from, const Dete
 DetectorActions Detector::on_members(Instant now, std::span<const NodeId> members) {
   begin(now);
   CLUSTER_ASSERT(std::ranges::is_sorted(members));
+  links_ = LinkPlan(members.size(), config_.mesh_max);
   auto known = members_.begin();
   const auto leave_until = [&](const NodeId* id) {
     for (; known != members_.end() && (id == nullptr || known->first < *id); ++known) {

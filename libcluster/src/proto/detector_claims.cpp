@@ -6,13 +6,20 @@
 
 namespace cluster::proto {
 
+namespace {
+
+/// The least of all claims: whoever holds anything of the member answers with that.
+bool is_question(const SwimClaim& claim) { return claim.boot == Boot{}; }
+
+}  // namespace
+
 void Detector::hear(const SwimClaim& claim) {
   ++counters_.claims_received;
   if (claim.id == self()) return hear_of_self(claim);
   const auto found = members_.find(claim.id);
   if (found == members_.end() || found->second.state == MemberState::left) return;
   auto& member = found->second;
-  if (member.state == MemberState::unknown) return accept(*found, claim);
+  if (member.state == MemberState::unknown) return is_question(claim) ? void() : accept(*found, claim);
   const auto order = compare(claim, member.held);
   if (order > 0) return accept(*found, claim);
   if (order == 0) return confirm(member, claim);
@@ -136,6 +143,19 @@ SwimClaims Detector::claims_for(const NodeId& to) {
     claims.push_back(member->held);
   rumors_.take(claims, config_.claims_per_message - claims.size(), retransmit_limit(participants(), config_));
   return claims;
+}
+
+/// Without a link to a member nothing is known of it but what others tell; and of those that were there
+/// before this node, nobody tells unasked.
+void Detector::add_questions(SwimClaims& claims) {
+  if (links_.keeps_all() || count_[static_cast<std::size_t>(MemberState::unknown)] == 0) return;
+  auto at = members_.upper_bound(asked_last_);
+  for (auto left = members_.size(); left > 0 && claims.size() < config_.claims_per_message; --left, ++at) {
+    if (at == members_.end()) at = members_.begin();
+    if (at->second.state != MemberState::unknown) continue;
+    claims.push_back({at->first, {}, 0, MemberState::alive, self()});
+    asked_last_ = at->first;
+  }
 }
 
 SwimClaim Detector::own_claim() const {

@@ -27,7 +27,9 @@ void Detector::begin_period() {
   probe_ = OpenProbe{.target = *target,
                      .sequence = ++sequence_,
                      .ask_others_at = now_ + scaled(config_.probe_timeout, health_)};
-  send(*target, SwimPing{sequence_, claims_for(*target)});
+  auto claims = claims_for(*target);
+  add_questions(claims);
+  send(*target, SwimPing{sequence_, std::move(claims)});
 }
 
 /// The interval is over. An answered probe is closed already.
@@ -83,16 +85,26 @@ std::optional<NodeId> Detector::next_target() {
     round_.clear();
     round_at_ = 0;
     for (auto& [id, member] : members_) {
-      member.in_round = probed(member);
+      member.in_round = probed(member) && links_.keeps(self(), id);
       if (member.in_round) round_.push_back(id);
     }
+    if (!links_.keeps_all()) add_one_without_link();
     rng_.shuffle(round_);
   }
   return {};
 }
 
+/// So that nobody depends on the links that are kept alone.
+void Detector::add_one_without_link() {
+  std::uint64_t seen = 0;
+  NodeId chosen;
+  for (const auto& [id, member] : members_)
+    if (!member.in_round && member.state <= MemberState::suspect && rng_.below(++seen) == 0) chosen = id;
+  if (seen > 0) round_.push_back(chosen);
+}
+
 void Detector::enter_round(const NodeId& id, Member& member) {
-  if (member.in_round) return;
+  if (member.in_round || !links_.keeps(self(), id)) return;
   member.in_round = true;
   const auto at = static_cast<std::size_t>(rng_.below(round_.size() + 1));
   round_.insert(round_.begin() + static_cast<std::ptrdiff_t>(at), id);

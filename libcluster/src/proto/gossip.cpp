@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t kPeersListed = 16;  // up to here a list is cheaper than draws
 constexpr std::size_t kDrawsEach = 16;
+/// Where not all have links: one round in so many goes to any member, should the links kept fall apart.
+constexpr std::uint64_t kRoundsAmongLinks = 32;
 
 }  // namespace
 
@@ -88,7 +90,8 @@ Actions Gossip::on_time(Moment at) {
   if (at.now >= next_round_) {
     if (!ring_.empty()) {
       if (state_.record_count() > state_.present_count()) state_.collect(at.wall);
-      for (const auto& peer : random_peers(1)) send_digest(peer);
+      const bool to_any = !links_.keeps_all() && ++rounds_ % kRoundsAmongLinks == 0;
+      for (const auto& peer : to_any ? draw_peers(1, {}, false) : random_peers(1)) send_digest(peer);
     }
     schedule_round();
   }
@@ -228,6 +231,7 @@ void Gossip::note_changed(const NodeId& member, bool force) {
 
 void Gossip::settle_connections() {
   if (changed_.empty()) return;
+  plan_links();
   std::vector<NodeId> ids;
   for (const auto& [id, force] : changed_) {
     ids.push_back(id);
@@ -237,14 +241,26 @@ void Gossip::settle_connections() {
       if (told == connected_.end()) continue;
       connected_.erase(told);
       out_.emplace_back(std::in_place_type<Disconnect>, Disconnect{id, force});
-    } else if (const auto& endpoint = state_.find(id)->endpoint.value;
-               told == connected_.end() || told->second != endpoint) {
-      connected_.insert_or_assign(id, endpoint);
-      out_.emplace_back(std::in_place_type<Connect>, Connect{id, endpoint, force});
+    } else if (const Told now{state_.find(id)->endpoint.value, links_.keeps(self(), id)};
+               told == connected_.end() || told->second != now) {
+      connected_.insert_or_assign(id, now);
+      out_.emplace_back(std::in_place_type<Connect>, Connect{id, now.endpoint, force, now.standing});
     }
   }
   changed_.clear();
   event(RingChanged{std::move(ids)});
+}
+
+/// A ring of another size may keep other links, to members that did not change, too.
+void Gossip::plan_links() {
+  const LinkPlan plan(state_.present_count(), config_.mesh_max);
+  if (plan == links_) return;
+  links_ = plan;
+  for (auto& [id, told] : connected_) {
+    if (told.standing == links_.keeps(self(), id) || changed_.contains(id)) continue;
+    told.standing = !told.standing;
+    out_.emplace_back(std::in_place_type<Connect>, Connect{id, told.endpoint, false, told.standing});
+  }
 }
 
 void Gossip::schedule_round() {

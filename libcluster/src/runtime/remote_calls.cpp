@@ -79,4 +79,13 @@ std::optional<RemoteCalls::Call> RemoteCalls::close_at(std::uint64_t id, const N
   return shard.take(*slot);
 }
 
+bool RemoteCalls::has_calls(const Route& route) {
+  for (Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const Slot& slot : shard.slots)
+      if (slot.id != 0 && slot.call.route.get() == &route) return true;
+  }
+  return false;
+}
+
 }  // namespace cluster::runtime

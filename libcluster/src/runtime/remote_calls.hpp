@@ -38,6 +38,8 @@ class RemoteCalls {
   std::optional<Call> close(std::uint64_t id);
   /// The same, only if it is a call to `node`: nobody answers for another.
   std::optional<Call> close_at(std::uint64_t id, const NodeId& node);
+  /// Whether a call on `route` is open.
+  [[nodiscard]] bool has_calls(const Route& route);
   /// A link broke, or the queue was dropped: ends all calls on `route` for which `ends(ticket)`.
   template <class Ends>
   std::vector<Call> close_all(Route& route, Ends&& ends);

@@ -371,6 +371,16 @@ void Router::break_calls(const NodeId& node, std::string_view why) {
     call.to.fail(Error(Errc::peer_lost, "the link to '" + node.str() + "' broke: " + std::string(why)));
 }
 
+/// No call is open on a link, in either direction. Answers are given to the kernel before they are counted as
+/// given.
+bool Router::is_idle(const net::PeerInfo& peer) {
+  if (const auto way = routes_.find(peer.id); way != nullptr && calls_.has_calls(*way)) return false;
+  const auto connection = connections_.find(peer.session);
+  if (connection == connections_.end()) return true;
+  const std::size_t own = last_session_ == peer.session ? 2 : 1;
+  return connection->second->holders() == own;
+}
+
 void Router::on_peer_up(const net::PeerInfo& peer) {
   if (peer.role == net::Role::node) {
     auto& session = sessions_[peer.id];
@@ -387,7 +397,7 @@ void Router::on_peer_down(const net::PeerInfo& peer, net::PeerDownReason reason,
     const auto session = sessions_.find(peer.id);
     if (session == sessions_.end() || session->second != peer.session) return;  // a newer link is up
     sessions_.erase(session);
-    break_calls(peer.id, text);
+    if (reason != net::PeerDownReason::idle) break_calls(peer.id, text);  // else all are in the queue
   }
   tell_listeners({PeerEvent::Kind::down, peer, std::string(text), {}, reason});
 }

@@ -62,6 +62,7 @@ class Router final : public Services, public net::NetEvents {
   void on_message(const net::PeerInfo& from, net::Lane lane, ByteView message) override;
   void on_large_message(const net::PeerInfo& from, net::Lane lane, Buffer&& message) override;
   [[nodiscard]] net::Appetite appetite() const noexcept override { return inbound_.appetite(); }
+  [[nodiscard]] bool is_idle(const net::PeerInfo& peer) override;
   void on_peer_up(const net::PeerInfo& peer) override;
   void on_peer_down(const net::PeerInfo& peer, net::PeerDownReason reason, std::string_view text) override;
   void on_peer_lost(const NodeId& node, const Error& why) override;

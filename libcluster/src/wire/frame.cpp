@@ -24,7 +24,7 @@ Result<FrameHeader> read_header(const std::uint8_t* from) {
   const auto length = load_be<std::uint32_t>(from);
   const auto flags = load_be<std::uint16_t>(from + 6);
   if (length > kFrameBodyBytesMax) return corrupt("a frame of " + std::to_string(length) + " bytes");
-  if (from[4] > static_cast<std::uint8_t>(FrameKind::goodbye))
+  if (from[4] > static_cast<std::uint8_t>(FrameKind::idle))
     return corrupt("a frame of unknown kind " + std::to_string(from[4]));
   if (from[5] >= kLanes) return corrupt("a frame in unknown lane " + std::to_string(from[5]));
   if ((flags & ~kFlagsKnown) != 0) return corrupt("a frame with unknown flags");

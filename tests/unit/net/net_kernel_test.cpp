@@ -86,7 +86,7 @@ TEST_CASE("net: over the limits, to nobody, or down and not to be queued: an err
   foo.kernel->add_peer("bar", {"127.0.0.1", 1});
   CHECK(foo.send("bar", std::string(1001, 'x')).error().code() == Errc::too_large);
   CHECK(foo.send("bar", std::string(1000, 'x')));
-  CHECK(foo.send("bar", "x", {.queue_if_down = false}).error().code() == Errc::unreachable);
+  CHECK(foo.send("bar", "x", {.wait_max = Duration::zero()}).error().code() == Errc::unreachable);
 }
 
 TEST_CASE(

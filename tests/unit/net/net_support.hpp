@@ -64,6 +64,7 @@ class TestNode final : public NetEvents {
   void on_peer_down(const PeerInfo& peer, PeerDownReason reason, std::string_view) override {
     downs.push_back({peer.id, reason});
   }
+  bool is_idle(const PeerInfo&) override { return idle; }
   void on_peer_lost(const NodeId& peer, const Error& why) override { lost.emplace_back(peer, why); }
   void on_dropped(const NodeId&, std::span<const Ticket> tickets) override {
     dropped.insert(dropped.end(), tickets.begin(), tickets.end());
@@ -80,6 +81,7 @@ class TestNode final : public NetEvents {
   }
 
   bool keep_messages = true;
+  bool idle = true;
   std::vector<Message> messages;
   std::size_t received = 0;
   std::size_t received_bytes = 0;

@@ -30,9 +30,10 @@ class DetectorMesh {
     for (std::size_t i = 0; i < size; ++i) ids_.push_back(id_of(i));
     nodes_.resize(size);
     for (std::size_t i = 0; i < size; ++i) start(i);
+    const LinkPlan plan(size, config_.mesh_max);
     for (std::size_t i = 0; i < size; ++i)
       for (std::size_t j = 0; j < size; ++j)
-        if (i != j) link(i, j);
+        if (i != j && plan.keeps(ids_[i], ids_[j])) link(i, j);
   }
 
   [[nodiscard]] static NodeId id_of(std::size_t i) {

@@ -62,6 +62,30 @@ TEST_CASE("detector: all know of a silent host within 10 s") {
     }
 }
 
+TEST_CASE("detector: where few links are kept, all are known to all, and a silent host is found as soon") {
+  for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+    CAPTURE(seed);
+    DetectorMesh mesh(40, seed, {.mesh_max = 8});
+    CHECK(mesh.run_until(30s, [&] { return mesh.all_alive(); }));
+    mesh.run_for(30s);
+    CHECK(mesh.count_changes(MemberState::suspect) == 0);
+    mesh.silence(1);
+    mesh.run_for(12s);
+    CHECK(mesh.all_hold(1, MemberState::unreachable));
+    CHECK(mesh.count_changes(MemberState::unreachable) == mesh.size() - 1);
+  }
+}
+
+TEST_CASE("detector: who comes to a ring of few links learns of all the others by asking") {
+  DetectorMesh mesh(40, 1, {.mesh_max = 8});
+  mesh.run_for(60s);
+  mesh.start(0);  // a new process, that knows the members and none of their states
+  const LinkPlan plan(40, 8);
+  for (std::size_t i = 1; i < mesh.size(); ++i)
+    if (plan.keeps(DetectorMesh::id_of(0), DetectorMesh::id_of(i))) mesh.link(0, i), mesh.link(i, 0);
+  CHECK(mesh.run_until(10s, [&] { return mesh.all_alive(); }));
+}
+
 TEST_CASE("detector: a pause of 3 s loses nobody, whether the process reads or looks at its clock first") {
   for (const bool timers_first : {false, true})
     for (const std::size_t size : {2, 3, 5, 20})

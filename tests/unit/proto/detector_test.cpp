@@ -505,6 +505,23 @@ TEST_CASE("detector: claims travel as arrays and come back as they were") {
   CHECK(wire::encode(DetectorMessage(SwimPing{1})).size() <= 10);
 }
 
+TEST_CASE("detector: where few links are kept, those are probed, and one other in each round") {
+  const auto ids = ring(100);
+  const LinkPlan plan(ids.size(), 64);
+  auto detector = make(ids, 3, {.mesh_max = 64});
+  std::map<NodeId, int> probed;
+  for (int i = 0; i < 1000; ++i)  // answered at once
+    for (const auto& [to, ping] : sent<SwimPing>(detector.on_time(detector.next_deadline()))) {
+      ++probed[to];
+      static_cast<void>(detector.on_message(detector.next_deadline(), to, SwimAck{ping.sequence, {}}));
+    }
+  int kept = 0;
+  int others = 0;
+  for (const auto& [id, count] : probed) (plan.keeps("a", id) ? kept : others) += count;
+  CHECK(others > 0);
+  CHECK(kept > 9 * others);
+}
+
 TEST_CASE("detector: news is passed on as often as its limit says, the least told first, and then no more") {
   RumorQueue rumors;
   rumors.add(claim("b1000", MemberState::suspect));

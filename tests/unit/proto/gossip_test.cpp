@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string>
 
 #include "cluster/wire/codec.hpp"
@@ -212,6 +213,46 @@ TEST_CASE("gossip: members that nobody can reach take nothing from those with a 
     at.now += 2s;
     for (const auto& send : all_of<Send>(gossip.on_time(at))) CHECK(send.to == NodeId("b"));
   }
+}
+
+TEST_CASE("gossip: above a number of members few links are kept, and rounds go over those that are open") {
+  Gossip gossip(
+      {.self = {.id = "a", .boot = {1, 1}, .endpoint = kHere, .weight = 4}, .ring = "ring", .mesh_max = 16},
+      Rng(1), kThen);
+  std::vector<NewMember> others;
+  for (int i = 0; i < 99; ++i) others.push_back({NodeId("n" + std::to_string(i)), kHere});
+  std::map<NodeId, bool> standing;
+  const auto note = [&](const Actions& actions) {
+    for (const auto& connect : all_of<Connect>(actions)) standing[connect.peer] = connect.standing;
+  };
+  const auto kept = [&] {
+    std::size_t count = 0;
+    for (const auto& [id, is_standing] : standing) count += is_standing ? 1u : 0u;
+    return count;
+  };
+  const LinkPlan plan(100, 16);
+  for (std::size_t i = 0; i < 15; ++i) note(gossip.on_command(kThen, 1, InsertCommand{{others[i]}}));
+  CHECK(kept() == 15);  // a mesh of sixteen
+  for (std::size_t i = 15; i < 99; ++i) note(gossip.on_command(kThen, 1, InsertCommand{{others[i]}}));
+  CHECK(standing.size() == 99);
+  CHECK(kept() < 40);
+  for (const auto& [id, is_standing] : standing) CHECK(is_standing == plan.keeps("a", id));
+
+  (void)gossip.on_peer_up(kThen, "n7");
+  std::size_t others_asked = 0;
+  Moment at = kThen;
+  for (int i = 0; i < 320; ++i) {
+    at.now = gossip.next_deadline();
+    for (const auto& send : all_of<Send>(gossip.on_time(at)))
+      others_asked += send.to != NodeId("n7") ? 1u : 0u;
+  }
+  CHECK(others_asked <= 10);  // one round in 32 goes to any member
+  CHECK(others_asked >= 8);
+
+  std::vector<NodeId> gone;
+  for (std::size_t i = 12; i < 99; ++i) gone.push_back(others[i].id);
+  note(gossip.on_command(at, 2, RemoveCommand{gone}));
+  for (std::size_t i = 0; i < 12; ++i) CHECK(standing[others[i].id]);  // a mesh again
 }
 
 TEST_CASE("gossip: force is in the disconnect of who removes and of who hears of it") {

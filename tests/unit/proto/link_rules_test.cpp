@@ -4,7 +4,9 @@
 
 #include <array>
 #include <optional>
+#include <queue>
 #include <string>
+#include <vector>
 
 #include "cluster/proto/guess_limit.hpp"
 
@@ -112,4 +114,86 @@ TEST_CASE("guess limit: remembers so many addresses, and forgets who failed leas
   for (int i = 0; i < 1000; ++i) limit.on_failed_proof(Instant{}, "address " + std::to_string(i));
   CHECK(limit.addresses() <= 10);
   CHECK_FALSE(limit.allows(Instant{}, "the persistent one"));
+}
+
+namespace {
+
+std::vector<NodeId> ids(std::size_t count) {
+  std::vector<NodeId> all;
+  for (std::size_t i = 0; i < count; ++i) all.push_back(NodeId::parse("node-" + std::to_string(i)).value());
+  return all;
+}
+
+/// Who keeps a link to whom.
+std::vector<std::vector<std::size_t>> graph(const std::vector<NodeId>& all, const LinkPlan& plan) {
+  std::vector<std::vector<std::size_t>> links(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i)
+    for (std::size_t j = 0; j < all.size(); ++j)
+      if (i != j && plan.keeps(all[i], all[j])) links[i].push_back(j);
+  return links;
+}
+
+/// How many steps from the first member to the last that can be reached, and how many can.
+std::pair<std::size_t, std::size_t> reach(const std::vector<std::vector<std::size_t>>& links) {
+  std::vector<std::size_t> distance(links.size(), links.size());
+  distance[0] = 0;
+  std::queue<std::size_t> next({0});
+  std::size_t reached = 0;
+  std::size_t far = 0;
+  for (; !next.empty(); next.pop()) {
+    ++reached;
+    far = distance[next.front()];
+    for (const auto i : links[next.front()])
+      if (distance[i] == links.size()) distance[i] = far + 1, next.push(i);
+  }
+  return {far, reached};
+}
+
+}  // namespace
+
+TEST_CASE("link plan: all links are kept up to the limit, and fewer above it") {
+  const auto all = ids(66);
+  CHECK(LinkPlan(64, 64).keeps_all());
+  CHECK(LinkPlan(64, 64).keeps(all[0], all[1]));
+  CHECK_FALSE(LinkPlan(65, 64).keeps_all());
+  CHECK(LinkPlan().keeps_all());
+  CHECK(LinkPlan(0, 0).keeps_all());
+  CHECK(LinkPlan(5, 0).keeps_all());  // as few as 2 ceil(log2 5)
+  CHECK(standing_links(1) == 0);
+  CHECK(standing_links(2) == 2);
+  CHECK(standing_links(1000) == 20);
+  CHECK(standing_links(1024) == 20);
+  CHECK(standing_links(1025) == 22);
+}
+
+TEST_CASE("link plan: both ends keep the same links, some 2 log2 N each, and the ring holds together") {
+  for (const std::size_t members : {20u, 65u, 100u, 300u, 1000u}) {
+    CAPTURE(members);
+    const auto all = ids(members);
+    const LinkPlan plan(members, 16);
+    const auto links = graph(all, plan);
+    std::size_t sum = 0;
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < members; ++i) {
+      sum += links[i].size();
+      most = std::max(most, links[i].size());
+      for (const auto j : links[i]) REQUIRE(plan.keeps(all[j], all[i]));
+    }
+    const auto mean = static_cast<double>(sum) / static_cast<double>(members);
+    const auto aim = static_cast<double>(standing_links(members));
+    CHECK(mean > 0.8 * aim);
+    CHECK(mean < 1.3 * aim);  // the size is taken for up to 1/8 less
+    CHECK(most < 3 * standing_links(members));
+    const auto [far, reached] = reach(links);
+    CHECK(reached == members);
+    CHECK(far <= 6);
+  }
+}
+
+TEST_CASE("link plan: a newcomer leaves the links of the others as they are") {
+  CHECK(LinkPlan(1000, 64) == LinkPlan(1001, 64));
+  std::size_t plans = 1;
+  for (std::size_t members = 512; members < 1023; ++members)
+    plans += LinkPlan(members, 64) == LinkPlan(members + 1, 64) ? 0u : 1u;
+  CHECK(plans <= 9);
 }

@@ -39,7 +39,7 @@ TEST_CASE("frame: a header reads back as it was written, both sides of each limi
     std::uint8_t value;
   };
   for (const auto& row :
-       {Row{"length over the limit", 1, 2}, Row{"huge length", 0, 0xff}, Row{"unknown kind", 4, 4},
+       {Row{"length over the limit", 1, 2}, Row{"huge length", 0, 0xff}, Row{"unknown kind", 4, 5},
         Row{"unknown lane", 5, 3}, Row{"unknown flag", 7, 16}, Row{"unknown high flag", 6, 1}}) {
     CAPTURE(row.what);
     write_header(bytes.data(), FrameHeader{});

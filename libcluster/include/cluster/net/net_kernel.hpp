@@ -39,6 +39,7 @@ struct NetLimits {
   Duration duplicate_timeout = 2s;  ///< for the old holder of an id to answer
   Duration renewal_timeout = 10s;   ///< of a connection whose key was removed, to go on under another
   Duration renewal_client = 2s;     ///< what a client's has: time for the answer to who removed its own key
+  Duration idle_timeout = 60s;      ///< without traffic: then a connection on demand is closed
   Duration backoff_min = 50ms;      ///< between dials: doubles, with jitter, up to the max
   Duration backoff_max = 5s;
   std::uint32_t retries_max = 0;  ///< dials without success before `on_peer_lost`; 0: no end
@@ -78,6 +79,7 @@ enum class PeerDownReason : std::uint8_t {
   protocol_error,  ///< a frame with a wrong tag, a length over the limit, or one never finished
   removed,         ///< `remove_peer`, or `stop` here
   moved,           ///< to be dialled at another endpoint, by either side's wish
+  idle,            ///< neither side had anything to send; the next message dials. Nothing is uncertain
 };
 [[nodiscard]] std::string_view name(PeerDownReason reason) noexcept;
 
@@ -108,9 +110,14 @@ class NetEvents {
   /// How much to read. Asked before each read.
   [[nodiscard]] virtual Appetite appetite() const noexcept { return Appetite::more; }
   virtual void on_peer_up(const PeerInfo& peer) = 0;
+  /// Whether a connection without traffic may be closed: nobody waits for an answer over it.
+  [[nodiscard]] virtual bool is_idle(const PeerInfo& peer) {
+    static_cast<void>(peer);
+    return true;
+  }
   /// The connection is gone. What was handed to it may or may not have arrived; what still waits
   /// (`is_queued`) goes out after the reconnect, if the peer is known. Known peers are dialled again,
-  /// except after `removed`.
+  /// except after `removed`; those on demand when there is something to send, and once after `lost`.
   virtual void on_peer_down(const PeerInfo& peer, PeerDownReason reason, std::string_view text) = 0;
   /// Not dialled any more until the next `add_peer`: `retries_max` is reached, or the peer refuses this
   /// node for good (duplicate_id: another living process has our id). Its queue was dropped.
@@ -123,15 +130,22 @@ class NetEvents {
   }
 };
 
+/// Whether to be connected to a known peer.
+enum class Keep : std::uint8_t {
+  standing,   ///< always: dialled until it answers
+  on_demand,  ///< while there is traffic: dialled when something is sent, closed after `idle_timeout`
+};
+
 struct SendOptions {
-  Lane lane = Lane::normal;   ///< the same for all messages of one sender-receiver pair, to keep their order
-  std::uint64_t pair = 0;     ///< names that pair: messages of the same pair and lane arrive in order, and a
-                              ///< large message delays those of its own pair alone
-  bool flush_now = true;      ///< false: `flush` (or the next `poll`) sends it, with others in one frame
-  bool queue_if_down = true;  ///< false: `unreachable` while there is no connection
-  std::size_t ttl_at = 0;     ///< of a call: where its ttl is in the message, to be lowered if it has to wait
-  Instant expires = kNever;   ///< for a link; of a call: when its caller gives up
-  bool wake = false;          ///< with flush_now = false: wakes a thread that waits in `poll`, to flush
+  Lane lane = Lane::normal;  ///< the same for all messages of one sender-receiver pair, to keep their order
+  std::uint64_t pair = 0;    ///< names that pair: messages of the same pair and lane arrive in order, and a
+                             ///< large message delays those of its own pair alone
+  bool flush_now = true;     ///< false: `flush` (or the next `poll`) sends it, with others in one frame
+  Duration wait_max = Duration::max();  ///< for a connection, in the queue; then it is dropped without a
+                                        ///< word. 0: `unreachable` while there is none
+  std::size_t ttl_at = 0;    ///< of a call: where its ttl is in the message, to be lowered if it has to wait
+  Instant expires = kNever;  ///< for a link; of a call: when its caller gives up
+  bool wake = false;         ///< with flush_now = false: wakes a thread that waits in `poll`, to flush
 };
 
 struct PeerStatus {
@@ -139,6 +153,7 @@ struct PeerStatus {
   Endpoint endpoint;  ///< as added, else as it said in its HELLO
   Role role = Role::node;
   bool known = false;  ///< added, so dialled
+  Keep keep = Keep::standing;
   bool connected = false;
   Boot boot;                                 ///< of the connection, else zero
   std::string ring;                          ///< of the connection, else empty
@@ -165,6 +180,7 @@ struct Counters {
   std::uint64_t overloaded = 0;        ///< sends refused by a full queue
   std::uint64_t cancelled = 0;         ///< queued messages taken back
   std::uint64_t dropped = 0;           ///< queued messages that will never be sent
+  std::uint64_t closed_idle = 0;       ///< connections closed for want of traffic
   std::uint64_t uncertain = 0;         ///< messages on a connection that broke, not known to have arrived
   std::uint64_t accept_failures = 0;   ///< out of descriptors or memory
 };
@@ -226,9 +242,9 @@ class NetKernel {
   bool cancel(const NodeId& to, Ticket ticket);
   [[nodiscard]] bool is_queued(const NodeId& to, Ticket ticket) const;
 
-  /// A known node: dialled, and kept connected. Idempotent; with another endpoint than before the
-  /// connection is made anew there, and the queue moves over. Sends may follow at once.
-  void add_peer(const NodeId& id, const Endpoint& endpoint);
+  /// A known node: dialled, and kept connected if it is `standing`. Idempotent; with another endpoint than
+  /// before the connection is made anew there, and the queue moves over. Sends may follow at once.
+  void add_peer(const NodeId& id, const Endpoint& endpoint, Keep keep = Keep::standing);
   /// Ends the connection and the dialling; sends answer `unreachable` at once. `force`: now, the queue is
   /// dropped. Otherwise what is queued is sent first, for up to drain_timeout.
   void remove_peer(const NodeId& id, bool force);
@@ -241,7 +257,7 @@ class NetKernel {
   void dial(const Endpoint& endpoint, const NodeId& expected, Duration timeout,
             std::function<void(Result<PeerInfo>)> done);
   /// The round trip of a small signed frame, ahead of all queued messages. The callback comes once, on the
-  /// polling thread. `unreachable` if not connected, `timeout`, `peer_lost`.
+  /// polling thread. `unreachable` if not connected (a peer on demand is dialled), `timeout`, `peer_lost`.
   void ping(const NodeId& id, Duration timeout, std::function<void(Result<Duration>)> done);
 
   /// The ring that later HELLOs name.

@@ -14,6 +14,7 @@
 #include "cluster/proto/detector_config.hpp"
 #include "cluster/proto/detector_messages.hpp"
 #include "cluster/proto/detector_rumors.hpp"
+#include "cluster/proto/link_rules.hpp"
 
 namespace cluster::proto {
 
@@ -36,7 +37,7 @@ struct MemberHealth {
 
 // Actions: all that a driver must do, in order.
 
-/// Not to be queued for a peer that is down: a message that comes late says nothing.
+/// Not to be queued for long for a peer without a link: a message that comes late says nothing.
 struct DetectorSend {
   NodeId to{};
   DetectorMessage message{};
@@ -81,6 +82,9 @@ struct DetectorCounters {
 ///                                 '--- its own objection: a greater incarnation -------+
 ///                                 '--- a newer boot, from any state                    '
 ///   any --not in the ring any more--> left
+///
+/// In a ring that does not keep all links (LinkPlan) a node probes and tells those that it has one to, and
+/// one other in each round. What others there hold of members that it has never met, it asks.
 ///
 /// Costs each node one probe an interval and, while there is news, `gossip_fanout` messages of at most
 /// `claims_per_message` claims a gossip interval, whatever the number of members. Memory: bounded by the
@@ -155,6 +159,7 @@ class Detector {
   void end_relays();
   [[nodiscard]] std::optional<NodeId> next_target();
   void enter_round(const NodeId& id, Member& member);
+  void add_one_without_link();
   [[nodiscard]] std::vector<NodeId> random_members(std::size_t count, MemberState worst,
                                                    const NodeId& but = {});
   void on(const SwimPing& m);
@@ -176,6 +181,7 @@ class Detector {
   void gossip();
   void tell(const NodeId& to, const SwimClaim& claim);
   [[nodiscard]] SwimClaims claims_for(const NodeId& to);
+  void add_questions(SwimClaims& claims);
   [[nodiscard]] SwimClaim own_claim() const;
   [[nodiscard]] Instant suspicion_ends(const Suspicion& suspicion) const noexcept;
 
@@ -208,6 +214,8 @@ class Detector {
   RumorQueue rumors_{};
   SwimClaims answers_{};  // what the sender of a message did not know
 
+  LinkPlan links_{};
+  NodeId asked_last_{};          // of the members unknown here
   std::vector<NodeId> round_{};  // who is probed in this round, in random order
   std::size_t round_at_ = 0;
   std::uint64_t sequence_ = 0;

@@ -12,6 +12,8 @@ namespace cluster::proto {
 struct DetectorConfig {
   NodeId self{};
   Boot boot{};
+  std::size_t mesh_max =
+      ~std::size_t{0};              ///< see LinkPlan; above it, those that a link is kept to are probed
   Duration probe_interval = 500ms;  ///< one member each, give or take `probe_jitter`
   double probe_jitter = 0.1;        ///< share of the interval
   Duration probe_timeout = 200ms;   ///< then others are asked to probe, too, until the interval ends

@@ -10,6 +10,7 @@
 
 #include "cluster/base/rng.hpp"
 #include "cluster/proto/gossip_messages.hpp"
+#include "cluster/proto/link_rules.hpp"
 #include "cluster/proto/ring_file.hpp"
 #include "cluster/proto/ring_state.hpp"
 
@@ -17,13 +18,14 @@ namespace cluster::proto {
 
 struct GossipConfig {
   Self self{};
-  std::string ring{};               ///< the ring of a start; empty: in none
-  Duration period = 1s;             ///< anti-entropy, give or take `jitter`
-  double jitter = 0.1;              ///< share of the period
-  std::size_t fanout = 3;           ///< peers that an edit is pushed to at once
-  Duration attempt_period = 500ms;  ///< between the attempts of a meet or a leave
-  Duration meet_timeout = 4s;       ///< of a meet that states none
-  Duration leave_timeout = 5s;      ///< how long a leave waits for one acknowledgement
+  std::string ring{};                      ///< the ring of a start; empty: in none
+  Duration period = 1s;                    ///< anti-entropy, give or take `jitter`
+  double jitter = 0.1;                     ///< share of the period
+  std::size_t mesh_max = ~std::size_t{0};  ///< see LinkPlan; above it, gossip goes over links that are open
+  std::size_t fanout = 3;                  ///< peers that an edit is pushed to at once
+  Duration attempt_period = 500ms;         ///< between the attempts of a meet or a leave
+  Duration meet_timeout = 4s;              ///< of a meet that states none
+  Duration leave_timeout = 5s;             ///< how long a leave waits for one acknowledgement
 };
 
 /// Both clocks, as a driver reads them. `now` never goes backwards; `wall` may.
@@ -107,16 +109,17 @@ using GossipEvent =
 
 // Actions: all that a driver must do, in order.
 
-/// Gossip is not queued for a peer that is down: the next round says it again.
+/// Gossip is not queued for long for a peer without a link: the next round says it again.
 struct Send {
   NodeId to{};
   GossipMessage message{};
 };
-/// A member to be connected to, or one that moved.
+/// A member to be connected to, one that moved, or one whose link is to be kept, or not, from now on.
 struct Connect {
   NodeId peer{};
   Endpoint endpoint{};
   bool force = false;
+  bool standing = true;  ///< the link is to be kept; else opened when there is something to send
 };
 struct Disconnect {
   NodeId peer{};
@@ -273,6 +276,7 @@ class Gossip {
   void push(const RingDelta& delta, std::uint8_t rounds);
   void note_changed(const NodeId& member, bool force);
   void settle_connections();
+  void plan_links();
   void schedule_round();
   [[nodiscard]] std::vector<NodeId> random_peers(std::size_t count, const NodeId& but = {});
   [[nodiscard]] std::vector<NodeId> draw_peers(std::size_t count, const NodeId& but, bool linked);
@@ -294,11 +298,18 @@ class Gossip {
   Actions out_{};
   Instant next_round_{};
   Instant next_gap_digest_{};
-  std::uint64_t pushed_ = 0;                // own edits up to this count have been pushed
-  bool force_ = false;                      // of the command that is being run
-  std::map<NodeId, bool> changed_{};        // members changed by this input; true: with force
-  std::map<NodeId, Endpoint> connected_{};  // what the driver was told
-  std::vector<NodeId> up_{};                // peers with a link, members or not; by id
+  std::uint64_t pushed_ = 0;          // own edits up to this count have been pushed
+  bool force_ = false;                // of the command that is being run
+  std::map<NodeId, bool> changed_{};  // members changed by this input; true: with force
+  struct Told {
+    Endpoint endpoint{};
+    bool standing = true;
+    friend bool operator==(const Told&, const Told&) = default;
+  };
+  std::map<NodeId, Told> connected_{};  // what the driver was told
+  LinkPlan links_{};
+  std::uint64_t rounds_ = 0;
+  std::vector<NodeId> up_{};  // peers with a link, members or not; by id
   Mismatch mismatch_{};
   std::map<std::uint64_t, Meet> meets_{};
   std::optional<Leave> leave_{};

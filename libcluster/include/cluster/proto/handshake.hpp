@@ -58,6 +58,8 @@ struct Identity {
 /// A capability in a dialler's HELLO: the connection is to continue the one that is in use between the same
 /// two processes, under new keys and without losing a message.
 inline constexpr std::uint32_t kContinues = 1;
+/// Of either side: it understands frames of kind `idle`, so that a connection without traffic can be closed.
+inline constexpr std::uint32_t kCapabilityIdle = 2;
 
 using Nonce = std::array<std::uint8_t, 32>;
 

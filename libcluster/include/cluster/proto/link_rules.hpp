@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -37,6 +38,30 @@ enum class NewcomerVerdict : std::uint8_t {
 
 /// After the holder of an id was asked: it stays while it answers, else the newer boot has the id.
 [[nodiscard]] bool newcomer_takes_id(bool holder_answered, const Boot& holder, const Boot& newcomer) noexcept;
+
+/// Which links a ring keeps. Up to `mesh_max` members: all. Above: each pair of members by chance, the same
+/// at both ends and at every node, so that a member has about 2 ceil(log2 members) of them; the others are
+/// opened when there is something to send. A member that comes or goes changes its own links alone, but for
+/// one step in eight to twice the size.
+///
+/// The result is a random graph, connected but for one ring in members^1.9, on which gossip spreads about as
+/// fast as on all links. Source: Erdos, Renyi 1959; Fountoulakis, Huber, Panagiotou, INFOCOM 2010. The
+/// members that a link is kept to are those to probe, as in Rapid (Suresh et al., ATC 2018).
+class LinkPlan {
+ public:
+  LinkPlan() = default;  ///< all
+  LinkPlan(std::size_t members, std::size_t mesh_max) noexcept;
+  [[nodiscard]] bool keeps_all() const noexcept { return below_ == kAll; }
+  [[nodiscard]] bool keeps(const NodeId& a, const NodeId& b) const noexcept;
+  /// Equal plans keep the same links.
+  friend bool operator==(const LinkPlan&, const LinkPlan&) = default;
+
+ private:
+  static constexpr std::uint64_t kAll = ~std::uint64_t{0};
+  std::uint64_t below_ = kAll;  // a pair with a lesser hash keeps its link
+};
+/// 2 ceil(log2 members).
+[[nodiscard]] std::size_t standing_links(std::size_t members) noexcept;
 
 /// Waiting times between dials: doubling from `min` to `max`, each shortened at random by up to a half, so
 /// that nodes that failed together do not retry together.

@@ -159,6 +159,8 @@ class ReplySink {
   ReplySink& operator=(const ReplySink&) = delete;
   virtual void deliver(std::uint64_t id, ReplyPtr reply) noexcept = 0;
 
+  /// How many may answer now.
+  [[nodiscard]] std::size_t holders() const noexcept { return references_.load(std::memory_order_acquire); }
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;

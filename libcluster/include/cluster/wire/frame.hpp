@@ -23,6 +23,7 @@ enum class FrameKind : std::uint8_t {
   ping = 1,      ///< body: token u64
   pong = 2,      ///< body: the token of the ping
   goodbye = 3,   ///< body: GoodbyeReason u8 | text; nothing follows in this direction
+  idle = 4,      ///< body: IdleWord u8; whether the connection may be closed for want of traffic
 };
 
 /// Why a node ends a connection on purpose.
@@ -30,6 +31,14 @@ enum class GoodbyeReason : std::uint8_t {
   stopping = 0,   ///< the process ends
   removed = 1,    ///< the receiver is no longer wanted as a peer
   reconnect = 2,  ///< the sender will dial again, at another address
+  idle = 3,       ///< the answer to IdleWord::ask: nothing is under way; dial when there is something to send
+};
+
+/// How two ends agree to close a connection that nobody uses. Who asks sends no messages until the answer
+/// comes; who agrees says goodbye, and has then read all that was sent to it.
+enum class IdleWord : std::uint8_t {
+  ask = 0,
+  stay = 1,  ///< no: go on
 };
 
 /// Flags of a `messages` frame. A message over the frame's size travels as fragments: a first one, any
