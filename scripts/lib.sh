@@ -10,7 +10,7 @@ build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev lib
                 libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3 valgrind iproute2)
 format_packages=(clang-format-14)
 fuzz_packages=(clang)
-peer_packages=(erlang-base libzmq3-dev)  # what bench/peers needs beyond build_packages
+peer_packages=(erlang-base libzmq3-dev golang-go golang-github-hashicorp-memberlist-dev)  # what bench/peers needs beyond build_packages
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

@@ -3,7 +3,7 @@
     <!-- results: begin -->  ...  <!-- results: end -->
 """
 from comparing.figures import RATES, Key, number, times
-from comparing.programs import COMPARED, OURS
+from comparing.programs import COMPARED, MEMBERSHIP, OURS
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 TITLES = {  # workload, metric: how a reader calls it
@@ -32,6 +32,12 @@ AIMS = {  # what the design wants of ours (signed), and of ours sealed where tha
     ("W5", "1MiB"): 1_700,
     ("W6", "spawn"): 500,
     ("W6", "RSS"): 600,
+    ("detect", "last knows max"): 5_500,
+    ("pause", "declared dead"): 0,
+    ("join", "all know all p50"): 1_000,
+    ("join", "all know all p99"): 2_000,
+    **{("idle", f"{what} of {size}"): limit for size in (3, 50) for what, limit in
+       (("payload", 100), ("CPU", 0.05), ("RSS", 15))},
 }
 SEALED_AIMS = {("W5", "1MiB"): 3_500}
 BOUNDS = ("raw ",)  # how the names of bounds begin
@@ -111,15 +117,27 @@ def ours_alone_table(results):
                  for key in keys if (spread := results.spread(key, OURS))]) if keys else ""
 
 
+def membership_table(results):
+    """How a ring hears of its members, beside what peers do; nothing where none of them was measured."""
+    keys = results.keys(*MEMBERSHIP)
+    peers = results.peers(*keys) if keys else []
+    return rows(["figure", "unit", "aim", *peers],
+                [[f"{key.workload}: {key.metric}", key.unit, aim(results, key),
+                  *(cell(results, key, peer) for peer in peers)] for key in keys]) if len(peers) > 1 else ""
+
+
 def document(results):
     parts = []
     if results.environment:
         parts.append("Measured on: " + "; ".join(f"{key} {value}" for key, value in results.environment.items())
                      + f". {results.rounds} round{'s' if results.rounds != 1 else ''}.")
-    parts += ["### Side by side", main_table(results), "### Bounds", bound_table(results),
-              "### Bounds of single operations", operation_table(results)]
-    if alone := ours_alone_table(results):
-        parts += ["### libcluster alone", alone]
+    if membership := membership_table(results):
+        parts.append(membership)
+    else:
+        parts += ["### Side by side", main_table(results), "### Bounds", bound_table(results),
+                  "### Bounds of single operations", operation_table(results)]
+        if alone := ours_alone_table(results):
+            parts += ["### libcluster alone", alone]
     if results.missing or results.failed:
         parts.append("\n".join(["Not in these tables:", "", *(f"- {text}" for text in results.missing + results.failed)]))
     return "\n\n".join(parts)

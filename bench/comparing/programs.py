@@ -54,8 +54,9 @@ class Program:
 
 
 COMPARED = ("W1", "W2", "W3", "W4", "W5", "W6", "thread-call", "callers", "sizes")  # what ours and peers share
-MEMBERSHIP = ("detect", "pause", "join", "idle")  # mostly waiting: --workload membership
 WORKLOADS = (*COMPARED, "crypto", "chash")  # the last two: bounds of single operations
+RARE = ("detect", "pause", "join")  # mostly waiting: run only if they are named
+MEMBERSHIP = (*RARE, "idle")
 REMOTE = ("W3", "W4", "W5", "callers", "sizes")
 PROGRAMS = (
     Program("ours", "cluster-bench", "", (*COMPARED, *MEMBERSHIP), OURS),

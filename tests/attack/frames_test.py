@@ -123,7 +123,7 @@ class Frames(AttackTest):
                 link.close()
 
     def test_unknown_kinds_lanes_and_flags_end_the_connection(self):
-        odd = [dict(kind=4), dict(kind=255), dict(lane=3), dict(flags=16), dict(flags=0x8000)]
+        odd = [dict(kind=5), dict(kind=255), dict(lane=3), dict(flags=16), dict(flags=0x8000)]
         with self.attack([("network", "bad_frames", len(odd))]):
             for how in odd:
                 self.assertTrue(self.played(lambda link: link.frame(BODY, **how)), how)

@@ -15,8 +15,8 @@ class FewLinks(unittest.TestCase):
             nodes = []
             for i in range(COUNT):
                 meet = ["--meet", f"127.0.0.1:{nodes[0].port}"] if nodes else ["--ring", "ring"]
-                node = Node(programs, f"n{i}", "-H", "127.0.0.1", "--mesh-max", "2", "--data-dir", f"{disk}/n{i}",
-                            "--demo-actors", *meet)
+                node = Node(programs, f"n{i}", "--mesh-max", "2", "--data-dir", f"{disk}/n{i}", "--demo-actors", *meet,
+                            host="127.0.0.1")
                 nodes.append(node.start())
                 self.addCleanup(node.stop)
             everybody = {node.name for node in nodes}
