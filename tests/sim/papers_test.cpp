@@ -90,19 +90,22 @@ TEST_CASE(
     "members") {
   const proto::DetectorConfig config;
   std::vector<double> means;
-  for (const std::size_t nodes : {8, 32, 128}) {
+  std::vector<std::size_t> sizes{8, 32};
+  if (!kSanitized) sizes.push_back(128);
+  for (const std::size_t nodes : sizes) {
     const auto runs = seeds(nodes > 100 ? 60 : 150);
     double sum = 0;
     for (std::uint64_t seed = 1; seed <= runs; ++seed) sum += silence_to_suspicion(nodes, seed);
     means.push_back(sum / static_cast<double>(runs));
-    // The probe begins when it picks the silent node, and has failed when its interval ends. Its own interval
-    // is what the others' phases leave: tolerance 20 %.
-    const auto expected = seconds(proto::expected_first_detection(nodes, config) + config.probe_interval);
+    // The paper counts whole periods; here the silence begins, in the mean, half a period before the next.
+    const auto expected = seconds(proto::expected_first_detection(nodes, config) + config.probe_interval / 2);
     CAPTURE(nodes);
     CAPTURE(means.back());
-    CHECK(means.back() == doctest::Approx(expected).epsilon(0.2));
+    CAPTURE(expected);
+    CHECK(std::abs(means.back() - expected) <= 0.2 * expected);
   }
-  CHECK(*std::ranges::max_element(means) <= 1.2 * *std::ranges::min_element(means));
+  if (!kSanitized)  // whose few seeds say less
+    CHECK(*std::ranges::max_element(means) <= 1.2 * *std::ranges::min_element(means));
 }
 
 TEST_CASE(
