@@ -51,9 +51,8 @@ struct DetectorConfig {
 /// What probe intervals and timeouts become in bad local health: base * (health + 1). Lifeguard section IV-A.
 [[nodiscard]] Duration scaled(Duration base, std::uint32_t health) noexcept;
 
-/// Mean time, in whole probe intervals, until a silent member is found, the interval that finds it included:
-/// an interval over the probability that at least one of the others picks it. Near e / (e - 1) intervals,
-/// whatever n. SWIM section 3.1.
+/// Mean time until a silent member is found, in whole intervals, that which finds it included: one over the
+/// probability that at least one of the others picks it, near e / (e - 1) whatever n. SWIM section 3.1.
 [[nodiscard]] Duration expected_first_detection(std::size_t members, const DetectorConfig& config) noexcept;
 
 }  // namespace cluster::proto
