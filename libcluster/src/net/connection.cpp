@@ -34,6 +34,7 @@ Connection::Connection(Shared& shared, ConnectionEvents& events, Socket socket, 
       events_(events),
       socket_(std::move(socket)),
       descriptor_(socket_.native_handle()),
+      written_to_(descriptor_),
       dialler_(config.dialler) {
   configure_stream(descriptor_);
   handshake_ = std::make_unique<proto::Handshake>(MonotonicClock::now(), std::move(config),
@@ -73,7 +74,7 @@ void Connection::close() {
 }
 
 void Connection::await_readable() {
-  if (closed_ || held_ || reading_ || deciding_ || resting_ != Timers::Id{}) return;
+  if (closed_ || held_ || muted() || reading_ || deciding_ || resting_ != Timers::Id{}) return;
   reading_ = true;
   socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const boost::system::error_code& fault) {
     self->reading_ = false;
@@ -82,7 +83,7 @@ void Connection::await_readable() {
 }
 
 void Connection::await_writable() {
-  if (closed_) return;
+  if (closed_ || muted()) return;
   socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const boost::system::error_code& fault) {
     if (!fault && !self->closed_) self->events_.on_writable(self);
   });
@@ -98,15 +99,25 @@ void Connection::on_readable() {
 }
 
 void Connection::release() {
-  if (!std::exchange(held_, false) || closed_) return;
+  if (!std::exchange(held_, false) || closed_ || muted()) return;
   const auto self = shared_from_this();
   Bytes early = std::exchange(pending_, {});
   after_read(reader_->take(early, *this));
   await_readable();
 }
 
+bool Connection::mute() {
+  if (muted()) return true;
+  auto sink = std::make_unique<Sink>();
+  if (sink->descriptor() < 0) return false;
+  sink_ = std::move(sink);
+  written_to_.store(sink_->descriptor(), std::memory_order_relaxed);
+  if (shared_.busy.get() == this) shared_.busy = nullptr;
+  return true;
+}
+
 void Connection::read_ready() {
-  if (closed_ || held_) return;
+  if (closed_ || held_ || muted()) return;
   if (reader_)
     read_frames();
   else

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -14,6 +15,7 @@
 #include "counters.hpp"
 #include "frame_reader.hpp"
 #include "frame_writer.hpp"
+#include "sockets.hpp"
 #include "timers.hpp"
 
 namespace cluster::net {
@@ -84,11 +86,16 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void release();
   /// One `on_writable` when the socket takes bytes.
   void await_writable();
+  /// Of an established connection, until its end: what came is not read any more, and what is written goes
+  /// nowhere, as if the network dropped every packet. False without effect if there is no descriptor left.
+  [[nodiscard]] bool mute();
+  [[nodiscard]] bool muted() const noexcept { return sink_ != nullptr; }
 
   [[nodiscard]] bool closed() const noexcept { return closed_; }
   [[nodiscard]] bool dialler() const noexcept { return dialler_; }
   [[nodiscard]] const proto::Hello& hello() const noexcept { return handshake_->peer(); }
-  [[nodiscard]] int socket() const noexcept { return descriptor_; }
+  /// Where frames are written to.
+  [[nodiscard]] int socket() const noexcept { return written_to_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t frames_read() const noexcept { return frames_counted_; }
   /// It is left to the peer to close it; nothing but that is expected any more.
   void expect_end() noexcept { ending_ = true; }
@@ -138,6 +145,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   ConnectionEvents& events_;
   Socket socket_;
   int descriptor_;
+  std::unique_ptr<Sink> sink_;
+  std::atomic<int> written_to_;  // descriptor_, or that of the sink
   const bool dialler_;
   std::unique_ptr<proto::Handshake> handshake_;
   std::optional<FrameReader> reader_;

@@ -41,6 +41,7 @@ Kernel::~Kernel() {
   }
   for (const auto& request : requests_)
     if (request->dialer) request->dialer->cancel();
+  unheard_.clear();
   shared_.timers.clear();
 }
 

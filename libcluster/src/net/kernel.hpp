@@ -41,6 +41,7 @@ using DialRequestRef = std::shared_ptr<DialRequest>;
 ///   kernel_dials.cpp  dialling peers and addresses, adding and removing peers
 ///   kernel_renewal.cpp  new keys for connections: each is continued on another one
 ///   kernel_idle.cpp   closing connections that nobody uses
+///   kernel_cuts.cpp   links that carry nothing for a while, for drills
 class Kernel final : private ConnectionEvents, private PeerHost {
  public:
   Kernel(NetConfig config, NetEvents& events);
@@ -59,6 +60,8 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void dial(const Endpoint& endpoint, std::optional<NodeId> expected, Duration timeout,
             std::function<void(Result<PeerInfo>)> done);
   void ping(const NodeId& id, Duration timeout, std::function<void(Result<Duration>)> done);
+  void cut(std::vector<NodeId> peers, Duration time);
+  void heal();
   void set_ring(std::string ring);
   void set_keyring(Keyring keyring);
   [[nodiscard]] Keyring keyring() const;
@@ -140,6 +143,17 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void look_for_idle();
   void on_idle_asked(const ConnectionRef& link);
 
+  // Cuts
+  void begin_cut(const std::vector<NodeId>& peers, Instant end);
+  void end_cut();
+  void mute_if_cut(const ConnectionRef& connection);
+  void start_held_requests();
+  void break_muted(const NodeId* peer);
+  void break_link(const ConnectionRef& link, const std::string& text);
+  [[nodiscard]] bool is_cut(const NodeId& id) const { return !cut_.empty() && cut_.contains(id); }
+  [[nodiscard]] bool is_unheard(const ConnectionRef& connection);
+  void dial_in_vain(const PeerRef& peer);
+
   // Requests
   void start_request(const DialRequestRef& request);
   void on_request_failed(const DialRequestRef& request, const ConnectionRef& connection,
@@ -177,6 +191,10 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   std::map<std::uint64_t, ConnectionRef> half_open_;    // of those, inbound and not proven
   std::set<DialRequestRef> requests_;
   std::map<std::uint64_t, Ping> pings_;  // by token
+  std::map<NodeId, Boot> cut_;           // peers that are cut off, and which of their lives had a connection
+  std::vector<ConnectionRef> unheard_;   // their connections in handshake
+  Timers::Id cut_end_;
+  Timers::Id outage_;  // when connections give a cut up
   Timers::Id renewal_;
   Timers::Id idle_watch_;  // once there was a peer on demand
   proto::GuessLimit guesses_;

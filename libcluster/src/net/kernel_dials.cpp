@@ -114,6 +114,7 @@ void Kernel::redial(const PeerRef& peer, Duration wait) {
 void Kernel::dial_peer(const PeerRef& peer) {
   shared_.timers.cancel(peer->redial);
   if (stopping_ || peer->link() || peer->dialer || peer->dialled || !peer->wants_link()) return;
+  if (is_cut(peer->id)) return dial_in_vain(peer);
   peer->dialer = std::make_shared<Dialer>(shared_, peer->endpoint());
   peer->dialer->start([this, peer](Result<Socket> socket) {
     peer->dialer = nullptr;
@@ -182,6 +183,7 @@ void Kernel::dial(const Endpoint& endpoint, std::optional<NodeId> expected, Dura
 }
 
 void Kernel::start_request(const DialRequestRef& request) {
+  if (request->expected && is_cut(*request->expected)) return;  // its time runs out
   request->dialer = std::make_shared<Dialer>(shared_, request->endpoint);
   request->dialer->start([this, request](Result<Socket> socket) {
     request->dialer = nullptr;

@@ -89,6 +89,7 @@ void Kernel::drop(const ConnectionRef& connection) {
 
 void Kernel::on_greeted(const ConnectionRef& connection) {
   const proto::Identity& who = connection->hello().identity;
+  if (connection->dialler() && is_unheard(connection)) return;
   if (!connection->dialler() || who.id == config_.id) return connection->proceed();  // the listener judges
   const PeerRef known = peer(who.id);
   const ConnectionRef link = known ? known->link() : nullptr;
@@ -103,6 +104,7 @@ void Kernel::on_greeted(const ConnectionRef& connection) {
 void Kernel::on_proven(const ConnectionRef& connection) {
   half_open_.erase(connection->begun);
   const proto::Identity& who = connection->hello().identity;
+  if (is_unheard(connection)) return;
   if (stopping_) return connection->refuse(Error(Errc::stopped, "the node is stopping"));
   if (sessions_.size() >= shared_.limits.sessions_max)
     return connection->refuse(Error(Errc::overloaded, "too many connections"));
@@ -209,6 +211,7 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   if (!keyring().has(info.key)) renew_links();  // removed since the handshake began
   if (request) finish_request(request, info);
   finish_waiting(info.id, info);
+  if (is_node) mute_if_cut(connection);
   peer->flush();
 }
 

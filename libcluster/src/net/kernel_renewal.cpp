@@ -60,7 +60,8 @@ bool Kernel::renew_link(const PeerRef& peer, const Keyring& accepted) {
     link_down(link, PeerDownReason::lost, "its key was removed");
     return false;
   }
-  if (link->predecessor || peer->dialer || peer->dialled || waited < link->renewal_wait) return true;
+  if (link->predecessor || peer->dialer || peer->dialled || waited < link->renewal_wait || is_cut(peer->id))
+    return true;
   link->renewal_wait = link->renewal_wait == Duration::zero() ? kRenewalWaitMin : 2 * link->renewal_wait;
   dial_to_renew(peer, link);
   return true;

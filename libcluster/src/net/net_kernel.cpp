@@ -95,6 +95,9 @@ void NetKernel::ping(const NodeId& id, Duration timeout, std::function<void(Resu
   kernel_->ping(id, timeout, std::move(done));
 }
 
+void NetKernel::cut(std::vector<NodeId> peers, Duration time) { kernel_->cut(std::move(peers), time); }
+void NetKernel::heal() { kernel_->heal(); }
+
 void NetKernel::set_ring(std::string ring) { kernel_->set_ring(std::move(ring)); }
 void NetKernel::set_keyring(Keyring keyring) { kernel_->set_keyring(std::move(keyring)); }
 Keyring NetKernel::keyring() const { return kernel_->keyring(); }

@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -39,6 +40,16 @@ void configure_stream(int descriptor) noexcept {
   set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, kProbeSeconds);
   set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
   set_option(descriptor, IPPROTO_TCP, kResendOption, kResendMsMax);
+}
+
+Sink::Sink() noexcept {
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends_.data()) != 0)
+    ends_ = {-1, -1};
+}
+
+Sink::~Sink() {
+  for (const int end : ends_)
+    if (end >= 0) ::close(end);
 }
 
 std::string remote_address_of(const boost::asio::ip::tcp::socket& socket) {

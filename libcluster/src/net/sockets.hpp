@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <string>
@@ -9,6 +10,21 @@ namespace cluster::net {
 /// system (so that an urgent frame waits for little), probes of a silent host, lost data sent again at least
 /// every second (where the kernel offers that).
 void configure_stream(int descriptor) noexcept;
+
+/// A socket that nobody reads from: it takes some 200 KiB, as one whose packets are all lost does, and then
+/// no more.
+class Sink {
+ public:
+  Sink() noexcept;
+  ~Sink();
+  Sink(const Sink&) = delete;
+  Sink& operator=(const Sink&) = delete;
+  /// Below 0: there was no descriptor left.
+  [[nodiscard]] int descriptor() const noexcept { return ends_[0]; }
+
+ private:
+  std::array<int, 2> ends_{-1, -1};
+};
 
 /// "1.2.3.4" or "::1"; "?" if the connection is gone already.
 [[nodiscard]] std::string remote_address_of(const boost::asio::ip::tcp::socket& socket);

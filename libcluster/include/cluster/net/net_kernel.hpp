@@ -39,6 +39,7 @@ struct NetLimits {
   Duration duplicate_timeout = 2s;  ///< for the old holder of an id to answer
   Duration renewal_timeout = 10s;   ///< of a connection whose key was removed, to go on under another
   Duration renewal_client = 2s;     ///< what a client's has: time for the answer to who removed its own key
+  Duration outage_timeout = 15s;    ///< of a cut: then its connections end, as unanswered ones do
   Duration idle_timeout = 60s;      ///< without traffic: then a connection on demand is closed
   Duration backoff_min = 50ms;      ///< between dials: doubles, with jitter, up to the max
   Duration backoff_max = 5s;
@@ -259,6 +260,17 @@ class NetKernel {
   /// The round trip of a small signed frame, ahead of all queued messages. The callback comes once, on the
   /// polling thread. `unreachable` if not connected (a peer on demand is dialled), `timeout`, `peer_lost`.
   void ping(const NodeId& id, Duration timeout, std::function<void(Result<Duration>)> done);
+
+  /// For drills: for `time` the network between this node and the nodes `peers` is as if it dropped every
+  /// packet. Nothing is told: connections stay, dials are not answered. Nothing of what is sent meanwhile
+  /// arrives, but what waits in the queue, which goes out afterwards. Connections end as `lost` after
+  /// `limits.outage_timeout` or with the cut, whichever comes first; then links come up as after any outage.
+  /// Meant to be asked for at both ends: a peer that was connected and dials anew has healed, and is then
+  /// healed here as well; one that has begun a new life stays cut off. Clients are not. Replaces an earlier
+  /// cut.
+  void cut(std::vector<NodeId> peers, Duration time);
+  /// Ends a cut before its time; nothing if there is none.
+  void heal();
 
   /// The ring that later HELLOs name.
   void set_ring(std::string ring);
