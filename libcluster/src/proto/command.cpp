@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "cluster/base/utf8.hpp"
+#include "cluster/proto/drill_plan.hpp"
 #include "cluster/proto/keyring.hpp"
 #include "command_errors.hpp"
 
@@ -46,6 +47,8 @@ Result<void> check_arg(ArgKind kind, const std::string& text) {
     case ArgKind::fingerprint:
       if (key_id_from(text)) return {};
       return bad_command("'" + text + "' is not a fingerprint (16 hexadecimal digits, from 'key list')");
+    case ArgKind::sides:
+      return only_error(parse_drill_sides(text));
     case ArgKind::number:
       return only_error(parse_number(text));
     case ArgKind::word:
@@ -70,7 +73,7 @@ bool leads(const Form& form, const std::vector<std::string>& args) {
 bool fits(const Form& form, const std::vector<std::string>& args) {
   const auto count = args.size();
   if (form.repeated) return count > 0 && count % form.args.size() == 0;
-  return leads(form, args) && count >= required(form) && count <= form.args.size();
+  return leads(form, args) && count >= required(form) && (form.rest || count <= form.args.size());
 }
 
 /// The form that was most likely meant: of those with the right word the first that takes more arguments,
@@ -133,9 +136,25 @@ Result<void> normal_plan(CommandRequest& request) {
   return {};
 }
 
+Result<void> check_drill(const CommandRequest& request) {
+  const auto& what = request.args.front();
+  if (request.for_ms && what != "partition") return bad_command("drill " + what + " does not take --for");
+  if (request.wait && what == "heal") return bad_command("drill heal does not take --wait");
+  return {};
+}
+
+/// The words of an argument that came as several, as one.
+void join_rest(const Form& form, std::vector<std::string>& args) {
+  const auto last = form.args.size() - 1;
+  for (std::size_t i = last + 1; i < args.size(); ++i) args[last] += ' ' + args[i];
+  args.resize(std::min(args.size(), form.args.size()));
+}
+
 Result<CommandRequest> normal_form(CommandRequest request) {
   if (request.name == "update" && request.args.size() == 4) {
     if (auto taken = take_weight(request); !taken) return taken.error();
+  } else if (request.name == "drill") {
+    if (auto checked = check_drill(request); !checked) return checked.error();
   } else if (request.name == "plan") {
     if (auto normal = normal_plan(request); !normal) return normal.error();
   } else if (request.name == "meet" && request.args.size() == 1) {
@@ -170,15 +189,19 @@ Result<CommandRequest> check(CommandRequest request) {
   if (request.weight && !command->takes_weight) return not_taken(*command, "--weight");
   if (request.wait && !command->takes_wait) return not_taken(*command, "--wait");
   if (request.follow && !command->takes_follow) return not_taken(*command, "--follow");
+  if (request.for_ms && !command->takes_for) return not_taken(*command, "--for");
+  if (request.for_ms)
+    if (const auto time = check_drill_time(*request.for_ms); !time)
+      return bad_command(request.name + ": " + time.error().message());
   if (request.weight && (*request.weight < kWeightMin || *request.weight > kWeightMax))
     return bad_command(request.name + ": '" + std::to_string(*request.weight) +
                        "' is not a weight (1..65535)");
 
-  const auto count = request.args.size();
   const auto form = std::ranges::find_if(
       command->forms, [&](const Form& candidate) { return fits(candidate, request.args); });
   if (form == command->forms.end()) return wrong_count(*command, request.args);
-  for (std::size_t i = 0; i < count; ++i) {
+  if (form->rest) join_rest(*form, request.args);
+  for (std::size_t i = 0; i < request.args.size(); ++i) {
     const auto checked = check_arg(form->args[i % form->args.size()].kind, request.args[i]);
     if (!checked) return bad_command(request.name + ": " + checked.error().message());
   }

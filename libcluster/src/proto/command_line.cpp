@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "cluster/proto/drill_plan.hpp"
 #include "command_errors.hpp"
 
 namespace cluster::proto {
@@ -111,6 +112,11 @@ class ArgumentReader {
       if (at_ + 1 == words_.size()) return bad_command(std::string(word) + " needs a weight");
       return take_weight(words_[++at_]);
     }
+    if (word == "--for") {
+      if (at_ + 1 == words_.size()) return bad_command("--for needs a time, such as 10s");
+      return take_time(words_[++at_]);
+    }
+    if (word.starts_with("--for=")) return take_time(word.substr(6));
     if (word.starts_with("--weight=")) return take_weight(word.substr(9));
     if (word.starts_with("-w") && word.size() > 2) return take_weight(word.substr(2));
     return bad_command("unknown option '" + std::string(word) + "'");
@@ -124,6 +130,14 @@ class ArgumentReader {
     if (!weight) return weight.error();
     if (request_.weight) return bad_command("the weight is given twice");
     request_.weight = *weight;
+    return {};
+  }
+
+  Result<void> take_time(std::string_view text) {
+    const auto ms = parse_drill_time(text);
+    if (!ms) return ms.error();
+    if (request_.for_ms) return bad_command("--for is given twice");
+    request_.for_ms = *ms;
     return {};
   }
 
@@ -174,6 +188,7 @@ std::vector<std::string> completions(std::span<const std::string> words, std::st
   if (command->takes_weight) offer("--weight");
   if (command->takes_wait) offer("--wait");
   if (command->takes_follow) offer("--follow");
+  if (command->takes_for) offer("--for");
   return found;
 }
 

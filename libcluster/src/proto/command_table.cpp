@@ -31,6 +31,10 @@ const Form kKeyAdd{{{"add", ArgKind::word}, {"FILE", ArgKind::text, true}}};
 const Form kKeyUse{{{"use", ArgKind::word}, {"FINGERPRINT", ArgKind::fingerprint}}};
 const Form kKeyRemove{{{"remove", ArgKind::word}, {"FINGERPRINT", ArgKind::fingerprint}}};
 
+const Form kDrillPartition{{{"partition", ArgKind::word}, {"A,B '|' C,D", ArgKind::sides}}, false, true};
+const Form kDrillReport{{{"report", ArgKind::word}}};
+const Form kDrillHeal{{{"heal", ArgKind::word}}};
+
 const std::vector<Command>& table() {
   static const std::vector<Command> commands{
       {.name = "inspect",
@@ -178,6 +182,22 @@ const std::vector<Command>& table() {
            "Connections made under a removed one go on under another; no message is lost. Nodes with a\n"
            "data directory remember; for others, and for who connects with it, change the cookie file, too.\n"
            "A cookie is never shown: a fingerprint from 'key list' names it."},
+      {.name = "drill",
+       .forms = {kDrillPartition, kDrillReport, kDrillHeal},
+       .takes_wait = true,
+       .takes_for = true,
+       .summary = "Rehearse a partition of the network, and show what it did to the cluster",
+       .details =
+           "'drill partition' cuts the links between A, B and C, D inside these nodes, for --for TIME (10s\n"
+           "unless stated; 1s to 10m), then heals them by itself. Members that are not named stay connected "
+           "to\n"
+           "all. 'drill report' shows what became of probes between all members (lost, doubled, out of "
+           "order),\n"
+           "when members missed each other, when they were one ring again, and edits in conflict. "
+           "'partition'\n"
+           "answers when the drill has begun; with --wait, as 'report', at its end with the report.\n"
+           "'drill heal' ends the cut now.\n"
+           "All members must run with --allow-drills."},
       {.name = "help",
        .forms = {{{{"COMMAND", ArgKind::text, true}}}},
        .runs_at = RunsAt::here,
@@ -219,6 +239,7 @@ std::string usage(const Command& command) {
   if (command.takes_weight) text += " [-w WEIGHT]";
   if (command.takes_wait) text += " [--wait]";
   if (command.takes_follow) text += " [--follow]";
+  if (command.takes_for) text += " [--for TIME]";
   return text;
 }
 
@@ -256,7 +277,8 @@ Result<std::string> help_for(std::string_view name) {
   if (!command->details.empty()) text += std::string(command->details) + '\n';
   if (command->takes_force && command->name != "leave") text += std::string(kForceHelp) + '\n';
   if (command->takes_follow) text += "With --follow new events are shown as they come, until Ctrl-C.\n";
-  if (command->takes_wait) text += "With --wait the answer comes when the whole ring has the change.\n";
+  if (command->takes_wait && command->changes_ring)
+    text += "With --wait the answer comes when the whole ring has the change.\n";
   return text;
 }
 

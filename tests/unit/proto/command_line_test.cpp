@@ -103,6 +103,45 @@ TEST_CASE("command line: bad flags are refused in words") {
   CHECK(refusal({"isnert", "--bogus"}) == "unknown command 'isnert'; did you mean 'insert'?");
 }
 
+TEST_CASE("command line: a drill's sides may come as one word or as several, and its time in any unit") {
+  const CommandRequest wanted{.name = "drill", .args = {"partition", "a,b | c,d"}, .for_ms = 10'000};
+  for (const Words& words : {Words{"drill", "partition", "a,b | c,d", "--for", "10s"},
+                             Words{"drill", "partition", "a,b", "|", "c,d", "--for=10"},
+                             Words{"drill", "--for", "10000ms", "partition", "a,b |", "c,d"}}) {
+    const auto parsed = parse_command(words);
+    REQUIRE(parsed);
+    CHECK(*parsed == wanted);
+    CHECK(check(*parsed).value() == wanted);
+  }
+  CHECK(parse_command(split_words("drill partition a, b|c --wait").value()).value().args[1] == "a, b|c");
+  CHECK(parse_command(Words{"drill", "report", "--wait"}));
+  CHECK(parse_command(Words{"drill", "heal"}));
+}
+
+TEST_CASE("command line: what a drill does not take is refused in words") {
+  const auto refusal = [](const char* line) {
+    return parse_command(split_words(line).value()).error().message();
+  };
+  const std::string usage_line =
+      "; usage: drill partition A,B '|' C,D | drill report | drill heal [--wait] [--for TIME]";
+  CHECK(refusal("drill") == "drill: missing partition or report or heal" + usage_line);
+  CHECK(refusal("drill fire") == "drill: 'fire' is not partition or report or heal" + usage_line);
+  CHECK(refusal("drill partition") == "drill: missing A,B '|' C,D" + usage_line);
+  CHECK(refusal("drill partition a,b") == "drill: a partition has at least two sides, such as 'a,b | c,d'");
+  CHECK(refusal("drill partition a | a") == "drill: 'a' is named twice");
+  CHECK(refusal("drill partition a | b --for 999ms") == "drill: a drill's cut lasts 1 s to 10 min");
+  CHECK(refusal("drill partition a | b --for soon") ==
+        "drill: 'soon' is not a time such as 10s, 1500ms or 2m");
+  CHECK(refusal("drill partition a | b --for") == "drill: --for needs a time, such as 10s");
+  CHECK(refusal("drill partition a | b --for 5s --for 6s") == "drill: --for is given twice");
+  CHECK(refusal("drill report x") == "drill: unexpected argument 'x'" + usage_line);
+  CHECK(refusal("drill heal --wait") == "drill heal does not take --wait");
+  CHECK(refusal("drill report --for 5s") == "drill report does not take --for");
+  CHECK(refusal("nodes --for 5s").starts_with("nodes does not take --for"));
+  CHECK_FALSE(check({.name = "drill", .args = {"partition", "a|b"}, .for_ms = 600'001}));
+  CHECK(check({.name = "drill", .args = {"partition", "a|b"}, .for_ms = 600'000}));
+}
+
 TEST_CASE("command line: completion offers commands first, then the flags the command takes") {
   CHECK(completions({}, "in") == Words{"inspect", "insert"});
   CHECK(completions({}, "").size() == commands().size());
@@ -111,6 +150,8 @@ TEST_CASE("command line: completion offers commands first, then the flags the co
   CHECK(completions(Words{"plan"}, "u") == Words{"update"});
   CHECK(completions(Words{"plan", "update"}, "").empty());
   CHECK(completions(Words{"plan", "update"}, "-") == Words{"--weight"});
+  CHECK(completions(Words{"drill"}, "") == Words{"partition", "report", "heal"});
+  CHECK(completions(Words{"drill", "partition"}, "--") == Words{"--wait", "--for"});
   CHECK(completions(Words{"leave"}, "-") == Words{"--force"});
   CHECK(completions(Words{"events"}, "--") == Words{"--follow"});
   CHECK(completions(Words{"insert", "bar"}, "--w") == Words{"--weight", "--wait"});

@@ -24,6 +24,7 @@ struct CommandRequest {
   std::uint32_t timeout_ms = 0;           ///< how long the client waits for the answer; 0: 10 s
   bool follow = false;                    ///< of `events`: answer when there are any
   wire::Value payload{};                  ///< the message of `call` and `cast`; nil: one without fields
+  std::optional<std::uint32_t> for_ms{};  ///< --for: how long a drill cuts, kDrillCutMin to kDrillCutMax
 
   static constexpr std::string_view event = "run";
   using reply = wire::Value;  ///< {"ok": true, "data": ...} or {"ok": false, "error": {...}}
@@ -55,6 +56,7 @@ enum class ArgKind : std::uint8_t {
   number,
   json,
   fingerprint,
+  sides,
   text
 };
 
@@ -69,6 +71,7 @@ struct Arg {
 struct Form {
   std::vector<Arg> args{};
   bool repeated = false;  ///< the whole form, one or more times
+  bool rest = false;      ///< the last argument may come as several words, and is those with spaces between
 };
 
 enum class RunsAt : std::uint8_t {
@@ -84,6 +87,7 @@ struct Command {
   bool takes_weight = false;
   bool takes_wait = false;
   bool takes_follow = false;
+  bool takes_for = false;
   bool changes_ring = false;
   RunsAt runs_at = RunsAt::server;
   std::string_view summary{};  ///< one line
