@@ -47,6 +47,7 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.meet = options.meet;
   config.data_dir = options.data_dir;
   config.mesh_max = options.mesh_max;
+  config.partition_policy = options.partition_policy;
   return config;
 }
 

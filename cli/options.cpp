@@ -76,13 +76,75 @@ Result<std::uint32_t> parse_count(const std::string& text, const char* what, std
   return value;
 }
 
-Result<Duration> parse_seconds(const std::string& text) {
+Result<Duration> parse_seconds(const std::string& option, const std::string& text,
+                               std::int64_t max = 86'400) {
   double seconds = 0;
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (fault != std::errc{} || end != text.data() + text.size() || !(seconds >= 0.001 && seconds <= 86'400))
-    return usage_error("--timeout: '" + text + "' is not a time in seconds (0.001..86400)");
+  if (fault != std::errc{} || end != text.data() + text.size() ||
+      !(seconds >= 0.001 && seconds <= static_cast<double>(max)))
+    return usage_error(option + ": '" + text + "' is not a time in seconds (0.001.." + std::to_string(max) +
+                       ")");
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
+
+constexpr std::int64_t kPolicyTimeMax = 30 * 86'400;  // seconds
+
+/// The options of the partition policy as text.
+struct PolicyTexts {
+  std::string kind = "mark";
+  std::string quorum;
+  std::string remove_after = "600";
+  std::string stable_after = "20";
+
+  void add_to(CLI::App& app) {
+    app.add_option(
+           "--partition-policy", kind,
+           "what the silence of members means: mark (no more than that they are silent), remove-after\n"
+           "(the greater side removes them from the ring), or one of three by which a side that is too\n"
+           "small must not change the ring: keep-majority, static-quorum, keep-oldest. The same on all\n"
+           "nodes")
+        ->type_name("POLICY")
+        ->capture_default_str();
+    app.add_option(
+           "--quorum", quorum,
+           "of static-quorum: so many members must be on a side; more than half of all that will ever be")
+        ->type_name("N");
+    app.add_option("--remove-after", remove_after, "of remove-after: how long a member must be unreachable")
+        ->type_name("SECONDS")
+        ->capture_default_str();
+    app.add_option("--stable-after", stable_after,
+                   "of all but mark: how long what was found must stay the same before anything follows")
+        ->type_name("SECONDS")
+        ->capture_default_str();
+  }
+
+  Result<proto::PartitionPolicyConfig> checked(const CLI::App& app) const {
+    using Kind = proto::PartitionPolicyConfig::Kind;
+    const auto policy = proto::parse_partition_policy(kind);
+    if (!policy) return usage_error("--partition-policy: " + policy.error().message());
+    const auto without_use = [&](const char* option, bool used) { return app.count(option) > 0 && !used; };
+    if (without_use("--quorum", *policy == Kind::static_quorum))
+      return usage_error("--quorum goes with --partition-policy static-quorum, not " + kind);
+    if (without_use("--remove-after", *policy == Kind::remove_after))
+      return usage_error("--remove-after goes with --partition-policy remove-after, not " + kind);
+    if (without_use("--stable-after", *policy != Kind::mark))
+      return usage_error("--stable-after goes with a --partition-policy that does more than mark");
+    proto::PartitionPolicyConfig config{.kind = *policy};
+    if (*policy == Kind::static_quorum) {
+      if (quorum.empty()) return usage_error("--partition-policy static-quorum needs --quorum N");
+      const auto members = parse_count(quorum, "a quorum", 1, 16'384);
+      if (!members) return members.error();
+      config.quorum = *members;
+    }
+    const auto removal = parse_seconds("--remove-after", remove_after, kPolicyTimeMax);
+    if (!removal) return removal.error();
+    config.remove_after = *removal;
+    const auto stable = parse_seconds("--stable-after", stable_after, kPolicyTimeMax);
+    if (!stable) return stable.error();
+    config.stable_after = *stable;
+    return config;
+  }
+};
 
 /// --protection and --protection-min.
 Result<void> read_protection(const CLI::App& app, const std::string& most, const std::string& least,
@@ -132,7 +194,7 @@ Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) 
   auto common = texts.checked(app);
   if (!common) return common.error();
   options.common = std::move(common).value();
-  const auto seconds = parse_seconds(timeout);
+  const auto seconds = parse_seconds("--timeout", timeout);
   if (!seconds) return seconds.error();
   options.timeout = *seconds;
   return options;
@@ -183,6 +245,8 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
          "refuse connections that get less; seal (nothing travels unencrypted) implies\n--protection seal")
       ->type_name("LEVEL")
       ->capture_default_str();
+  PolicyTexts policy;
+  policy.add_to(app);
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")
       ->type_name("LEVEL")
       ->capture_default_str();
@@ -222,6 +286,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   }
   if (const auto checked = read_protection(app, protection, protection_min, options); !checked)
     return checked.error();
+  const auto checked_policy = policy.checked(app);
+  if (!checked_policy) return checked_policy.error();
+  options.partition_policy = *checked_policy;
   const auto level = log::level_from_name(log_level);
   if (!level) return usage_error("--log-level: '" + log_level + "' is not a level");
   options.log_level = *level;

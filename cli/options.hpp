@@ -9,6 +9,7 @@
 #include "cluster/base/node_id.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
+#include "cluster/proto/partition_policy.hpp"
 #include "cluster/wire/frame_protection.hpp"
 
 namespace cluster::cli {
@@ -42,6 +43,7 @@ struct NodeOptions {
   std::uint32_t mesh_max = 64;
   wire::Protection protection = wire::Protection::sign;
   wire::Protection protection_min = wire::Protection::sign;
+  proto::PartitionPolicyConfig partition_policy{};
   log::Level log_level = log::Level::info;
   bool leave_on_stop = false;
   bool demo_actors = false;

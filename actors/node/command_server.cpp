@@ -247,6 +247,8 @@ Task<Value> CommandServer::status() {
   auto data = replies::node(actors_->id(), kernel.listening());
   data.set("ring", own->ring.empty() ? Value() : Value(own->ring));
   data.set("converged", late.empty());
+  data.set("partition_policy", detector->policy);
+  data.set("has_quorum", detector->quorum.found);
   data.set("members", members_status(late));
   data.set("clients", static_cast<std::uint64_t>(clients));
   data.set("actors", static_cast<std::uint64_t>(actors_->actors().size()));

@@ -52,6 +52,12 @@ void EventLog::add(const MemberEvent& event) {
        {"by", event.by.str()}});
 }
 
+void EventLog::add(const proto::Quorum& quorum) {
+  add({{"event", quorum.found ? "quorum_found" : "quorum_lost"},
+       {"here", quorum.here},
+       {"members", quorum.members}});
+}
+
 void EventLog::add(Value::Map fields) {
   const auto time = std::chrono::floor<std::chrono::milliseconds>(wall_now().time_since_epoch()).count();
   const std::lock_guard lock(mutex_);

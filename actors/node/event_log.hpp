@@ -18,6 +18,7 @@ class EventLog {
 
   void add(const proto::GossipEvent& event);
   void add(const MemberEvent& event);
+  void add(const proto::Quorum& quorum);
   /// Those after number `since`, oldest first, as {"seq", "time_ms", "event", ...}. All that are kept if
   /// `since` is of an earlier process that had counted further.
   [[nodiscard]] wire::Value::Array after(std::uint64_t since) const;

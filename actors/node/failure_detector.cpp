@@ -8,6 +8,7 @@
 
 #include "cluster/base/log.hpp"
 #include "cluster/crypto/random.hpp"
+#include "cluster/node/gossip_ring.hpp"
 #include "cluster/wire/message.hpp"
 
 namespace cluster {
@@ -34,15 +35,16 @@ std::optional<MemberEvent::Kind> kind_of(MemberState to) {
 
 }  // namespace
 
-FailureDetector::FailureDetector(proto::DetectorConfig config, ActorSystem* system,
-                                 std::shared_ptr<RingBoard> ring, std::shared_ptr<MemberBoard> members,
-                                 std::shared_ptr<EventLog> events)
+FailureDetector::FailureDetector(proto::DetectorConfig config, proto::PartitionPolicyConfig policy,
+                                 ActorSystem* system, std::shared_ptr<RingBoard> ring,
+                                 std::shared_ptr<MemberBoard> members, std::shared_ptr<EventLog> events)
     : boot_(config.boot),
       system_(system),
       ring_(std::move(ring)),
       members_(std::move(members)),
       events_(std::move(events)),
-      detector_(std::move(config), Rng(crypto::random_u64())) {
+      detector_(config, Rng(crypto::random_u64())),
+      policy_(policy, config.self) {
   publish();
 }
 
@@ -61,8 +63,7 @@ void FailureDetector::handle_cast(const RingPosted&) {
   std::vector<NodeId> ids;
   ids.reserve(view->members.size());
   for (const auto& member : view->members) ids.push_back(member.id);
-  perform(detector_.on_members(now(), ids));
-  publish();  // endpoints may have changed, too
+  perform(detector_.on_members(now(), ids), true);
 }
 
 void FailureDetector::handle_cast(const PeerLink& link) {
@@ -71,21 +72,24 @@ void FailureDetector::handle_cast(const PeerLink& link) {
 }
 
 DetectorInfo::Answer FailureDetector::handle_call(const DetectorInfo&) {
-  return {detector_.incarnation(), detector_.health(), detector_.counters()};
+  return {detector_.incarnation(), detector_.health(), detector_.counters(),
+          std::string(proto::name(policy_.kind())), policy_.quorum()};
 }
 
 void FailureDetector::handle_info(const Tick&) {
   tick_at_ = kNever;
+  carry_out(policy_.on_time(now()));
   perform(detector_.on_time(now()));
 }
 
-void FailureDetector::perform(proto::DetectorActions actions) {
-  const auto is_change = [](const auto& action) {
-    return std::holds_alternative<proto::StateChanged>(action);
-  };
-  if (std::ranges::any_of(actions, is_change) || detector_.incarnation() != incarnation_posted_)
+void FailureDetector::perform(proto::DetectorActions actions, bool ring_changed) {
+  const bool changed = ring_changed || std::ranges::any_of(actions, [](const auto& action) {
+                         return std::holds_alternative<proto::StateChanged>(action);
+                       });
+  if (changed || detector_.incarnation() != incarnation_posted_)
     publish();  // first, so that who is told finds it there
   for (auto& action : actions) std::visit([this](auto& what) { perform(what); }, action);
+  if (changed) judge();
   set_tick();
 }
 
@@ -117,6 +121,53 @@ void FailureDetector::perform(proto::DetectorRefused& refused) {
                "' was refused: ", refused.why.message());
 }
 
+/// By the ring's own list and boots, so that all who hold the same ring judge alike. Before the ring server
+/// has begun there is nothing to judge.
+void FailureDetector::judge() {
+  const auto ring = ring_->read();
+  if (policy_.kind() == proto::PartitionPolicyConfig::Kind::mark || ring->members.empty()) return;
+  const auto held = members_->read();
+  std::vector<proto::PolicyMember> members;
+  members.reserve(ring->members.size());
+  for (const auto& member : ring->members) {
+    members.push_back({.id = member.id, .boot = member.boot});
+    const auto found = std::ranges::lower_bound(*held, member.id, {}, &NodeMember::id);
+    if (found == held->end() || found->id != member.id) continue;
+    members.back().state = found->state;
+    members.back().since = found->since;
+  }
+  carry_out(policy_.on_members(now(), std::move(members)));
+}
+
+void FailureDetector::carry_out(const proto::PolicyActions& actions) {
+  if (const auto& quorum = policy_.quorum(); quorum != quorum_posted_) {
+    quorum_posted_ = quorum;
+    tell_ring(QuorumPosted{quorum});  // first, so that who hears of it finds the ring so
+  }
+  for (const auto& action : actions) std::visit([this](const auto& what) { perform(what); }, action);
+}
+
+void FailureDetector::perform(const proto::QuorumChanged& change) {
+  const auto& quorum = change.now;
+  log::line(quorum.found ? log::Level::info : log::Level::warn, "detector", quorum.here, " of ",
+            quorum.members, " members are on this side, ",
+            quorum.found ? "which may go on" : "too few for it to go on");
+  members_->post_quorum(quorum.found);
+  events_->add(quorum);
+  members_->tell(quorum);
+}
+
+void FailureDetector::perform(const proto::RemoveSilent& removal) {
+  log::warn("detector", "'", removal.id.str(), "' is removed from the ring: it was unreachable too long");
+  tell_ring(ChangeRing{proto::RemoveCommand{{removal.id}, true}});
+}
+
+template <class Message>
+void FailureDetector::tell_ring(Message message) {
+  if (const auto ring = ref<GossipRing>(GossipRing::kName))
+    static_cast<void>(cast(*ring, std::move(message)));
+}
+
 void FailureDetector::publish() {
   const auto view = ring_->read();
   std::map<NodeId, Endpoint> endpoints;
@@ -140,7 +191,7 @@ void FailureDetector::publish() {
 }
 
 void FailureDetector::set_tick() {
-  const Instant due = detector_.next_deadline();
+  const Instant due = std::min(detector_.next_deadline(), policy_.next_deadline());
   if (due == tick_at_) return;
   if (tick_at_ != kNever) cancel(tick_);
   tick_at_ = due;

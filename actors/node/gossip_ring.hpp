@@ -66,6 +66,13 @@ struct DialEnded {
   std::string text{};
 };
 
+/// What the partition policy finds now.
+struct QuorumPosted {
+  static constexpr bool local = true;
+
+  proto::Quorum quorum{};
+};
+
 /// A write of the ring to this node's disk has ended.
 struct RingSaved {
   static constexpr bool local = true;
@@ -76,8 +83,8 @@ struct RingSaved {
 /// The server named `ring`: drives the gossip state machine with this node's clocks, timers and network,
 /// tells the kernel whom to be connected to, leaves each new view of the ring on the board, and has it
 /// written to this node's disk. Runs even while user code blocks all workers.
-class GossipRing
-    : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo, PeerChanged, DialEnded, RingSaved> {
+class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo, PeerChanged, DialEnded,
+                                    QuorumPosted, RingSaved> {
  public:
   static constexpr bool system = true;
   static constexpr std::string_view kName = "ring";
@@ -99,6 +106,7 @@ class GossipRing
   RingInfo::Answer handle_call(const RingInfo& info);
   void handle_cast(const PeerChanged& change);
   void handle_cast(const DialEnded& ended);
+  void handle_cast(const QuorumPosted& posted) { gossip_.on_quorum(posted.quorum); }
   void handle_cast(const RingSaved& saved);
 
   struct Tick {};

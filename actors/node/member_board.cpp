@@ -6,19 +6,16 @@
 #include "cluster/base/log.hpp"
 
 namespace cluster {
+namespace {
 
-std::string_view name(MemberEvent::Kind kind) noexcept {
-  constexpr std::array<std::string_view, 3> kNames{"node_up", "node_suspect", "node_down"};
-  return kNames[static_cast<std::size_t>(kind)];
-}
-
-void MemberBoard::tell(const MemberEvent& event) const {
-  std::vector<Listener> listeners;
+template <class Listener, class Event>
+void tell_all(std::mutex& mutex, const std::vector<Listener>& listeners, const Event& event) {
+  std::vector<Listener> told;
   {
-    const std::lock_guard lock(mutex_);
-    listeners = listeners_;
+    const std::lock_guard lock(mutex);
+    told = listeners;
   }
-  for (const auto& listener : listeners) {
+  for (const auto& listener : told) {
     try {
       listener(event);
     } catch (const std::exception& thrown) {
@@ -28,5 +25,15 @@ void MemberBoard::tell(const MemberEvent& event) const {
     }
   }
 }
+
+}  // namespace
+
+std::string_view name(MemberEvent::Kind kind) noexcept {
+  constexpr std::array<std::string_view, 3> kNames{"node_up", "node_suspect", "node_down"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+void MemberBoard::tell(const MemberEvent& event) const { tell_all(mutex_, listeners_, event); }
+void MemberBoard::tell(const proto::Quorum& quorum) const { tell_all(mutex_, quorum_listeners_, quorum); }
 
 }  // namespace cluster

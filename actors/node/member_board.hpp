@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "cluster/base/endpoint.hpp"
 #include "cluster/proto/detector.hpp"
+#include "cluster/proto/partition_policy.hpp"
 
 namespace cluster {
 
@@ -42,11 +44,13 @@ struct MemberEvent {
 };
 [[nodiscard]] std::string_view name(MemberEvent::Kind kind) noexcept;
 
-/// Where the failure detector leaves what it holds of the members, and whom it tells of changes. Thread-safe.
+/// Where the failure detector leaves what it holds of the members and of the quorum, and whom it tells of
+/// changes. Thread-safe.
 class MemberBoard {
  public:
   using View = std::vector<NodeMember>;
   using Listener = std::function<void(const MemberEvent&)>;
+  using QuorumListener = std::function<void(const proto::Quorum&)>;
 
   MemberBoard() : view_(std::make_shared<const View>()) {}
   void post(View view) {
@@ -63,13 +67,24 @@ class MemberBoard {
     const std::lock_guard lock(mutex_);
     listeners_.push_back(std::move(listener));
   }
+  void listen(QuorumListener listener) {
+    const std::lock_guard lock(mutex_);
+    quorum_listeners_.push_back(std::move(listener));
+  }
   /// Whatever a listener throws is logged.
   void tell(const MemberEvent& event) const;
+  void tell(const proto::Quorum& quorum) const;
+
+  /// Whether what needs a quorum may be done here, as the partition policy last found. Costs one load.
+  [[nodiscard]] bool has_quorum() const noexcept { return has_quorum_.load(std::memory_order_acquire); }
+  void post_quorum(bool found) noexcept { has_quorum_.store(found, std::memory_order_release); }
 
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const View> view_;
   std::vector<Listener> listeners_{};
+  std::vector<QuorumListener> quorum_listeners_{};
+  std::atomic<bool> has_quorum_{true};
 };
 
 }  // namespace cluster

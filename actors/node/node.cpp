@@ -26,6 +26,7 @@ Result<void> check(const NodeConfig& config) {
   if (config.pfactor > CHash::kRangeMax) return fail("pfactor must be at most 65535");
   const bool is_ring_name =
       config.ring.size() <= 255 && is_utf8(config.ring) && !has_control_character(config.ring);
+  if (auto policy = proto::check(config.partition_policy); !policy) return policy;
   if (!is_ring_name) return fail("a ring name is at most 255 bytes of UTF-8 without control characters");
   return {};
 }
@@ -161,9 +162,9 @@ Result<Node> Node::start(NodeConfig config) {
   times.mesh_max = config.mesh_max;
   times.self = id.value();
   times.boot = boot;
-  auto detector =
-      system->spawn<FailureDetector>({.name = std::string(FailureDetector::kName)}, std::move(times), system,
-                                     impl->board, impl->members, impl->events);
+  auto detector = system->spawn<FailureDetector>({.name = std::string(FailureDetector::kName)},
+                                                 std::move(times), config.partition_policy, system,
+                                                 impl->board, impl->members, impl->events);
   if (!detector) return std::move(detector).error();
   impl->detector = detector.value();
 
@@ -215,6 +216,14 @@ std::vector<NodeMember> Node::members() const { return *impl_->members->read(); 
 void Node::listen_to_members(std::function<void(const MemberEvent&)> listener) {
   impl_->members->listen(std::move(listener));
 }
+
+void Node::listen_to_quorum(std::function<void(const proto::Quorum&)> listener) {
+  impl_->members->listen(std::move(listener));
+}
+
+bool Node::has_quorum() const noexcept { return impl_->members->has_quorum(); }
+
+std::shared_ptr<const MemberBoard> Node::member_board() const { return impl_->members; }
 
 Result<void> Node::stop() {
   auto stopped = impl_->actors->stop();

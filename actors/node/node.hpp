@@ -14,6 +14,7 @@
 #include "cluster/node/member_board.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/gossip.hpp"
+#include "cluster/proto/partition_policy.hpp"
 #include "cluster/runtime/actor_system.hpp"
 
 namespace cluster {
@@ -44,6 +45,7 @@ struct NodeConfig {
   runtime::InboundLimits inbound = {};  ///< of what came over the network and waits for its servers
   crypto::ScryptCost scrypt = {};       ///< of the cookie; the same on all nodes
   proto::DetectorConfig detector = {};  ///< its times; id and boot are the node's
+  proto::PartitionPolicyConfig partition_policy = {};  ///< what the silence of members means; as on all nodes
   /// Called in the ring server's turn: do not block in it.
   std::function<void(const proto::GossipEvent&)> on_ring_event = {};
 };
@@ -117,6 +119,12 @@ class Node {
   [[nodiscard]] std::vector<NodeMember> members() const;
   /// `listener` runs in the turn of the server `detector`: hand it on with a cast, do not block.
   void listen_to_members(std::function<void(const MemberEvent&)> listener);
+  /// The same of a quorum that is lost or found.
+  void listen_to_quorum(std::function<void(const proto::Quorum&)> listener);
+  /// Whether what needs a quorum may be done on this side of the ring, as the partition policy finds.
+  [[nodiscard]] bool has_quorum() const noexcept;
+  /// The same, and the members, for servers of this node: give it to them when you spawn them.
+  [[nodiscard]] std::shared_ptr<const MemberBoard> member_board() const;
 
   [[nodiscard]] const NodeId& id() const noexcept { return actors().id(); }
   /// The advertised host and the bound port.

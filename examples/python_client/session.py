@@ -26,7 +26,7 @@ EXECUTED = ("no", "unknown", "yes")
 ERRC = (
     "unknown invalid_argument bad_message no_server unreachable overloaded timeout peer_lost handler_failed refused "
     "would_block would_deadlock stopped already_exists not_found duplicate_id wrong_cookie wrong_ring incompatible "
-    "too_large corrupt io cancelled internal"
+    "too_large corrupt io cancelled internal no_quorum"
 ).split()
 
 

@@ -21,8 +21,10 @@ BIN = pathlib.Path(sys.argv.pop(1))
 
 
 class OnRealNetwork(unittest.TestCase):
+    options = ()  # of every node
+
     def start(self, name, *options):
-        node = Node(Programs(BIN), name, "--demo-actors", *options, port=PORT, host=name, inside=self.network.hosts[name].inside)
+        node = Node(Programs(BIN), name, "--demo-actors", *self.options, *options, port=PORT, host=name, inside=self.network.hosts[name].inside)
         with open(self.network.folder / name, "a") as log:
             node.start(log)
         self.addCleanup(node.kill)

@@ -8,12 +8,13 @@ namespace cluster {
 namespace {
 
 // Index = number of the code.
-constexpr std::array<std::string_view, 24> kErrcNames{
+constexpr std::array<std::string_view, 25> kErrcNames{
     "unknown",      "invalid_argument", "bad_message",    "no_server",    "unreachable",  "overloaded",
     "timeout",      "peer_lost",        "handler_failed", "refused",      "would_block",  "would_deadlock",
     "stopped",      "already_exists",   "not_found",      "duplicate_id", "wrong_cookie", "wrong_ring",
-    "incompatible", "too_large",        "corrupt",        "io",           "cancelled",    "internal"};
-static_assert(kErrcNames.size() == static_cast<std::size_t>(Errc::internal) + 1);
+    "incompatible", "too_large",        "corrupt",        "io",           "cancelled",    "internal",
+    "no_quorum"};
+static_assert(kErrcNames.size() == static_cast<std::size_t>(kErrcLast) + 1);
 
 Executed implied(Errc code) noexcept {
   switch (code) {

@@ -9,7 +9,8 @@ namespace cluster::proto {
 namespace {
 
 constexpr std::string_view kForceHelp =
-    "With -f the connections that the change ends are cut now; without it they are drained for up to 5 s.";
+    "With -f the connections that the change ends are cut now; without it they are drained for up to 5 s.\n"
+    "With -f the ring is changed even where, by the partition policy, too few members are left for it.";
 
 const Form kNothing{};
 const Form kId{{{"ID", ArgKind::node_id}}};

@@ -135,8 +135,22 @@ std::optional<Error> Gossip::not_now() const {
   return {};
 }
 
+/// Of an edit.
+std::optional<Error> Gossip::not_now(bool force) const {
+  if (auto error = not_now()) return error;
+  return force ? std::nullopt : no_quorum("wait for the others, ask one of them, or force it (-f)");
+}
+
+std::optional<Error> Gossip::no_quorum(std::string_view advice) const {
+  if (quorum_.may_edit()) return {};
+  return Error(Errc::no_quorum,
+               "only " + std::to_string(quorum_.here) + " of the " + std::to_string(quorum_.members) +
+                   " members of ring '" + ring_ + "' are on the side of '" + self().str() +
+                   "', which by its partition policy must not change the ring: " + std::string(advice));
+}
+
 void Gossip::run(std::uint64_t command, const InsertCommand& what) {
-  if (auto error = not_now()) return done(command, *error);
+  if (auto error = not_now(what.force)) return done(command, *error);
   for (const auto& member : what.members) {  // all or none: first look at each
     if (member.id.empty()) return done(command, Error(Errc::invalid_argument, "a member without id"));
     if (auto ok = check_endpoint(member.endpoint); !ok) return done(command, std::move(ok));
@@ -157,7 +171,7 @@ void Gossip::run(std::uint64_t command, const InsertCommand& what) {
 }
 
 void Gossip::run(std::uint64_t command, const UpdateCommand& what) {
-  if (auto error = not_now()) return done(command, *error);
+  if (auto error = not_now(what.force)) return done(command, *error);
   const auto changed = state_.update(what.id, what.endpoint, what.weight, at_.wall);
   if (!changed) return done(command, changed.error());
   if (*changed > 0) note_changed(what.id, what.force);
@@ -166,7 +180,7 @@ void Gossip::run(std::uint64_t command, const UpdateCommand& what) {
 }
 
 void Gossip::run(std::uint64_t command, const RemoveCommand& what) {
-  if (auto error = not_now()) return done(command, *error);
+  if (auto error = not_now(what.force)) return done(command, *error);
   if (std::ranges::find(what.ids, self()) != what.ids.end())
     return done(command,
                 Error(Errc::invalid_argument, "Node '" + self().str() + "' cannot remove itself: use leave"));

@@ -32,6 +32,7 @@ void Gossip::run(std::uint64_t command, const MeetCommand& what) {
 void Gossip::ask_to_meet(std::uint64_t command, Meet& meet) {
   meet.next_attempt = at_.now + config_.attempt_period;
   if (meet.peer) {
+    if (auto error = no_newcomer(*meet.peer)) return put_off(meet, std::move(*error));
     send(*meet.peer, MeetAsk{command, ring_, meet.command.revive, *state_.find(self())});
   } else if (!meet.dialing) {
     meet.dialing = true;
@@ -82,6 +83,7 @@ void Gossip::on(const MeetAsk& m) {
     if (m.ring == ring_) tell_if_removed(from_);  // it restarted in the ring, and does not know
     return refuse_it(Errc::refused, "Node '" + from_.str() + "' was removed from ring '" + ring_ + "'");
   }
+  if (auto error = no_newcomer(from_)) return refuse_it(error->code(), error->message());
 
   if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
   merge({.members = {m.self}}, false);
@@ -98,7 +100,11 @@ void Gossip::on(const MeetAsk& m) {
 void Gossip::on(const MeetAnswer& m) {
   const auto found = meets_.find(m.attempt);
   if (found == meets_.end() || found->second.peer != from_) return;
-  if (m.refusal != 0) return end_meet(m.attempt, Error(static_cast<Errc>(m.refusal), m.text));
+  if (m.refusal != 0) {
+    Error why(static_cast<Errc>(m.refusal), m.text);
+    if (why.code() == Errc::no_quorum) return put_off(found->second, std::move(why));
+    return end_meet(m.attempt, std::move(why));
+  }
   if (!ring_.empty() && m.ring != ring_)
     return end_meet(m.attempt,
                     Error(Errc::wrong_ring, "Node '" + from_.str() + "' belongs to ring '" + m.ring + "'"));
@@ -113,6 +119,19 @@ void Gossip::on(const MeetAnswer& m) {
   if (ring_.empty()) return;
   revive(from_, *peer);
   end_meet(m.attempt, {});
+}
+
+/// Why `peer` must not become a member by a meet: a side without a quorum could grow until it seemed to have
+/// one.
+std::optional<Error> Gossip::no_newcomer(const NodeId& peer) const {
+  if (ring_.empty() || state_.present(peer)) return {};
+  return no_quorum("wait for the others, or meet one of them");
+}
+
+/// A meet at start is tried on, until there is a quorum; a person is told.
+void Gossip::put_off(Meet& meet, Error why) {
+  meet.last = std::move(why);
+  if (meet.command.revive) meet.deadline = at_.now;
 }
 
 /// A meet is a person's decision: who was removed begins a new life.

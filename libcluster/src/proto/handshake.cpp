@@ -54,7 +54,7 @@ Error read_reason(ByteView body) {
   const auto code = load_be<std::uint16_t>(body.data());
   const std::string_view text = as_text(body.subspan(kCodeBytes));
   const bool readable = !text.empty() && is_utf8(text) && !has_control_character(text);
-  const auto known = code >= 1 && code <= static_cast<std::uint16_t>(Errc::internal);
+  const auto known = code >= 1 && code <= static_cast<std::uint16_t>(kErrcLast);
   return Error(known ? static_cast<Errc>(code) : Errc::refused,
                readable ? std::string(text) : "the peer refused the connection", Executed::no);
 }

@@ -14,6 +14,10 @@ using Kind = PartitionPolicyConfig::Kind;
 constexpr std::array<std::string_view, 5> kNames{"mark", "remove-after", "keep-majority", "static-quorum",
                                                  "keep-oldest"};
 
+std::size_t count_here(std::span<const PolicyMember> members) {
+  return static_cast<std::size_t>(std::ranges::count_if(members, &PolicyMember::is_here));
+}
+
 /// More than half, or half with the member of the smallest id.
 bool is_majority(std::span<const PolicyMember> members, std::size_t here) {
   if (2 * here != members.size()) return 2 * here > members.size();
@@ -51,7 +55,7 @@ Result<Kind> parse_partition_policy(std::string_view text) {
 }
 
 bool may_go_on(std::span<const PolicyMember> members, const PartitionPolicyConfig& config) {
-  const auto here = static_cast<std::size_t>(std::ranges::count_if(members, &PolicyMember::is_here));
+  const auto here = count_here(members);
   switch (config.kind) {
     case Kind::mark:
       return true;
@@ -66,39 +70,49 @@ bool may_go_on(std::span<const PolicyMember> members, const PartitionPolicyConfi
   return true;
 }
 
+Result<void> check(const PartitionPolicyConfig& config) {
+  if (config.kind == Kind::static_quorum && config.quorum == 0)
+    return Error(Errc::invalid_argument, "a static quorum needs a number of members");
+  if (config.stable_after < Duration::zero() || config.remove_after < Duration::zero())
+    return Error(Errc::invalid_argument, "a time of a partition policy is negative");
+  return {};
+}
+
 PartitionPolicy::PartitionPolicy(PartitionPolicyConfig config, NodeId self)
     : config_(config), self_(std::move(self)) {
-  if (config_.kind == Kind::static_quorum && config_.quorum == 0)
-    throw std::invalid_argument("a static quorum of 0");
-  if (config_.stable_after < Duration::zero() || config_.remove_after < Duration::zero())
-    throw std::invalid_argument("a negative time");
+  if (const auto checked = check(config_); !checked) throw std::invalid_argument(checked.error().message());
 }
 
 PolicyActions PartitionPolicy::on_members(Instant now, std::vector<PolicyMember> members) {
   if (config_.kind == Kind::mark) return {};
   const bool same = std::ranges::equal(members_, members, decide_alike);
   members_ = std::move(members);
-  if (!same) stable_at_ = saturated_add(now, config_.stable_after);
+  quorum_.here = count_here(members_);
+  quorum_.members = members_.size();
+  if (config_.kind == Kind::remove_after) {
+    if (!same) due_ = saturated_add(now, config_.stable_after);  // more may be on their way out
+    return on_time(now);
+  }
+  const bool enough = may_go_on(members_, config_);
+  if (enough == quorum_.found)
+    due_ = kNever;
+  else if (due_ == kNever)
+    due_ = is_new_ ? now : saturated_add(now, config_.stable_after);
+  if (enough) is_new_ = false;
   return on_time(now);
 }
 
 PolicyActions PartitionPolicy::on_time(Instant now) {
-  if (config_.kind == Kind::mark) return {};
-  due_ = stable_at_;
-  if (now < stable_at_ && stable_at_ != kNever) return {};
-  stable_at_ = kNever;
+  if (now < due_) return {};
   due_ = kNever;
-  return decide(now);
+  if (config_.kind == Kind::remove_after) return remove_silent(now);
+  quorum_.found = !quorum_.found;
+  return {QuorumChanged{quorum_}};
 }
 
-PolicyActions PartitionPolicy::decide(Instant now) {
+PolicyActions PartitionPolicy::remove_silent(Instant now) {
   PolicyActions actions;
-  const bool here = may_go_on(members_, config_);
-  if (config_.kind != Kind::remove_after) {
-    if (std::exchange(has_quorum_, here) != here) actions.emplace_back(QuorumChanged{here});
-    return actions;
-  }
-  if (!here || !is_first_of_its_side()) return actions;
+  if (!may_go_on(members_, config_) || !is_first_of_its_side()) return actions;
   for (const auto& member : members_) {
     if (member.state != MemberState::unreachable) continue;
     const auto removal = saturated_add(member.since, config_.remove_after);

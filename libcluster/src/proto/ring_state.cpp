@@ -253,7 +253,8 @@ std::vector<MemberView> RingState::members() const {
   std::vector<MemberView> views;
   views.reserve(present_count_);
   for (const auto& member : records_)
-    if (!member.presence.removed) views.push_back({member.id, member.endpoint.value, member.weight.value});
+    if (!member.presence.removed)
+      views.push_back({member.id, member.endpoint.value, member.weight.value, member.endpoint.boot});
   return views;
 }
 

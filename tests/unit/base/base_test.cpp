@@ -14,7 +14,7 @@
 using namespace cluster;
 
 TEST_CASE("error: each code has a name of its own, and the name leads back to the code") {
-  for (int i = 1; i <= static_cast<int>(Errc::internal); ++i) {
+  for (int i = 1; i <= static_cast<int>(kErrcLast); ++i) {
     const auto code = static_cast<Errc>(i);
     CAPTURE(i);
     CHECK(name(code) != "unknown");

@@ -134,6 +134,50 @@ TEST_CASE("options: cluster-node offers the level it is told, and demanding seal
   }
 }
 
+TEST_CASE("options: cluster-node takes a partition policy with what belongs to it") {
+  using Kind = proto::PartitionPolicyConfig::Kind;
+  const auto policy = [](const Words& arguments) {
+    return parse_node_options(arguments).value().partition_policy;
+  };
+  CHECK(policy({}).kind == Kind::mark);
+  const auto removing = policy({"--partition-policy", "remove-after", "--remove-after", "1.5"});
+  CHECK(removing.kind == Kind::remove_after);
+  CHECK(removing.remove_after == 1500ms);
+  CHECK(removing.stable_after == 20s);
+  CHECK(policy({"--partition-policy", "remove-after"}).remove_after == 10min);
+  const auto fixed =
+      policy({"--partition-policy", "static-quorum", "--quorum", "3", "--stable-after", "2592000"});
+  CHECK(fixed.kind == Kind::static_quorum);
+  CHECK(fixed.quorum == 3);
+  CHECK(fixed.stable_after == 720h);
+  CHECK(policy({"--partition-policy", "keep-majority"}).kind == Kind::keep_majority);
+  CHECK(policy({"--partition-policy", "keep-oldest"}).kind == Kind::keep_oldest);
+}
+
+TEST_CASE(
+    "options: cluster-node refuses a partition policy without what it needs, or with what it has no use "
+    "for") {
+  const auto refused = [](const Words& arguments) { return parse_node_options(arguments).error().message(); };
+  CHECK(refused({"--partition-policy", "keep"}) ==
+        "--partition-policy: 'keep' is no policy: mark, remove-after, keep-majority, static-quorum or "
+        "keep-oldest");
+  CHECK(refused({"--partition-policy", "static-quorum"}) ==
+        "--partition-policy static-quorum needs --quorum N");
+  CHECK(refused({"--partition-policy", "static-quorum", "--quorum", "0"}) ==
+        "'0' is not a quorum (1..16384)");
+  CHECK(refused({"--quorum", "3"}) == "--quorum goes with --partition-policy static-quorum, not mark");
+  CHECK(refused({"--partition-policy", "keep-majority", "--quorum", "3"}) ==
+        "--quorum goes with --partition-policy static-quorum, not keep-majority");
+  CHECK(refused({"--partition-policy", "keep-oldest", "--remove-after", "60"}) ==
+        "--remove-after goes with --partition-policy remove-after, not keep-oldest");
+  CHECK(refused({"--stable-after", "5"}) ==
+        "--stable-after goes with a --partition-policy that does more than mark");
+  CHECK(refused({"--partition-policy", "remove-after", "--remove-after", "0"}) ==
+        "--remove-after: '0' is not a time in seconds (0.001..2592000)");
+  CHECK(refused({"--partition-policy", "keep-oldest", "--stable-after", "2592001"}) ==
+        "--stable-after: '2592001' is not a time in seconds (0.001..2592000)");
+}
+
 TEST_CASE("options: cluster-node refuses what it cannot use") {
   const auto refused = [](const Words& arguments) { return parse_node_options(arguments).error().message(); };
   CHECK(refused({"--rfactor", "0"}) == "'0' is not an rfactor (1..65535)");

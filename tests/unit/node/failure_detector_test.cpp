@@ -44,6 +44,19 @@ MemberState state_of(const Node& node, const NodeId& id) {
   return MemberState::left;
 }
 
+/// The process `mute`, which takes connections and has no failure detector.
+std::unique_ptr<ActorSystem> silent_process() {
+  ActorSystemConfig silent;
+  silent.net.id = "mute";
+  silent.net.boot = {1, 1};
+  silent.net.ring = "ring";
+  silent.net.advertised = {"127.0.0.1", 0};
+  silent.net.keyring =
+      net::Keyring::from_cookies({"a cookie for tests"}, net::Keyring::cost_for_tests()).value();
+  silent.engine.workers = 1;
+  return ActorSystem::start(std::move(silent)).value();
+}
+
 /// The kinds of events that a node told of one member.
 class Seen {
  public:
@@ -93,16 +106,7 @@ TEST_CASE("nodes: each holds itself and the other alive, and knows at once when 
 }
 
 TEST_CASE("nodes: calls to a member that does not answer end when it is found out, later ones fail at once") {
-  // A process of that id that takes connections and has no failure detector.
-  ActorSystemConfig silent;
-  silent.net.id = "mute";
-  silent.net.boot = {1, 1};
-  silent.net.ring = "ring";
-  silent.net.advertised = {"127.0.0.1", 0};
-  silent.net.keyring =
-      net::Keyring::from_cookies({"a cookie for tests"}, net::Keyring::cost_for_tests()).value();
-  silent.engine.workers = 1;
-  auto mute = ActorSystem::start(std::move(silent)).value();
+  const auto mute = silent_process();
   const auto server = mute->spawn<Nobody>({.name = "server"}).value();
   REQUIRE(mute->pause(server));
 
@@ -129,6 +133,74 @@ TEST_CASE("nodes: calls to a member that does not answer end when it is found ou
   REQUIRE(
       eventually([&] { return state_of(foo, "mute") == MemberState::left && seen.events().size() >= 4; }));
   CHECK(foo.members().size() == 2);  // who left is still shown
+}
+
+TEST_CASE("nodes: a minority under keep-majority knows it, refuses edits, and accepts them when it is none") {
+  const auto start = [](std::string id) {
+    auto config = config_of(std::move(id));
+    config.partition_policy = {.kind = proto::PartitionPolicyConfig::Kind::keep_majority,
+                               .stable_after = 100ms};
+    return Node::start(std::move(config)).value();
+  };
+  auto foo = start("foo");
+  const auto board = foo.member_board();  // as a server of the node would have it
+  std::mutex mutex;
+  std::vector<proto::Quorum> heard;
+  foo.listen_to_quorum([&](const proto::Quorum& quorum) {
+    const std::lock_guard lock(mutex);
+    heard.push_back(quorum);
+  });
+  const auto insert = [&](bool force) {
+    return foo.change(proto::InsertCommand{{{"ghost", {"localhost", 1}}}, force});
+  };
+  auto bar = start("bar");
+  REQUIRE(foo.meet(bar.endpoint()));
+  {
+    auto baz = start("baz");
+    REQUIRE(foo.meet(baz.endpoint()));
+    REQUIRE(eventually([&] { return state_of(foo, "baz") == MemberState::alive; }));
+    CHECK(foo.has_quorum());
+    REQUIRE(bar.stop());
+  }
+  REQUIRE(eventually([&] { return !board->has_quorum(); }));
+  CHECK_FALSE(foo.has_quorum());
+  const auto refused = insert(false);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::no_quorum);
+  CHECK(refused.error().message().starts_with("only 1 of the 3 members of ring 'ring' "));
+  auto again = start("bar");
+  REQUIRE(foo.meet(again.endpoint()));  // a member may be met
+  REQUIRE(eventually([&] { return board->has_quorum(); }));
+  CHECK(insert(false));
+  REQUIRE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return heard.size() == 2;
+  }));
+  CHECK(heard[0] == proto::Quorum{false, 1, 3});
+  CHECK(heard[1] == proto::Quorum{true, 2, 3});
+  REQUIRE(foo.stop());  // before what its listener refers to
+}
+
+TEST_CASE("nodes: under remove-after a member that is silent too long is removed from the ring") {
+  auto config = config_of("foo", true);
+  config.partition_policy = {
+      .kind = proto::PartitionPolicyConfig::Kind::remove_after, .remove_after = 100ms, .stable_after = 50ms};
+  auto foo = Node::start(std::move(config)).value();
+  const auto mute = silent_process();
+  REQUIRE(foo.change(proto::InsertCommand{{{"mute", mute->kernel().listening()}}}));
+  REQUIRE(eventually([&] { return state_of(foo, "mute") == MemberState::alive; }));
+  REQUIRE(eventually([&] { return state_of(foo, "mute") == MemberState::left; }));
+  CHECK(foo.ring()->members.size() == 1);
+  CHECK(foo.has_quorum());
+}
+
+TEST_CASE("nodes: a partition policy that cannot work is refused at the start") {
+  auto config = config_of("foo");
+  config.partition_policy.kind = proto::PartitionPolicyConfig::Kind::static_quorum;
+  const auto node = Node::start(std::move(config));
+  REQUIRE_FALSE(node);
+  CHECK(node.error().code() == Errc::invalid_argument);
+  CHECK(node.error().message() == "a static quorum needs a number of members");
 }
 
 TEST_CASE("events: numbered from 1, oldest first, the last 1,024 of them, from any number on") {

@@ -79,6 +79,7 @@ TEST_CASE("policy: who may go on, at both sides of each limit") {
            Row{Kind::keep_oldest, "AUUUU", false},  // and so gives up
            Row{Kind::keep_oldest, "AU", true},      // of two, the oldest
            Row{Kind::keep_oldest, "UA", false},
+           Row{Kind::keep_oldest, "?AAUU", true},  // who never ran is not the oldest
        }) {
     CAPTURE(name(row.kind));
     CAPTURE(row.states);
@@ -113,17 +114,56 @@ TEST_CASE("policy: a decision waits until nothing changed for `stable_after`; a 
   CHECK(policy.on_members(kThen + 20s, members("SUU")).empty());
   CHECK(policy.next_deadline() == kThen + 35s);
   CHECK(policy.on_time(kThen + 35s - 1ns).empty());
-  CHECK(policy.has_quorum());
+  CHECK(policy.quorum().found);
   const auto lost = policy.on_time(kThen + 35s);
   REQUIRE(lost.size() == 1);
-  CHECK_FALSE(std::get<QuorumChanged>(lost[0]).has_quorum);
-  CHECK_FALSE(policy.has_quorum());
+  CHECK_FALSE(std::get<QuorumChanged>(lost[0]).now.found);
+  CHECK_FALSE(policy.quorum().found);
   CHECK(policy.next_deadline() == kNever);
   CHECK(policy.on_time(kThen + 36s).empty());
   CHECK(policy.on_members(kThen + 40s, members("AAU")).empty());
   const auto found = policy.on_time(kThen + 60s);
   REQUIRE(found.size() == 1);
-  CHECK(std::get<QuorumChanged>(found[0]).has_quorum);
+  CHECK(std::get<QuorumChanged>(found[0]).now.found);
+}
+
+TEST_CASE("policy: members that come and go put no decision off that does not depend on them") {
+  PartitionPolicy policy({.kind = Kind::keep_majority, .stable_after = 20s}, "a");
+  CHECK(policy.on_members(kThen, members("AAAAA")).empty());
+  for (auto when = kThen + 5s; when < kThen + 25s; when += 5s)
+    CHECK(policy.on_members(when, members((when - kThen) % 10s == 0s ? "AAUUU" : "AUUUU")).empty());
+  const auto lost = policy.on_members(kThen + 25s, members("AUUUU"));
+  REQUIRE(lost.size() == 1);
+  CHECK(std::get<QuorumChanged>(lost[0]).now == Quorum{false, 1, 5});
+}
+
+TEST_CASE("policy: who starts has no quorum until it first sees enough members, and then at once") {
+  PartitionPolicy policy({.kind = Kind::keep_majority, .stable_after = 20s}, "a");
+  const auto lost = policy.on_members(kThen, members("A????"));
+  REQUIRE(lost.size() == 1);
+  CHECK(std::get<QuorumChanged>(lost[0]).now == Quorum{false, 1, 5});
+  CHECK_FALSE(policy.quorum().may_edit());
+  CHECK(policy.on_members(kThen + 1s, members("AA???")).empty());
+  const auto found = policy.on_members(kThen + 2s, members("AAA??"));
+  REQUIRE(found.size() == 1);
+  CHECK(std::get<QuorumChanged>(found[0]).now == Quorum{true, 3, 5});
+  CHECK(policy.on_members(kThen + 3s, members("AAX??")).empty());  // from now on decisions wait
+  CHECK(policy.next_deadline() == kThen + 23s);
+  CHECK(policy.on_members(kThen + 4s, members("AAA??")).empty());
+  CHECK(policy.next_deadline() == kNever);
+}
+
+TEST_CASE("policy: a ring from which nobody is missing may grow to its quorum, and has none until then") {
+  PartitionPolicy policy({.kind = Kind::static_quorum, .quorum = 3}, "a");
+  CHECK(policy.on_members(kThen, members("A")).size() == 1);
+  CHECK_FALSE(policy.quorum().found);
+  CHECK(policy.quorum().may_edit());
+  CHECK(policy.on_members(kThen, members("AA")).empty());
+  CHECK(policy.quorum().may_edit());
+  CHECK(policy.on_members(kThen, members("AX")).empty());
+  CHECK_FALSE(policy.quorum().may_edit());
+  CHECK(policy.on_members(kThen, members("AAA")).size() == 1);
+  CHECK(policy.quorum().found);
 }
 
 TEST_CASE("policy: the first of the greater side removes who was unreachable long enough, and nobody else") {
@@ -144,8 +184,14 @@ TEST_CASE("policy: the first of the greater side removes who was unreachable lon
     CHECK(removed(policy.on_time(kThen + 20s)).empty());
     CHECK(removed(policy.on_time(kThen + 60s - 1ns)).empty());
     CHECK(removed(policy.on_time(kThen + 60s)) == row.expected);
-    CHECK(policy.has_quorum());
+    CHECK(policy.quorum().found);
   }
+  // Not while more may be on their way out.
+  PartitionPolicy hasty({.kind = Kind::remove_after, .remove_after = 1s, .stable_after = 20s}, "a");
+  CHECK(hasty.on_members(kThen, members("AAAAU", kThen)).empty());
+  CHECK(hasty.on_members(kThen + 10s, members("AAUUU", kThen)).empty());
+  CHECK(hasty.next_deadline() == kThen + 30s);
+  CHECK(hasty.on_time(kThen + 30s).empty());
   // Who comes back in time is not removed.
   PartitionPolicy policy(config, "a");
   CHECK(policy.on_members(kThen, members("AAU")).empty());
@@ -158,7 +204,7 @@ TEST_CASE("policy: the default does nothing, and what cannot work is refused") {
   CHECK(policy.on_members(kThen, members("AUUUU")).empty());
   CHECK(policy.on_time(kThen + 1000h).empty());
   CHECK(policy.next_deadline() == kNever);
-  CHECK(policy.has_quorum());
+  CHECK(policy.quorum().found);
   CHECK_THROWS_AS(PartitionPolicy({.kind = Kind::static_quorum}, "a"), std::invalid_argument);
   CHECK_THROWS_AS(PartitionPolicy({.stable_after = -1s}, "a"), std::invalid_argument);
   for (const auto kind :

@@ -160,7 +160,9 @@ TEST_CASE("gossip: a restart with what was saved goes on in its ring, and forget
     Gossip after(again, Rng(seed), {Instant{}, kNow + 1s},
                  *decode_ring_file(encode_ring_file(before.saved())));
     CHECK(after.ring() == "ring");
-    CHECK(after.state().members() == before.state().members());
+    auto members = before.state().members();
+    std::ranges::find(members, NodeId("a"), &MemberView::id)->boot = {6, 2};
+    CHECK(after.state().members() == members);
     CHECK(after.state().record_count() == before.state().record_count());
     CHECK(after.state().issued() > before.state().issued());
     CHECK(after.state().find("a")->endpoint.boot == Boot{6, 2});

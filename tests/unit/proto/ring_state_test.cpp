@@ -99,7 +99,8 @@ std::vector<MemberView> oracle(const std::vector<RingDelta>& deltas, const RingS
   std::vector<MemberView> views;
   for (const auto& [id, greatest] : all)
     if (!greatest.presence.removed)
-      views.push_back({id, std::get<5>(greatest.endpoint), std::get<4>(greatest.weight)});
+      views.push_back(
+          {id, std::get<5>(greatest.endpoint), std::get<4>(greatest.weight), std::get<1>(greatest.endpoint)});
   return views;
 }
 

@@ -31,7 +31,9 @@ enum class Errc : std::uint16_t {
   io = 21,               ///< an operating-system error; the text has its name
   cancelled = 22,        ///< taken back before it happened
   internal = 23,         ///< a fault of ours
+  no_quorum = 24,        ///< too few members are on this side of a cut, and the partition policy heeds it
 };
+inline constexpr Errc kErrcLast = Errc::no_quorum;
 
 /// The name of `code` as it appears in JSON and logs, such as "no_server"; "unknown" for numbers out of
 /// range.

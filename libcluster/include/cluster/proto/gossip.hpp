@@ -11,6 +11,7 @@
 #include "cluster/base/rng.hpp"
 #include "cluster/proto/gossip_messages.hpp"
 #include "cluster/proto/link_rules.hpp"
+#include "cluster/proto/partition_policy.hpp"
 #include "cluster/proto/ring_file.hpp"
 #include "cluster/proto/ring_state.hpp"
 
@@ -41,7 +42,8 @@ struct NewMember {
   std::optional<std::uint32_t> weight{};
 };
 
-// What people ask of the ring. `force`: links to removed or moved members are cut at once, not drained.
+// What people ask of the ring. `force`: links to removed or moved members are cut at once, not drained; and a
+// side that has no quorum changes the ring all the same.
 struct InsertCommand {
   std::vector<NewMember> members{};  ///< all or none
   bool force = false;
@@ -185,6 +187,10 @@ class Gossip {
   [[nodiscard]] Actions on_dialed(Moment at, std::uint64_t command, const Result<NodeId>& peer);
   [[nodiscard]] Actions on_peer_up(Moment at, const NodeId& peer);
   [[nodiscard]] Actions on_peer_down(Moment at, const NodeId& peer);
+  /// What the partition policy finds. Without a quorum edits are refused unless they are forced, and nobody
+  /// becomes a member by meeting this node; to leave, to meet who is a member, and to merge what others did
+  /// stays allowed.
+  void on_quorum(const Quorum& quorum) noexcept { quorum_ = quorum; }
   /// Fires what is due. Early or repeated calls are harmless.
   [[nodiscard]] Actions on_time(Moment at);
   /// When `on_time` is next needed: the single timer a driver keeps.
@@ -255,6 +261,7 @@ class Gossip {
   void run(std::uint64_t command, const JoinCommand& what);
   void run(std::uint64_t command, const LeaveCommand& what);
   void ask_to_meet(std::uint64_t command, Meet& meet);
+  void put_off(Meet& meet, Error why);
   void end_meet(std::uint64_t command, Result<void> result);
   void begin_leave(std::optional<std::uint64_t> command, const NodeId& remover);
   void tell_of_leave();
@@ -263,12 +270,15 @@ class Gossip {
   void fall_out();
   [[nodiscard]] const DepartedRing* departed(const std::string& ring) const;
   void revive(const NodeId& peer, const RingMember& as_it_says);
+  [[nodiscard]] std::optional<Error> no_newcomer(const NodeId& peer) const;
 
   // gossip.cpp
   void run(std::uint64_t command, const InsertCommand& what);
   void run(std::uint64_t command, const UpdateCommand& what);
   void run(std::uint64_t command, const RemoveCommand& what);
   [[nodiscard]] std::optional<Error> not_now() const;
+  [[nodiscard]] std::optional<Error> not_now(bool force) const;
+  [[nodiscard]] std::optional<Error> no_quorum(std::string_view advice) const;
   void begin(Moment at);
   [[nodiscard]] Actions finish();
   void heed_own_presence();
@@ -317,6 +327,7 @@ class Gossip {
   std::deque<DepartedRing> departed_{};
   std::deque<RingConflict> conflicts_seen_{};
   GossipCounters counters_{};
+  Quorum quorum_{};
 };
 
 }  // namespace cluster::proto

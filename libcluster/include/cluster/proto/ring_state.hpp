@@ -30,6 +30,7 @@ struct MemberView {
   NodeId id{};
   Endpoint endpoint{};
   std::uint32_t weight = 0;
+  Boot boot{};  ///< of the process that announced itself last; zero: none ever did
   friend auto operator<=>(const MemberView&, const MemberView&) = default;
 };
 
