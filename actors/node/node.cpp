@@ -110,6 +110,15 @@ struct Node::Impl {
     if (actors) static_cast<void>(actors->stop());
     if (data) data->stop();  // while those whom it tells are still there
   }
+
+  Result<void> spawn_detector(const NodeConfig& config, Boot boot);
+  Result<void> spawn_ring(const NodeConfig& config, Boot boot, std::optional<proto::SavedRing> saved);
+  Result<void> spawn_command(const NodeKeys& keys);
+  /// The servers hear of every connection to a node from now on.
+  void listen_to_peers();
+  /// Kept up for ever, and without undoing a removal: nobody is there to be told that it failed.
+  Result<void> meet(const std::vector<Endpoint>& endpoints);
+
   std::shared_ptr<RingBoard> board = std::make_shared<RingBoard>();
   std::unique_ptr<DataWriter> data;  // null: nothing is saved
   std::shared_ptr<MemberBoard> members = std::make_shared<MemberBoard>();
@@ -118,6 +127,72 @@ struct Node::Impl {
   Ref<GossipRing> ring;
   Ref<FailureDetector> detector;
 };
+
+Result<void> Node::Impl::spawn_detector(const NodeConfig& config, Boot boot) {
+  auto times = config.detector;
+  times.mesh_max = config.mesh_max;
+  times.self = actors->id();
+  times.boot = boot;
+  auto spawned =
+      actors->spawn<FailureDetector>({.name = std::string(FailureDetector::kName)}, std::move(times),
+                                     config.partition_policy, actors.get(), board, members, events);
+  if (!spawned) return std::move(spawned).error();
+  detector = std::move(spawned).value();
+  return {};
+}
+
+Result<void> Node::Impl::spawn_ring(const NodeConfig& config, Boot boot,
+                                    std::optional<proto::SavedRing> saved) {
+  GossipRing::Options options;
+  options.gossip.self = {actors->id(), boot, actors->kernel().listening(),
+                         config.weight != 0 ? config.weight : config.rfactor};
+  options.gossip.ring = config.ring;
+  options.gossip.mesh_max = config.mesh_max;
+  options.hash = {config.rfactor, config.pfactor};
+  options.on_event = [system = actors.get(), to = detector, log = events,
+                      told = config.on_ring_event](const proto::GossipEvent& event) {
+    log->add(event);
+    static_cast<void>(system->cast(to, RingPosted{}));
+    if (told) told(event);
+  };
+  options.saved = std::move(saved);
+  options.data = data.get();
+  auto spawned = actors->spawn<GossipRing>({.name = std::string(GossipRing::kName)}, std::move(options),
+                                           actors.get(), board);
+  if (!spawned) return std::move(spawned).error();
+  ring = std::move(spawned).value();
+  return {};
+}
+
+Result<void> Node::Impl::spawn_command(const NodeKeys& keys) {
+  auto spawned = actors->spawn<CommandServer>(
+      {.name = std::string(CommandServer::kName)}, actors.get(),
+      CommandServer::Views{ring, board, detector, members, events, data.get()}, keys);
+  if (!spawned) return std::move(spawned).error();
+  return {};
+}
+
+void Node::Impl::listen_to_peers() {
+  const auto tell = [system = actors.get(), to_ring = ring, to_detector = detector](const PeerLink& link) {
+    static_cast<void>(system->cast(to_ring, PeerChanged{link.peer, link.up}));
+    static_cast<void>(system->cast(to_detector, link));
+  };
+  actors->listen_to_peers([tell](const PeerEvent& event) {
+    if (event.kind == PeerEvent::Kind::lost || event.peer.role != net::Role::node) return;
+    tell({event.peer.id, event.peer.boot, event.kind == PeerEvent::Kind::up, end_of(event.reason)});
+  });
+  for (const auto& peer : actors->kernel().peers())  // whom the ring dialled, quicker than the listener
+    if (peer.connected && peer.role == net::Role::node)
+      tell({.peer = peer.id, .boot = peer.boot, .up = true});
+}
+
+Result<void> Node::Impl::meet(const std::vector<Endpoint>& endpoints) {
+  for (const auto& endpoint : endpoints) {
+    const proto::MeetCommand meet{.endpoint = endpoint, .timeout = Duration::max(), .revive = false};
+    if (auto sent = actors->cast(ring, ChangeRing{meet}); !sent) return std::move(sent).error();
+  }
+  return {};
+}
 
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Node::Node(Node&&) noexcept = default;
@@ -145,6 +220,7 @@ Result<Node> Node::start(NodeConfig config) {
                                             .ring = config.ring,
                                             .advertised = {config.host, config.port},
                                             .bind = config.bind,
+                                            .accepts = false,
                                             .keyring = keys.keyring(),
                                             .protection = config.protection,
                                             .protection_min = config.protection_min,
@@ -156,58 +232,13 @@ Result<Node> Node::start(NodeConfig config) {
   auto impl = std::make_unique<Impl>();
   impl->data = std::move(data->writer);
   impl->actors = std::move(actors).value();
-  ActorSystem* system = impl->actors.get();
-
-  auto times = config.detector;
-  times.mesh_max = config.mesh_max;
-  times.self = id.value();
-  times.boot = boot;
-  auto detector = system->spawn<FailureDetector>({.name = std::string(FailureDetector::kName)},
-                                                 std::move(times), config.partition_policy, system,
-                                                 impl->board, impl->members, impl->events);
-  if (!detector) return std::move(detector).error();
-  impl->detector = detector.value();
-
-  GossipRing::Options options;
-  options.gossip.self = {id.value(), boot, system->kernel().listening(),
-                         config.weight != 0 ? config.weight : config.rfactor};
-  options.gossip.ring = config.ring;
-  options.gossip.mesh_max = config.mesh_max;
-  options.hash = {config.rfactor, config.pfactor};
-  options.on_event = [system, to = impl->detector, events = impl->events,
-                      told = std::move(config.on_ring_event)](const proto::GossipEvent& event) {
-    events->add(event);
-    static_cast<void>(system->cast(to, RingPosted{}));
-    if (told) told(event);
-  };
-  options.saved = std::move(data->ring);
-  options.data = impl->data.get();
-  auto ring = system->spawn<GossipRing>({.name = std::string(GossipRing::kName)}, std::move(options), system,
-                                        impl->board);
-  if (!ring) return std::move(ring).error();
-  impl->ring = ring.value();
-  const auto tell = [system, ring = impl->ring, detector = impl->detector](const PeerLink& link) {
-    static_cast<void>(system->cast(ring, PeerChanged{link.peer, link.up}));
-    static_cast<void>(system->cast(detector, link));
-  };
-  system->listen_to_peers([tell](const PeerEvent& event) {
-    if (event.kind == PeerEvent::Kind::lost || event.peer.role != net::Role::node) return;
-    tell({event.peer.id, event.peer.boot, event.kind == PeerEvent::Kind::up, end_of(event.reason)});
-  });
-  for (const auto& peer : system->kernel().peers())  // who was quicker than the listener
-    if (peer.connected && peer.role == net::Role::node)
-      tell({.peer = peer.id, .boot = peer.boot, .up = true});
-  auto command =
-      system->spawn<CommandServer>({.name = std::string(CommandServer::kName)}, system,
-                                   CommandServer::Views{impl->ring, impl->board, impl->detector,
-                                                        impl->members, impl->events, impl->data.get()},
-                                   keys);
-  if (!command) return std::move(command).error();
-  for (const auto& endpoint : config.meet) {
-    // Kept up for ever, and without undoing a removal: nobody is there to be told that it failed.
-    const proto::MeetCommand meet{.endpoint = endpoint, .timeout = Duration::max(), .revive = false};
-    if (auto sent = system->cast(impl->ring, ChangeRing{meet}); !sent) return std::move(sent).error();
-  }
+  if (auto done = impl->spawn_detector(config, boot); !done) return std::move(done).error();
+  if (auto done = impl->spawn_ring(config, boot, std::move(data->ring)); !done)
+    return std::move(done).error();
+  if (auto done = impl->spawn_command(keys); !done) return std::move(done).error();
+  impl->listen_to_peers();
+  impl->actors->kernel().accept_connections();  // now that all who are asked for are there
+  if (auto done = impl->meet(config.meet); !done) return std::move(done).error();
   return Node(std::move(impl));
 }
 

@@ -72,6 +72,7 @@ class Restarts(WithDisk):
                                 if member["link"] == "connected"} == {"foo", "bar", "baz"} - {node.name},
                        f"{node.name} is connected to the others")
             wait_until(lambda: node.cli("weights").data == weights, f"{node.name} knows all edits")
+            self.assertNotIn("no server named", self.log(node.name))  # who was quick met a node that is whole
 
     def test_an_edit_that_was_answered_survives_the_crash_that_follows_at_once(self):
         foo = self.node("foo", "--ring", "ring")

@@ -55,7 +55,14 @@ Result<void> Kernel::open() {
   if (hosts.empty()) hosts.push_back(config_.advertised.host);
   auto opened = listener_->open(hosts, config_.advertised.port);
   config_.advertised.port = listener_->port();
+  if (opened && config_.accepts) listener_->accept();
   return opened;
+}
+
+void Kernel::accept_connections() {
+  boost::asio::post(shared_.io, [this] {
+    if (listener_) listener_->accept();
+  });
 }
 
 std::size_t Kernel::poll(Duration max_wait) {

@@ -62,6 +62,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void ping(const NodeId& id, Duration timeout, std::function<void(Result<Duration>)> done);
   void cut(std::vector<NodeId> peers, Duration time);
   void heal();
+  void accept_connections();
   void set_ring(std::string ring);
   void set_keyring(Keyring keyring);
   [[nodiscard]] Keyring keyring() const;

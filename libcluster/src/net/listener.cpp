@@ -57,9 +57,12 @@ Result<void> Listener::open(const std::vector<std::string>& hosts, std::uint16_t
     if (bound) break;
     acceptors_.clear();
   }
-  if (!bound) return bound;
+  return bound;
+}
+
+void Listener::accept() {
+  if (std::exchange(accepting_, true)) return;
   for (const auto& acceptor : acceptors_) await(acceptor);
-  return {};
 }
 
 Result<void> Listener::bind_all(const std::vector<Address>& addresses, std::uint16_t port) {

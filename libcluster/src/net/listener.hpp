@@ -22,9 +22,11 @@ class Listener {
   ~Listener();
 
   /// Binds and listens on every local address that `hosts` (names or addresses) stand for. Port 0: any
-  /// free one. `io` if there is none, or one of them is taken.
+  /// free one. `io` if there is none, or one of them is taken. Who connects waits until `accept`.
   [[nodiscard]] Result<void> open(const std::vector<std::string>& hosts, std::uint16_t port);
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+  /// Takes connections from now on. Idempotent.
+  void accept();
   void close();
 
  private:
@@ -41,6 +43,7 @@ class Listener {
   Exhausted exhausted_;
   std::vector<std::shared_ptr<Acceptor>> acceptors_;
   std::uint16_t port_ = 0;
+  bool accepting_ = false;
   log::Limit exhaustions_;
   int spare_ = -1;  // given up to take, and close, a connection that there is no descriptor for
 };

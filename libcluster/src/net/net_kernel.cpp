@@ -98,6 +98,7 @@ void NetKernel::ping(const NodeId& id, Duration timeout, std::function<void(Resu
 void NetKernel::cut(std::vector<NodeId> peers, Duration time) { kernel_->cut(std::move(peers), time); }
 void NetKernel::heal() { kernel_->heal(); }
 
+void NetKernel::accept_connections() { kernel_->accept_connections(); }
 void NetKernel::set_ring(std::string ring) { kernel_->set_ring(std::move(ring)); }
 void NetKernel::set_keyring(Keyring keyring) { kernel_->set_keyring(std::move(keyring)); }
 Keyring NetKernel::keyring() const { return kernel_->keyring(); }

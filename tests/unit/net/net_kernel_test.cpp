@@ -11,6 +11,21 @@ using namespace cluster;
 using namespace cluster::net;
 using namespace cluster::net::test;
 
+TEST_CASE("net: who connects before the owner is ready waits, and is then served") {
+  auto config = config_of("b");
+  config.accepts = false;
+  TestNode a("a");
+  TestNode b(std::move(config));
+  a.kernel->add_peer("b", b.at());
+  CHECK(a.send("b", "early"));
+  CHECK_FALSE(drive({&a, &b}, [&] { return a.connected_to("b") || !b.ups.empty(); }, 100ms));
+  CHECK(a.kernel->counters().handshakes_failed == 0);
+  b.kernel->accept_connections();
+  b.kernel->accept_connections();
+  CHECK(drive({&a, &b}, [&] { return b.received == 1; }));
+  CHECK(b.ups.size() == 1);
+}
+
 TEST_CASE("net: two nodes connect, each learns who the other is, and messages go both ways in order") {
   TestNode foo("foo");
   TestNode bar("bar", 7);

@@ -53,6 +53,7 @@ struct NetConfig {
   std::string ring;
   Endpoint advertised;            ///< what peers dial; port 0: the bound one (tests)
   std::vector<std::string> bind;  ///< addresses or names; empty: all that the advertised host resolves to
+  bool accepts = true;            ///< false: who connects waits until `accept_connections`
   Keyring keyring;
   Protection protection = Protection::sign;      ///< the most that connections get, if the peer offers it too
   Protection protection_min = Protection::sign;  ///< peers that offer less are refused
@@ -272,6 +273,8 @@ class NetKernel {
   /// Ends a cut before its time; nothing if there is none.
   void heal();
 
+  /// Ends the wait of those who connected to a kernel that was started with `accepts` = false. Idempotent.
+  void accept_connections();
   /// The ring that later HELLOs name.
   void set_ring(std::string ring);
   /// What later handshakes prove and accept. Connections to nodes that were made under a key that is not in
