@@ -43,9 +43,6 @@ class Spare final : public PoolThread {
   void stand_in();
   void run_system_jobs() noexcept;
 
-  // Periods without a busy worker before it sleeps: waking it costs the worker about 2 us, so a worker that
-  // goes to and fro between busy and idle should not have to.
-  static constexpr unsigned kQuietPeriods = 5;
   // Slices of system jobs between two looks at the I/O.
   static constexpr int kSlicesPerPoll = 64;
 

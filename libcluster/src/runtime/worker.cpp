@@ -71,11 +71,16 @@ Job* Worker::drive() {
   if (!searching_) scheduler_.parking_.begin_search();
   searching_ = true;
   Job* job = nullptr;
-  Instant spin_end = MonotonicClock::now() + scheduler_.config_.spin;
+  const auto next_spin = [this] {
+    return spins_ ? MonotonicClock::now() + scheduler_.config_.spin : Instant::min();
+  };
+  Instant spin_end = next_spin();
   while ((job = find_job()) == nullptr && !scheduler_.quitting()) {
-    const bool spins = MonotonicClock::now() < spin_end;
+    const Instant now = MonotonicClock::now();
+    const bool spins = now < spin_end;
     const std::size_t events = spins ? scheduler_.poll(Duration::zero()) : wait_for_events(kNever);
-    if (events != 0) spin_end = MonotonicClock::now() + scheduler_.config_.spin;
+    if (!spins) spins_ = MonotonicClock::now() - now < kSilence;
+    if (events != 0) spin_end = next_spin();
     if (others_lag()) break;
     // Threads that wait for a processor go first: they may be the callers whose replies have just come.
     if (spins && events == 0 && !scheduler_.work_visible()) std::this_thread::yield();

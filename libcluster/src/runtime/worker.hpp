@@ -68,12 +68,15 @@ class Worker final : public PoolThread {
   static constexpr Duration kHoldMax = 50us;
   // How long the driver leaves the I/O to workers that lag behind it; other traffic waits no longer.
   static constexpr Duration kNap = 300us;
+  // What came after a longer silence than this is seldom followed by more within the time of a spin.
+  static constexpr Duration kSilence = 1ms;
 
   const std::size_t index_;
   bool searching_ = false;  // counted by Parking as a searcher
   unsigned slot_runs_ = 0;
   unsigned searches_ = 0;
   Instant held_since_ = kNever;  // output is put off since then
+  bool spins_ = true;            // before it blocks in the poller: work comes often
   Parking::Sleeper sleeper_;
   RunQueue queue_;
   std::atomic<Job*> slot_{nullptr};  // only this thread puts one in, any thread takes it out
