@@ -11,7 +11,7 @@ namespace cluster::runtime {
 void Worker::run() {
   enter("cluster-worker");
   while (Job* job = wait_for_job()) {
-    become_busy();
+    busy_.store(true);
     do run_job(job);
     while ((job = find_job()) != nullptr);
     scheduler_.io_.flush();
@@ -126,12 +126,8 @@ void Worker::end_search() noexcept {
   if (scheduler_.parking_.end_search() && scheduler_.work_visible()) scheduler_.parking_.work_added();
 }
 
-void Worker::become_busy() noexcept {
-  busy_.store(true);
-  scheduler_.spare_->worker_became_busy();
-}
-
 void Worker::run_job(Job* job) noexcept {
+  if (!job->system()) scheduler_.spare_->worker_is_busy();  // what the node's own servers do is short
   const std::uint64_t slice = slices_.load(std::memory_order_relaxed) + 1;
   slices_.store(slice, std::memory_order_relaxed);
   const Job::Turn turn = job->run_slice(scheduler_.config_.slice_messages_max);

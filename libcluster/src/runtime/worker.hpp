@@ -47,7 +47,6 @@ class Worker final : public PoolThread {
   [[nodiscard]] bool others_lag() const noexcept;
   [[nodiscard]] Job* nap();
   void end_search() noexcept;
-  void become_busy() noexcept;
   void run_job(Job* job) noexcept;
   void put_back(Job* job) noexcept;
   void flush_or_hold() noexcept;
