@@ -21,7 +21,8 @@ class Spare final : public PoolThread {
   void run();
   void add(Job* job) noexcept override;
 
-  /// The worker's busy() is true, and it begins a slice that may be long: makes the thread look at it in time.
+  /// The worker's busy() is true, and it begins a slice that may be long: makes the thread look at it in
+  /// time.
   void worker_is_busy() noexcept {
     if (asleep_.load()) wake();
   }

@@ -18,7 +18,8 @@ TEST_CASE("net: who connects before the owner is ready waits, and is then served
   TestNode b(std::move(config));
   a.kernel->add_peer("b", b.at());
   CHECK(a.send("b", "early"));
-  CHECK_FALSE(drive({&a, &b}, [&] { return a.connected_to("b") || !b.ups.empty(); }, 100ms));
+  CHECK_FALSE(drive(
+      {&a, &b}, [&] { return a.connected_to("b") || !b.ups.empty(); }, 100ms));
   CHECK(a.kernel->counters().handshakes_failed == 0);
   b.kernel->accept_connections();
   b.kernel->accept_connections();
