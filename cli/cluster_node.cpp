@@ -48,6 +48,7 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.data_dir = options.data_dir;
   config.mesh_max = options.mesh_max;
   config.partition_policy = options.partition_policy;
+  config.allow_drills = options.allow_drills;
   return config;
 }
 

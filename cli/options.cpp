@@ -250,6 +250,8 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")
       ->type_name("LEVEL")
       ->capture_default_str();
+  app.add_flag("--allow-drills", options.allow_drills,
+               "let 'cluster-cli drill' cut this node's links for a while, to rehearse a partition");
   app.add_flag("--leave-on-stop", options.leave_on_stop, "leave the ring before stopping");
   app.add_flag("--demo-actors", options.demo_actors, "start the servers 'counter' and 'echo'");
   if (const auto parsed = parse(app, arguments); !parsed) return parsed.error();

@@ -45,6 +45,7 @@ struct NodeOptions {
   wire::Protection protection_min = wire::Protection::sign;
   proto::PartitionPolicyConfig partition_policy{};
   log::Level log_level = log::Level::info;
+  bool allow_drills = false;
   bool leave_on_stop = false;
   bool demo_actors = false;
   std::string notice{};  ///< not empty: print this and exit 0

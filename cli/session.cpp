@@ -77,6 +77,7 @@ Exit Session::run(std::span<const std::string> words) {
     return fail(answered.error(), exit_code(answered.error()));
   }
   if (request->follow) return follow(*request);
+  if (request->name == "drill" && request->wait) return follow_drill(*request);
   return show_outcome(connection_->run(*request, config_.timeout));
 }
 
@@ -125,6 +126,29 @@ Exit Session::follow(proto::CommandRequest request) {
     out_.flush();
   }
   return Exit::ok;
+}
+
+/// Begins a drill, or takes the last one, and asks for its report until that is final. A person is told each
+/// phase.
+Exit Session::follow_drill(proto::CommandRequest request) {
+  if (request.args.front() == "partition") {
+    request.wait = false;
+    const auto begun = connection_->run(request, config_.timeout);
+    if (!begun || !begun->value("ok", false)) return show_outcome(begun);
+    if (!config_.json) out_ << "the drill has begun" << std::endl;
+  }
+  const proto::CommandRequest ask{.name = "drill", .args = {"report"}, .wait = true};
+  std::string phase;
+  while (true) {
+    const auto reply = connection_->run(ask, config_.timeout);
+    if (!reply || !reply->value("ok", false)) return show_outcome(reply);
+    const auto data = reply->value("data", Json::object());
+    if (!data.is_object() || data.value("finished", true)) return show_reply(*reply);
+    if (const auto now = text_field(data, "phase"); !config_.json && now != phase) {
+      out_ << "drill " << printable(text_field(data, "drill")) << ": " << printable(now) << std::endl;
+      phase = now;
+    }
+  }
 }
 
 Exit Session::connect() {

@@ -46,6 +46,7 @@ class Session {
   Exit add_key(const proto::CommandRequest& request);
   Exit show_outcome(const Result<nlohmann::ordered_json>& reply);
   Exit run_here(const proto::CommandRequest& request);
+  Exit follow_drill(proto::CommandRequest request);
   Exit follow(proto::CommandRequest request);
   Exit show_reply(const nlohmann::ordered_json& reply);
   Exit fail(const Error& error, Exit code);

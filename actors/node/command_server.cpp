@@ -89,6 +89,7 @@ CommandServer::CommandServer(ActorSystem* actors, Views views, NodeKeys keys)
       members_(std::move(views.members)),
       events_(std::move(views.events)),
       data_(views.data),
+      drill_(std::move(views.drill)),
       keys_(std::move(keys), actors->kernel(), views.data) {}
 
 Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
@@ -105,6 +106,7 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   if (command.name == "key") co_return co_await change_keys(command);
   if (command.name == "members") co_return replies::members(*members_->read(), now());
   if (command.name == "events") co_return co_await events(command);
+  if (command.name == "drill") co_return co_await drill(command);
   if (command.name == "describe") co_return co_await describe(command);
   if (command.name == "call") co_return co_await call_server(command);
   if (command.name == "cast")
@@ -203,6 +205,18 @@ Task<Value> CommandServer::call_server(const proto::CommandRequest& request) {
   auto pending = call(request.args[0], request.args[1], request.payload, budget(request));
   auto answer = co_await pending;
   co_return answer ? replies::answer(std::move(*answer)) : replies::failure(answer.error());
+}
+
+Task<Value> CommandServer::drill(const proto::CommandRequest& request) {
+  if (!drill_)
+    co_return replies::failure(Error(
+        Errc::refused,
+        "node '" + actors_->id().str() + "' does not allow drills: it was started without --allow-drills",
+        Executed::no));
+  const Duration time = budget(request);
+  auto pending = call(*drill_, RunDrill{request, time}, time);
+  auto reply = co_await pending;
+  co_return reply ? std::move(*reply) : replies::failure(reply.error());
 }
 
 /// With `follow` it answers when there are events, or with none in time for the client to ask again.

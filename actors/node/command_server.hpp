@@ -1,11 +1,13 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cluster/node/command_plan.hpp"
 #include "cluster/node/data_writer.hpp"
+#include "cluster/node/drill_server.hpp"
 #include "cluster/node/failure_detector.hpp"
 #include "cluster/node/gossip_ring.hpp"
 #include "cluster/node/key_command.hpp"
@@ -31,7 +33,8 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
     Ref<FailureDetector> detector;
     std::shared_ptr<MemberBoard> members;
     std::shared_ptr<EventLog> events;
-    DataWriter* data = nullptr;  ///< null if nothing is saved; outlives the server
+    DataWriter* data = nullptr;               ///< null if nothing is saved; outlives the server
+    std::optional<Ref<DrillServer>> drill{};  ///< none: drills are not allowed
   };
   CommandServer(ActorSystem* actors, Views views, NodeKeys keys);
 
@@ -41,6 +44,7 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   // These run inside handle_call, which keeps what they refer to.
   Task<wire::Value> change_ring(const proto::CommandRequest& request, const proto::RingCommand& command);
   Task<wire::Value> wait_for_all(Instant deadline);
+  Task<wire::Value> drill(const proto::CommandRequest& request);
   Task<wire::Value> change_keys(const proto::CommandRequest& request);
   Task<wire::Value> call_server(const proto::CommandRequest& request);
   Task<wire::Value> describe(const proto::CommandRequest& request);
@@ -59,6 +63,7 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   std::shared_ptr<MemberBoard> members_;
   std::shared_ptr<EventLog> events_;
   DataWriter* data_;
+  std::optional<Ref<DrillServer>> drill_;
   KeyCommand keys_;
 };
 

@@ -8,6 +8,7 @@
 #include "cluster/base/utf8.hpp"
 #include "cluster/crypto/random.hpp"
 #include "cluster/node/command_server.hpp"
+#include "cluster/node/drill_server.hpp"
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/failure_detector.hpp"
 #include "cluster/node/gossip_ring.hpp"
@@ -113,7 +114,7 @@ struct Node::Impl {
 
   Result<void> spawn_detector(const NodeConfig& config, Boot boot);
   Result<void> spawn_ring(const NodeConfig& config, Boot boot, std::optional<proto::SavedRing> saved);
-  Result<void> spawn_command(const NodeKeys& keys);
+  Result<void> spawn_command(const NodeConfig& config, const NodeKeys& keys);
   /// The servers hear of every connection to a node from now on.
   void listen_to_peers();
   /// Kept up for ever, and without undoing a removal: nobody is there to be told that it failed.
@@ -164,10 +165,17 @@ Result<void> Node::Impl::spawn_ring(const NodeConfig& config, Boot boot,
   return {};
 }
 
-Result<void> Node::Impl::spawn_command(const NodeKeys& keys) {
-  auto spawned = actors->spawn<CommandServer>(
-      {.name = std::string(CommandServer::kName)}, actors.get(),
-      CommandServer::Views{ring, board, detector, members, events, data.get()}, keys);
+/// With the server of drills, if there is one: only commands lead to it.
+Result<void> Node::Impl::spawn_command(const NodeConfig& config, const NodeKeys& keys) {
+  CommandServer::Views views{ring, board, detector, members, events, data.get()};
+  if (config.allow_drills) {
+    auto drill = actors->spawn<DrillServer>({.name = std::string(DrillServer::kName)}, actors.get(),
+                                            DrillServer::Views{board, members, events});
+    if (!drill) return std::move(drill).error();
+    views.drill = std::move(drill).value();
+  }
+  auto spawned = actors->spawn<CommandServer>({.name = std::string(CommandServer::kName)}, actors.get(),
+                                              std::move(views), keys);
   if (!spawned) return std::move(spawned).error();
   return {};
 }
@@ -235,7 +243,7 @@ Result<Node> Node::start(NodeConfig config) {
   if (auto done = impl->spawn_detector(config, boot); !done) return std::move(done).error();
   if (auto done = impl->spawn_ring(config, boot, std::move(data->ring)); !done)
     return std::move(done).error();
-  if (auto done = impl->spawn_command(keys); !done) return std::move(done).error();
+  if (auto done = impl->spawn_command(config, keys); !done) return std::move(done).error();
   impl->listen_to_peers();
   impl->actors->kernel().accept_connections();  // now that all who are asked for are there
   if (auto done = impl->meet(config.meet); !done) return std::move(done).error();

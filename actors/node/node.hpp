@@ -46,6 +46,8 @@ struct NodeConfig {
   crypto::ScryptCost scrypt = {};       ///< of the cookie; the same on all nodes
   proto::DetectorConfig detector = {};  ///< its times; id and boot are the node's
   proto::PartitionPolicyConfig partition_policy = {};  ///< what the silence of members means; as on all nodes
+  /// Runs the server `drill`, so that whoever has the cookie can rehearse partitions of the network.
+  bool allow_drills = false;
   /// Called in the ring server's turn: do not block in it.
   std::function<void(const proto::GossipEvent&)> on_ring_event = {};
 };

@@ -111,6 +111,38 @@ TEST_CASE("session: a reply is one line of JSON with the shape the node gave") {
   CHECK(f.script.asked[0] == proto::CommandRequest{.name = "get", .args = {"foo"}});
 }
 
+TEST_CASE("session: a drill that is waited for is begun, followed to its end, and its report is the answer") {
+  constexpr const char* kBegun = R"({"ok":true,"data":{"drill":"d1"}})";
+  constexpr const char* kCut = R"({"ok":true,"data":{"drill":"d1","phase":"cut","finished":false}})";
+  constexpr const char* kDone = R"({"ok":true,"data":{"drill":"d1","phase":"done","finished":true}})";
+  const proto::CommandRequest begin{.name = "drill", .args = {"partition", "a | b"}, .for_ms = 5000};
+  const proto::CommandRequest ask{.name = "drill", .args = {"report"}, .wait = true};
+  for (const bool json : {true, false}) {
+    CAPTURE(json);
+    Fixture f(json);
+    for (const auto* reply : {kBegun, kCut, kCut, kDone}) f.will_answer(reply);
+    CHECK(f.session.run_line("drill partition a | b --for 5s --wait") == Exit::ok);
+    CHECK(f.script.asked == std::vector{begin, ask, ask, ask});
+    if (json)
+      CHECK(f.out.str() ==
+            "{\"ok\": true, \"data\": {\"drill\": \"d1\", \"phase\": \"done\", \"finished\": true}}\n");
+    else
+      CHECK(f.out.str().starts_with("the drill has begun\ndrill d1: cut\ndrill     d1\n"));
+  }
+  Fixture waits;
+  waits.will_answer(kDone);
+  CHECK(waits.session.run_line("drill report --wait") == Exit::ok);
+  CHECK(waits.script.asked == std::vector{ask});
+  Fixture refused;
+  refused.will_answer(R"({"ok":false,"error":{"message":"no","code":"refused","executed":"no"}})");
+  CHECK(refused.session.run_line("drill partition a|b --wait") == Exit::refused);
+  CHECK(refused.script.asked.size() == 1);
+  Fixture lost;
+  lost.will_answer(kBegun);
+  lost.script.replies.emplace_back(Error(Errc::peer_lost, "gone"));
+  CHECK(lost.session.run_line("drill partition a|b --wait") == Exit::unknown);
+}
+
 TEST_CASE("session: flags reach the node") {
   Fixture f;
   f.will_answer(R"({"ok":true})");
