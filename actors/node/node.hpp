@@ -111,7 +111,8 @@ class Node {
   /// The ring as this node sees it now. Keep the pointer while you read it: a `for` over `ring()->members`
   /// itself would drop it first.
   [[nodiscard]] std::shared_ptr<const RingView> ring() const;
-  /// Insert, update, remove, meet, join or leave; answered when it took effect at this node.
+  /// Insert, update, remove, meet, join or leave; answered when it took effect at this node. `no_quorum`
+  /// where the partition policy says that too few members are here for it.
   Result<void> change(proto::RingCommand command, Duration timeout = 15s);
   /// Becomes one ring with the node that listens there.
   Result<void> meet(const Endpoint& endpoint) { return change(proto::MeetCommand{.endpoint = endpoint}); }
@@ -121,7 +122,7 @@ class Node {
   [[nodiscard]] std::vector<NodeMember> members() const;
   /// `listener` runs in the turn of the server `detector`: hand it on with a cast, do not block.
   void listen_to_members(std::function<void(const MemberEvent&)> listener);
-  /// The same of a quorum that is lost or found.
+  /// Told when this side of the ring loses its quorum or finds one, in the same turn.
   void listen_to_quorum(std::function<void(const proto::Quorum&)> listener);
   /// Whether what needs a quorum may be done on this side of the ring, as the partition policy finds.
   [[nodiscard]] bool has_quorum() const noexcept;
