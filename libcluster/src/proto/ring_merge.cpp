@@ -96,12 +96,13 @@ std::uint64_t millis(std::chrono::microseconds span) {
 
 MergeReport RingState::merge(const RingDelta& delta, WallTime wall) {
   MergeReport report;
-  std::uint64_t heard = 0;
-  const auto hear = [&](const auto& edit) {
-    if (edit.editor == self_.id) heard = std::max(heard, edit.count);
+  std::uint64_t heard =
+      0;  // of earlier processes of this node: an echo of its own edits says nothing of them
+  const auto hear_count = [&](const NodeId& editor, std::uint64_t count) {
+    if (editor == self_.id && !fresh_.contains(count)) heard = std::max(heard, count);
   };
-  for (const auto& range : delta.ranges)
-    if (range.editor == self_.id) heard = std::max(heard, range.to);
+  const auto hear = [&](const auto& edit) { hear_count(edit.editor, edit.count); };
+  for (const auto& range : delta.ranges) hear_count(range.editor, range.to);
   for (const auto& member : delta.members) {
     hear(member.presence);
     hear(member.weight);

@@ -338,3 +338,20 @@ TEST_CASE("ring state: editors are known up to a count also where clocks travel 
   CHECK_FALSE(EditorInterval{"a", "b"}.contains("a"));
   CHECK_FALSE(EditorInterval{"a", "b"}.contains("c"));
 }
+
+TEST_CASE(
+    "ring state: the echo of its own first edit does not keep a restarted node from vouching for its edits") {
+  auto a = make("a"), b = make("b");
+  pull(b, a, kStart);
+  pull(a, b, kStart);
+  REQUIRE(a.insert("x", kHere, 5, kStart + 1s));  // b never heard of this one before the restart
+  RingState again(a.image(), {.id = "a", .boot = {2, 1}, .endpoint = kHere}, kStart + 10s);
+  for (const auto& delta : again.own_edits_since(again.issued() - 1)) CHECK(b.merge(delta, kStart + 10s).gap);
+  merge_all(again, b, kStart + 11s);  // the echo comes before b's clock
+  pull(again, b, kStart + 11s);
+  CHECK(again.known_count("a") == again.issued());
+  pull(b, again, kStart + 12s);
+  CHECK(b.present("x"));
+  CHECK(b.clock_hash() == again.clock_hash());
+  CHECK(b.hash({}) == again.hash({}));
+}
