@@ -12,7 +12,8 @@
 namespace cluster {
 namespace {
 
-constexpr Duration kDialTimeout = 2s;
+// Longer than a silent process of the same id is waited for, or nobody could take its place.
+constexpr Duration kDialTimeout = 3s;
 // For a link that is not up: it may have to be opened first.
 constexpr Duration kGossipWait = 2s;
 

@@ -42,7 +42,8 @@ Gossip::Gossip(GossipConfig config, Rng rng, Moment at, Formed formed)
       ring_(config_.ring),
       state_(std::move(formed.state)),
       at_(at),
-      pushed_(state_.issued()) {
+      pushed_(state_.issued()),
+      links_(state_.present_count(), config_.mesh_max) {
   schedule_round();
 }
 
@@ -82,6 +83,8 @@ Actions Gossip::on_peer_down(Moment at, const NodeId& peer) {
   begin(at);
   const auto at_peer = std::ranges::lower_bound(up_, peer);
   if (at_peer != up_.end() && *at_peer == peer) up_.erase(at_peer);
+  for (auto& [command, meet] : meets_)
+    if (meet.peer == peer) meet.peer.reset();  // no member perhaps, so nobody else dials it
   return finish();
 }
 

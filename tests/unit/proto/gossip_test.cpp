@@ -199,6 +199,16 @@ TEST_CASE("gossip: an edit is pushed at once to three others, and connects to th
   CHECK(all_of<Done>(actions).size() == 1);
 }
 
+TEST_CASE("gossip: whoever is lost while it is being met is dialled again") {
+  auto gossip = make("a");
+  const auto dials = [](const Actions& actions) { return all_of<Dial>(actions).size(); };
+  CHECK(dials(gossip.on_command(kThen, 1, MeetCommand{.endpoint = kHere})) == 1);
+  (void)gossip.on_peer_up(kThen, "b");
+  CHECK(all_of<Send>(gossip.on_dialed(kThen, 1, NodeId("b"))).size() == 1);
+  (void)gossip.on_peer_down(kThen, "b");  // and with the link the question
+  CHECK(dials(gossip.on_time({kThen.now + 500ms, kThen.wall})) == 1);
+}
+
 TEST_CASE("gossip: members that nobody can reach take nothing from those with a link") {
   auto gossip = make("a");
   (void)gossip.on_command(kThen, 1, InsertCommand{{{"b", kHere}}});
