@@ -45,11 +45,14 @@ DetectorActions Detector::on_message(Instant now, const NodeId& from, const Dete
         on(m);
       },
       message);
-  // Whoever speaks is there, whatever is held of it: tell it, so that it objects (Lifeguard IV-C).
-  if (const auto* member = find(from); member != nullptr && !config_.plain_swim && out_.empty() &&
-                                       member->state > MemberState::alive &&
-                                       member->state <= MemberState::stopped)
+  // Whoever speaks is there, whatever is held of it: tell it, so that it objects (Lifeguard IV-C). Not each
+  // time: two nodes that hold each other for dead would have no end of telling.
+  if (auto* member = find(from); member != nullptr && !config_.plain_swim && out_.empty() &&
+                                 member->state > MemberState::alive &&
+                                 member->state <= MemberState::stopped && now_ >= member->tell_next) {
+    member->tell_next = now_ + config_.gossip_interval;
     tell(from, member->held);
+  }
   if (!answers_.empty()) send(from, SwimGossip{std::exchange(answers_, {})});
   return finish();
 }
@@ -90,6 +93,7 @@ DetectorActions Detector::on_members(Instant now, std::span<const NodeId> member
 
 void Detector::assume_alive(Instant now, std::span<const std::pair<NodeId, Boot>> members) {
   begin(now);
+  links_ = LinkPlan(members.size(), config_.mesh_max);
   for (const auto& [id, boot] : members) {
     if (id == self()) continue;
     const auto [entry, added] = members_.emplace(id, Member{.held = {id, boot, 0, MemberState::alive, self()},

@@ -31,6 +31,7 @@ void Detector::hear(const SwimClaim& claim) {
 void Detector::hear_of_self(const SwimClaim& claim) {
   if (claim.boot > config_.boot) {
     ++counters_.foreign_boots;
+    if (claim.state != MemberState::alive) overrule(claim.boot);
     return;
   }
   if (claim.boot == config_.boot && claim.incarnation >= incarnation_) {
@@ -43,6 +44,16 @@ void Detector::hear_of_self(const SwimClaim& claim) {
     incarnation_ = std::min(claim.incarnation + 1, kCountMax);
     rumors_.add(own_claim());
   }
+  answers_.push_back(own_claim());
+}
+
+/// A process of this node with a greater boot that is not there any more: an earlier one, whose disk was lost
+/// and whose clock ran ahead. Nobody would believe this one before the clock has caught up.
+void Detector::overrule(const Boot& dead) {
+  if (dead.number >= kCountMax) return;
+  config_.boot.number = dead.number + 1;
+  incarnation_ = 0;
+  rumors_.add(own_claim());
   answers_.push_back(own_claim());
 }
 

@@ -200,16 +200,16 @@ TEST_CASE("detector: what is said of this node it answers with a greater incarna
   }
   CHECK(detector.counters().refutations == 3);
   CHECK(detector.health() == 3);  // whoever is suspected has reason to doubt itself
-  // Of an earlier process of this node: nothing to object to, but news for who says so. Of a later one: not
-  // for this process to say.
+  // Of an earlier process of this node: nothing to object to, but news for who says so. Of a later one that
+  // lives: not for this process to say.
   CHECK(sent<SwimGossip>(
             detector.on_message(kThen, "b1000",
                                 SwimGossip{{claim("a", MemberState::stopped, 9, "b1001", {4, 9})}}))
             .size() == 1);
-  CHECK(sent<SwimGossip>(
-            detector.on_message(kThen, "b1000",
-                                SwimGossip{{claim("a", MemberState::stopped, 9, "b1001", {6, 0})}}))
-            .empty());
+  CHECK(
+      sent<SwimGossip>(detector.on_message(kThen, "b1000",
+                                           SwimGossip{{claim("a", MemberState::alive, 9, "b1001", {6, 0})}}))
+          .empty());
   CHECK(detector.incarnation() == 3);
   CHECK(detector.counters().foreign_boots == 1);
 }
@@ -222,13 +222,16 @@ TEST_CASE("detector: whoever holds an older claim is told the newer one") {
       detector.on_message(kThen, "b1002", SwimGossip{{claim("b1000", MemberState::suspect, 2, "b1002")}}));
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].second.claims == SwimClaims{newer});
-  // The member itself is told whenever it speaks.
+  // The member itself is told when it speaks, once a gossip interval.
+  auto now = kThen;
   for (const DetectorMessage& message : {DetectorMessage(SwimAck{99}), DetectorMessage(SwimGossip{})}) {
-    const auto told = sent<SwimGossip>(detector.on_message(kThen, "b1000", message));
+    const auto told = sent<SwimGossip>(detector.on_message(now, "b1000", message));
     REQUIRE(told.size() == 1);
     CHECK(told[0].second.claims == SwimClaims{newer});
+    CHECK(sent<SwimGossip>(detector.on_message(now, "b1000", message)).empty());
+    now += DetectorConfig{}.gossip_interval;
   }
-  const auto acks = sent<SwimAck>(detector.on_message(kThen, "b1000", SwimPing{1}));
+  const auto acks = sent<SwimAck>(detector.on_message(now, "b1000", SwimPing{1}));
   REQUIRE(acks.size() == 1);
   REQUIRE(!acks[0].second.claims.empty());
   CHECK(acks[0].second.claims[0] == newer);

@@ -69,7 +69,7 @@ struct DetectorCounters {
   std::uint64_t refutations = 0;  ///< of what others said of this node
   std::uint64_t claims_received = 0;
   std::uint64_t claims_stale = 0;   ///< answered with what is newer
-  std::uint64_t foreign_boots = 0;  ///< claims of a newer process of this node's id
+  std::uint64_t foreign_boots = 0;  ///< claims of a newer process of this node's id; dead ones were overruled
   std::uint64_t refused = 0;
 };
 
@@ -101,7 +101,7 @@ class Detector {
   [[nodiscard]] DetectorActions on_message(Instant now, const NodeId& from, const DetectorMessage& message);
   /// The present members of the ring, in ascending order; this node may be among them.
   [[nodiscard]] DetectorActions on_members(Instant now, std::span<const NodeId> members);
-  /// For a driver that begins with a ring already formed: these other members are alive, as all of them know.
+  /// For a driver that begins with a ring already formed: these are its members, alive, as all of them know.
   void assume_alive(Instant now, std::span<const std::pair<NodeId, Boot>> members);
   /// A connection to a node was proven; members or not, these are for the driver to bound.
   [[nodiscard]] DetectorActions on_peer_up(Instant now, const NodeId& peer, Boot boot);
@@ -117,6 +117,8 @@ class Detector {
   [[nodiscard]] MemberState state_of(const NodeId& id) const;
   /// This node's own, raised by each objection.
   [[nodiscard]] std::uint64_t incarnation() const noexcept { return incarnation_; }
+  /// This process's; greater than the driver's if it overruled what was held of an earlier one.
+  [[nodiscard]] const Boot& boot() const noexcept { return config_.boot; }
   /// Lifeguard's local health multiplier: 0 is good, `health_max` bad.
   [[nodiscard]] std::uint32_t health() const noexcept { return health_; }
   [[nodiscard]] const DetectorCounters& counters() const noexcept { return counters_; }
@@ -127,6 +129,7 @@ class Detector {
     SwimClaim held{};  // meaningless if left or unknown
     MemberState state = MemberState::unknown;
     Instant since{};
+    Instant tell_next{};    // for who speaks though it is held for dead
     bool in_round = false;  // has a place in `round_`
   };
   using Members = std::map<NodeId, Member>;
@@ -172,6 +175,7 @@ class Detector {
   // detector_claims.cpp: what is held of whom, and how it spreads (SWIM sections 4.1 and 4.2)
   void hear(const SwimClaim& claim);
   void hear_of_self(const SwimClaim& claim);
+  void overrule(const Boot& dead);
   void accept(Members::value_type& entry, const SwimClaim& claim);
   void accuse(const NodeId& id);
   void confirm(Member& member, const SwimClaim& claim);
