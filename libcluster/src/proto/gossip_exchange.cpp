@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cluster/proto/gossip.hpp"
+#include "cluster/proto/ring_outline.hpp"
 
 namespace cluster::proto {
 namespace {
@@ -11,6 +12,13 @@ constexpr std::size_t kConflictsRemembered = 256;
 constexpr std::size_t kClockPartBytesMax = 24 * 1024;
 /// In a burst of edits one question finds all that was missed.
 constexpr Duration kGapDigestPeriod = 200ms;
+
+std::vector<ClockEntry> entries_in(const RingState::Clock& clock, const EditorInterval& interval) {
+  std::vector<ClockEntry> entries;
+  for (const auto& entry : clock)
+    if (interval.contains(entry.editor)) entries.push_back(entry);
+  return entries;
+}
 
 }  // namespace
 
@@ -22,7 +30,18 @@ void Gossip::on(const RingDigest& m) {
     return;
   }
   ++counters_.digests_different;
-  send_clock(from_, true);
+  state_.clock().size() < config_.outlined_min ? send_clock(from_, true) : send_outline(from_);
+}
+
+void Gossip::on(const RingClockOutline& m) {
+  if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
+  if (m.state == state_.hash(m.horizon)) return state_.hear_equal(from_);
+  const auto found = compare(state_.clock(), m.parts);
+  for (const auto& interval : found.equal)  // the sender has shown what this node has there
+    if (interval.contains(self()))
+      state_.hear_clock(from_, entries_in(state_.clock(), interval), interval, at_.wall);
+  for (const auto& interval : found.different) send_clock(from_, true, interval);
+  if (found.different.empty() && mismatch_stays(m.state)) exchange_whole_state();
 }
 
 void Gossip::on(const RingClockPart& m) {
@@ -37,9 +56,7 @@ void Gossip::on(const RingClockPart& m) {
     send_deltas(from_, state_.deltas_since(m.entries, interval));
   }
   if (m.answer) {
-    auto mine = state_.clock_entries();
-    std::erase_if(mine, [&](const ClockEntry& entry) { return !interval.contains(entry.editor); });
-    send_clock_part(from_, mine, interval, false);
+    send_clock_part(from_, entries_in(state_.clock(), interval), interval, false);
   }
 }
 
@@ -147,10 +164,15 @@ void Gossip::send_digest(const NodeId& to) {
   send(to, RingDigest{ring_, state_.hash(horizon), horizon});
 }
 
+void Gossip::send_outline(const NodeId& to) {
+  const auto horizon = RingState::horizon(at_.wall);
+  send(to, RingClockOutline{ring_, state_.hash(horizon), horizon, outline_of(state_.clock())});
+}
+
 /// In as many parts as it takes.
-void Gossip::send_clock(const NodeId& to, bool answer) {
-  const auto entries = state_.clock_entries();
-  std::string_view after;
+void Gossip::send_clock(const NodeId& to, bool answer, const EditorInterval& interval) {
+  const auto entries = entries_in(state_.clock(), interval);
+  std::string_view after = interval.after;
   for (std::size_t begin = 0;;) {
     auto end = begin;
     for (std::size_t bytes = 0; end < entries.size() && end - begin < RingClockPart::kEntriesMax; ++end) {
@@ -159,7 +181,7 @@ void Gossip::send_clock(const NodeId& to, bool answer) {
     }
     const bool last = end == entries.size();
     const std::string_view through =
-        last ? std::string_view{} : std::string_view(entries[end - 1].editor.str());
+        last ? interval.through : std::string_view(entries[end - 1].editor.str());
     send_clock_part(to, std::span(entries).subspan(begin, end - begin), {after, through}, answer);
     if (last) return;
     after = through;

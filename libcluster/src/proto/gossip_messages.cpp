@@ -34,6 +34,22 @@ struct Checker {
     return {};
   }
 
+  Result<void> operator()(const RingClockOutline& m) const {
+    if (auto ok = check_ring_id(m.ring); !ok) return ok;
+    if (auto ok = check_horizon(m.horizon); !ok) return ok;
+    if (m.parts.empty() || m.parts.size() > RingClockOutline::kPartsMax)
+      return Error(Errc::bad_message, "an outline of " + std::to_string(m.parts.size()) + " parts");
+    std::string_view after;
+    for (const auto& part : m.parts) {
+      const bool last = &part == &m.parts.back();
+      if (part.through.size() > NodeId::kBytesMax || part.through.empty() != last ||
+          (!last && part.through <= after))
+        return Error(Errc::bad_message, "parts of an outline out of order");
+      after = part.through;
+    }
+    return {};
+  }
+
   Result<void> operator()(const RingUpdate& m) const {
     if (auto ok = check_ring_id(m.ring); !ok) return ok;
     if (m.rounds > RingUpdate::kRoundsMax) return Error(Errc::bad_message, "too many rounds");

@@ -24,9 +24,10 @@ struct GossipConfig {
   double jitter = 0.1;                     ///< share of the period
   std::size_t mesh_max = ~std::size_t{0};  ///< see LinkPlan; above it, gossip goes over links that are open
   std::size_t fanout = 3;                  ///< peers that an edit is pushed to at once
-  Duration attempt_period = 500ms;         ///< between the attempts of a meet or a leave
-  Duration meet_timeout = 4s;              ///< of a meet that states none
-  Duration leave_timeout = 5s;             ///< how long a leave waits for one acknowledgement
+  std::size_t outlined_min = 128;   ///< clocks with fewer entries are sent whole: that is about as short
+  Duration attempt_period = 500ms;  ///< between the attempts of a meet or a leave
+  Duration meet_timeout = 4s;       ///< of a meet that states none
+  Duration leave_timeout = 5s;      ///< how long a leave waits for one acknowledgement
 };
 
 /// Both clocks, as a driver reads them. `now` never goes backwards; `wall` may.
@@ -234,6 +235,7 @@ class Gossip {
   // gossip_exchange.cpp: the messages of one ring
   void on(const RingDigest& m);
   void on(const RingClockPart& m);
+  void on(const RingClockOutline& m);
   void on(const RingUpdate& m);
   void on(const RingPull& m);
   void on(const RingForeign& m);
@@ -244,7 +246,8 @@ class Gossip {
   bool tell_if_removed(const NodeId& peer);
   void merge(const RingDelta& delta, bool force);
   void send_digest(const NodeId& to);
-  void send_clock(const NodeId& to, bool answer);
+  void send_clock(const NodeId& to, bool answer, const EditorInterval& interval = {});
+  void send_outline(const NodeId& to);
   void send_clock_part(const NodeId& to, std::span<const ClockEntry> entries, const EditorInterval& interval,
                        bool answer);
   void send_deltas(const NodeId& to, std::vector<RingDelta> deltas);

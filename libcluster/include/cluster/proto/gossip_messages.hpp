@@ -12,7 +12,8 @@
 /// `ring` is the ring it speaks of; in another ring it is not merged.
 namespace cluster::proto {
 
-/// "This is the hash of my state." An equal state answers nothing; a different one answers with its clock.
+/// "This is the hash of my state." An equal state answers nothing; a different one answers with its clock, or
+/// with an outline of a long one.
 struct RingDigest {
   static constexpr bool wire_positional = true;
 
@@ -34,6 +35,24 @@ struct RingClockPart {
   std::string through{};
   std::vector<ClockEntry> entries{};  ///< by editor, strictly ascending
   bool answer = false;                ///< answer with your clock too
+};
+
+/// The entries of a clock in (end of the part before, through], as a hash. An empty `through`: to the end.
+struct ClockOutlinePart {
+  static constexpr bool wire_positional = true;
+
+  std::string through{};
+  std::uint64_t hash = 0;
+};
+/// "This is what my clock looks like: send me yours where it differs."
+struct RingClockOutline {
+  static constexpr bool wire_positional = true;
+  static constexpr std::size_t kPartsMax = 1024;
+
+  std::string ring{};
+  crypto::Digest state{};
+  WallTime horizon{};
+  std::vector<ClockOutlinePart> parts{};  ///< by id, strictly ascending; only the last has no end
 };
 
 /// Edits. `rounds` is how often they may be passed on as news; `force`: of a removed or moved member the link
@@ -107,7 +126,7 @@ struct LeaveAck {
 };
 
 using GossipMessage = std::variant<RingDigest, RingClockPart, RingUpdate, RingPull, RingForeign, RingGone,
-                                   MeetAsk, MeetAnswer, LeaveNotice, LeaveAck>;
+                                   MeetAsk, MeetAnswer, LeaveNotice, LeaveAck, RingClockOutline>;
 
 /// Whether all content is within its bounds. Run on everything that arrives.
 [[nodiscard]] Result<void> check(const GossipMessage& message);
