@@ -65,7 +65,7 @@ std::string replay_of(const Scenario& scenario, const Options& options) {
 void say_limits(const Scenario& scenario) {
   if (scenario.detector && scenario.nodes > Scenario::kDetectorNodesMax)
     std::cerr << "more than " << Scenario::kDetectorNodesMax
-              << " nodes: gossip alone, without failure detectors and connections\n";
+              << " nodes: gossip alone, without failure detectors\n";
 }
 
 int run_one(const Options& options) {

@@ -11,7 +11,7 @@ namespace {
 /// Words as they were typed: what they mean is parsed afterwards, so that each error names its option.
 struct Typed {
   std::string duration, delay, skew, converge, healthy;
-  std::vector<std::string> partitions, kills, wipes, stops, pauses, slows, clocks;
+  std::vector<std::string> partitions, kills, wipes, stops, pauses, slows, clocks, resets;
 };
 
 std::string bugs_text() {
@@ -20,7 +20,12 @@ std::string bugs_text() {
   return text;
 }
 
-void declare(CLI::App& app, Options& options, Typed& typed, bool& no_detector, bool& no_shrink) {
+/// Flags that switch something off.
+struct Without {
+  bool detector = false, handshake = false, shrink = false;
+};
+
+void declare(CLI::App& app, Options& options, Typed& typed, Without& without) {
   auto& scenario = options.scenario;
   app.add_option("--nodes", scenario.nodes, "how many nodes")->capture_default_str();
   app.add_option("--seed", scenario.seed, "where all chance comes from")->capture_default_str();
@@ -48,9 +53,14 @@ void declare(CLI::App& app, Options& options, Typed& typed, bool& no_detector, b
       ->allow_extra_args(false);
   app.add_option("--clock", typed.clocks, "NODES:JUMP@T[..T2]: the wall clock jumps, as 3:-90s@20s")
       ->allow_extra_args(false);
+  app.add_option("--reset", typed.resets, "NODES@T: all connections break")->allow_extra_args(false);
+  app.add_option("--intruders", scenario.intruders, "nodes with another cookie, which dial all the time");
+  app.add_option("--mesh-max", scenario.mesh_max, "with more nodes each keeps few connections")
+      ->capture_default_str();
   app.add_flag("--chaos", options.chaos, "add faults and edits drawn from the seed");
   app.add_flag("--join", scenario.join, "begin as single nodes that meet the first, not as a ring");
-  app.add_flag("--no-detector", no_detector, "gossip alone");
+  app.add_flag("--no-detector", without.detector, "gossip alone");
+  app.add_flag("--no-handshake", without.handshake, "nodes believe each other: no keys, no cookies");
   app.add_flag("--plain-swim", scenario.plain_swim, "the failure detector without Lifeguard");
   app.add_option("--break", scenario.planted, bugs_text());
   app.add_option("--converge-within", typed.converge, "after the last fault and edit (default 20s)");
@@ -59,7 +69,7 @@ void declare(CLI::App& app, Options& options, Typed& typed, bool& no_detector, b
   app.add_flag("--json", options.json, "the summary as JSON");
   app.add_option("--trace", options.trace, "write what happens to this file, as JSON lines");
   app.add_option("--svg", options.svg, "draw the run into this file");
-  app.add_flag("--no-shrink", no_shrink, "do not look for the shortest command that fails");
+  app.add_flag("--no-shrink", without.shrink, "do not look for the shortest command that fails");
 }
 
 template <class T>
@@ -83,7 +93,8 @@ Result<void> take_faults(const Typed& typed, std::vector<Fault>& faults) {
   for (const auto& [kind, texts] : {std::pair{Fault::Kind::kill, &typed.kills},
                                     {Fault::Kind::wipe, &typed.wipes},
                                     {Fault::Kind::stop, &typed.stops},
-                                    {Fault::Kind::pause, &typed.pauses}})
+                                    {Fault::Kind::pause, &typed.pauses},
+                                    {Fault::Kind::reset, &typed.resets}})
     for (const auto& text : *texts)
       if (auto ok = add(faults, parse_fault(kind, text)); !ok) return ok;
   for (const auto& text : typed.slows)
@@ -107,13 +118,13 @@ Result<void> interpret(const Typed& typed, Scenario& scenario) {
 Result<Options> parse_options(const std::vector<std::string>& arguments) {
   Options options;
   Typed typed;
-  bool no_detector = false, no_shrink = false;
+  Without without;
   CLI::App app{
       "Runs a cluster on a virtual clock, with faults, and checks what must hold. One seed, one course of "
       "events.\n"
       "Exit code: 0 all checks passed, 1 one failed, 2 wrong usage.",
       "cluster-sim"};
-  declare(app, options, typed, no_detector, no_shrink);
+  declare(app, options, typed, without);
   auto words = arguments;
   if (!words.empty() && words.front() == "run") words.erase(words.begin());
   std::ranges::reverse(words);  // as CLI11 takes them
@@ -125,8 +136,9 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& fault) {
     return Error(Errc::invalid_argument, fault.what());
   }
-  options.scenario.detector = !no_detector;
-  options.shrink = !no_shrink;
+  options.scenario.detector = !without.detector;
+  options.scenario.handshake = !without.handshake;
+  options.shrink = !without.shrink;
   if (auto ok = interpret(typed, options.scenario); !ok) return std::move(ok).error();
   // A planted bug shows only where something happens.
   const auto& scenario = options.scenario;

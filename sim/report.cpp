@@ -21,6 +21,14 @@ Json json_of(const Percentiles& times) {
   return {{"count", times.count}, {"p50", times.p50}, {"p99", times.p99}, {"max", times.max}};
 }
 
+Json json_of(const LinkCounters& links) {
+  return {{"made", links.made},
+          {"lost", links.lost},
+          {"closed_idle", links.closed_idle},
+          {"handshakes_failed", links.handshakes_failed},
+          {"wrong_cookies", links.wrong_cookies}};
+}
+
 double rounded(double value) { return std::round(value * 10) / 10; }
 
 Json json_of(const Report& report) {
@@ -39,6 +47,8 @@ Json json_of(const Report& report) {
           {"detection_ms", json_of(report.detection_ms)},
           {"detection_first_ms", json_of(report.detection_first_ms)},
           {"detection_last_ms", json_of(report.detection_last_ms)},
+          {"links_per_node", {{"mean", rounded(report.links_per_node)}, {"max", report.links_max}}},
+          {"connections", json_of(report.links)},
           {"bytes_per_node_per_s", rounded(report.bytes_per_node_per_s)},
           {"messages_per_node_per_s", rounded(report.messages_per_node_per_s)},
           {"messages_lost", report.messages_lost},
@@ -76,6 +86,10 @@ std::string to_text(const Report& report) {
   row("detection: first") << times(report.detection_first_ms) << '\n';
   row("detection: last") << times(report.detection_last_ms) << '\n';
   row("detection: each") << times(report.detection_ms) << '\n';
+  row("connections") << std::fixed << std::setprecision(1) << report.links_per_node << " a node, at most "
+                     << report.links_max << "; " << report.links.made << " made, "
+                     << report.links.handshakes_failed << " refused, " << report.links.wrong_cookies
+                     << " of them for the cookie\n";
   row("traffic") << std::fixed << std::setprecision(1) << report.bytes_per_node_per_s << " bytes and "
                  << report.messages_per_node_per_s << " messages a node and second\n";
   if (report.violations.empty()) {
@@ -117,6 +131,13 @@ void Summary::add(const Report& report) {
   slower(worst.detection_ms, report.detection_ms);
   slower(worst.detection_first_ms, report.detection_first_ms);
   slower(worst.detection_last_ms, report.detection_last_ms);
+  worst.links_per_node = std::max(worst.links_per_node, report.links_per_node);
+  worst.links_max = std::max(worst.links_max, report.links_max);
+  worst.links.made += report.links.made;
+  worst.links.lost += report.links.lost;
+  worst.links.closed_idle += report.links.closed_idle;
+  worst.links.handshakes_failed += report.links.handshakes_failed;
+  worst.links.wrong_cookies += report.links.wrong_cookies;
   worst.bytes_per_node_per_s = std::max(worst.bytes_per_node_per_s, report.bytes_per_node_per_s);
   worst.messages_per_node_per_s = std::max(worst.messages_per_node_per_s, report.messages_per_node_per_s);
   worst.messages_lost += report.messages_lost;

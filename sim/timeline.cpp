@@ -11,6 +11,9 @@ constexpr std::size_t kAskedMax = 64;  // nodes whose views are looked at
 constexpr std::size_t kSamplesMax = 300;
 constexpr double kLeft = 110, kWidth = 960, kRowHeight = 12, kBandHeight = 16, kTop = 58;
 
+/// Faults that do not last.
+bool is_moment(Fault::Kind kind) { return kind == Fault::Kind::clock || kind == Fault::Kind::reset; }
+
 std::string escaped(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -130,7 +133,7 @@ std::string Timeline::svg(const Report& report) const {
   for (std::size_t i = 0; i < bands_.size(); ++i) {
     const auto& band = bands_[i];
     const auto y = bands_top + kBandHeight * static_cast<double>(i);
-    const auto until = band.until.value_or(band.fault->kind == Fault::Kind::clock ? band.from + 1s : end);
+    const auto until = band.until.value_or(is_moment(band.fault->kind) ? band.from + 1s : end);
     svg.rectangle(x(band.from), y, std::max(2.0, x(until) - x(band.from)), kBandHeight - 3, "#9fb3c8", 0.6);
     const bool late = x(band.from) > kLeft + kWidth * 0.7;
     svg.text(late ? x(band.from) - 4 : x(band.from) + 3, y + 10,

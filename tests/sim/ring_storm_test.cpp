@@ -22,7 +22,12 @@ std::uint64_t seeds(std::uint64_t usual) {
 class Storm {
  public:
   Storm(std::uint64_t seed, std::size_t nodes)
-      : cluster_(seed, draw_faults(seed)), checker_(cluster_), rng_(seed ^ 0x5707), nodes_(nodes) {
+      : cluster_({.seed = seed,
+                  .faults = draw_faults(seed),
+                  .gossip = {.outlined_min = seed % 2 == 0 ? 4u : 128u}}),
+        checker_(cluster_),
+        rng_(seed ^ 0x5707),
+        nodes_(nodes) {
     for (std::size_t i = 0; i < nodes; ++i)
       cluster_.add({.id = NodeId("node" + std::to_string(i)),
                     .clock_skew = Duration(rng_.between(-2'000'000'000, 2'000'000'000))});

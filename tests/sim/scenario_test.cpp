@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <vector>
+
 #include "cluster/sim/planted_bugs.hpp"
 #include "seeds.hpp"
 
@@ -17,10 +20,48 @@ Scenario chaos(std::uint64_t seed, std::size_t nodes) {
   return scenario;
 }
 
+constexpr std::array<std::size_t, 4> kSizes{5, 16, 32, 64};
+
 std::string text(const std::vector<std::string>& lines) {
   std::string joined;
   for (const auto& line : lines) joined += line + '\n';
   return joined;
+}
+
+struct Silence {
+  std::size_t told = 0;  // of the others
+  Duration last{};       // until the last of them knew
+};
+
+/// A node's packets are dropped from some moment on: no connection tells of its end.
+Silence silence_to_last_report(std::size_t nodes, std::uint64_t seed) {
+  struct Reports : Witness {
+    void on_health(std::size_t place, const proto::StateChanged& change) override {
+      if (change.to == proto::MemberState::unreachable && change.id == cluster->id(victim) && place != victim)
+        ++silence.told, silence.last = cluster->simulator().now() - began;
+    }
+    RingCluster* cluster = nullptr;
+    std::size_t victim = 0;
+    Instant began{};
+    Silence silence{};
+  };
+  RingCluster cluster({.seed = seed, .detector = true, .keep_events = false});
+  std::vector<ProcessStart> starts;
+  for (std::size_t place = 0; place < nodes; ++place) starts.push_back({.id = node_name(place, nodes)});
+  cluster.form(starts);
+  Rng rng(seed);
+  cluster.simulator().run_for(2s + Duration(rng.between(0, 1'000'000'000)));
+  Reports reports;
+  reports.cluster = &cluster;
+  reports.victim = static_cast<std::size_t>(rng.below(nodes));
+  reports.began = cluster.simulator().now();
+  cluster.add_witness(reports);
+  std::vector<std::size_t> others;
+  for (std::size_t place = 0; place < nodes; ++place)
+    if (place != reports.victim) others.push_back(place);
+  cluster.network().cut({{reports.victim}, others});
+  cluster.simulator().run_for(20s);
+  return reports.silence;
 }
 
 }  // namespace
@@ -100,21 +141,62 @@ TEST_CASE("scenario: a pause of 3 s makes nobody unreachable; one of 20 s does, 
   }
 }
 
-TEST_CASE("scenario: a dead process is known to all within 6 s, a silent one within 10 s") {
-  for (std::uint64_t seed = 1; seed <= seeds(10); ++seed) {
+TEST_CASE("scenario: a dead process is known to all within 6 s") {
+  for (std::uint64_t seed = 1; seed <= seeds(12); ++seed) {
     CAPTURE(seed);
-    Scenario scenario{.nodes = 5 + 20 * (seed % 3), .seed = seed};
+    Scenario scenario{.nodes = kSizes[seed % kSizes.size()], .seed = seed};
     scenario.faults = {parse_fault(Fault::Kind::kill, "2@10s").value()};
     const auto dead = run(scenario);
     CHECK(dead.detection_ms.count == scenario.nodes - 1);
     CHECK(dead.detection_ms.max <= 6'000);
     CHECK(dead.false_positives == 0);
-    // Cut off first, so that no connection tells of its end.
-    scenario.faults = {parse_partition("2|0,1,3-" + std::to_string(scenario.nodes - 1) + "@10s").value(),
-                       parse_fault(Fault::Kind::kill, "2@10001ms").value()};
-    const auto silent = run(scenario);
-    CHECK(silent.false_positives == 0);
   }
+}
+
+TEST_CASE("scenario: a silent host is known to all within 10 s in 99 of 100 cases, in rings of up to 64") {
+  std::size_t rings = 0, late = 0;
+  for (std::uint64_t seed = 1; seed <= seeds(100); ++seed) {
+    CAPTURE(seed);
+    const auto nodes = kSizes[seed % kSizes.size()];
+    const auto silence = silence_to_last_report(nodes, seed);
+    CHECK(silence.told == nodes - 1);
+    CHECK(silence.last <= 12s);
+    ++rings;
+    late += silence.last > 10s ? 1 : 0;
+  }
+  MESSAGE("of " << rings << " silent hosts " << late << " were not known to all within 10 s");
+  CHECK(100 * late <= rings);
+}
+
+TEST_CASE(
+    "scenario: in a large ring a node has O(log N) connections, and all know of a dead process within 6 s") {
+  for (const std::size_t nodes : {150, 1000}) {
+    if (kSanitized && nodes > 200) continue;
+    CAPTURE(nodes);
+    // The small one for long enough that connections on demand are closed as well.
+    Scenario scenario{.nodes = nodes, .seed = 3, .duration = nodes > 200 ? 20s : 4min};
+    scenario.faults = {parse_fault(Fault::Kind::kill, "17@8s").value()};
+    const auto report = run(scenario);
+    CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+    CHECK(report.detection_ms.count == nodes - 1);
+    CHECK(report.detection_ms.max <= 6'000);
+    CHECK(report.false_positives == 0);
+    MESSAGE(nodes << " nodes: " << report.links_per_node << " connections a node, at most "
+                  << report.links_max);
+    // Those that are kept, and what was said to others in the last minute or so, whatever N.
+    const auto kept = static_cast<double>(proto::standing_links(nodes));
+    CHECK(report.links_per_node >= kept / 2);
+    CHECK(report.links_per_node <= kept + 32);
+    CHECK(static_cast<double>(report.links_max) <= kept + 64);
+    if (nodes < 200) CHECK(report.links.closed_idle > 0);
+  }
+}
+
+TEST_CASE("scenario: nodes with another cookie, however many and however long they dial, stay outside") {
+  const auto report =
+      run({.nodes = 6, .seed = 4, .duration = 30s, .network = {.loss = 0.05}, .intruders = 4});
+  CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+  CHECK(report.links.wrong_cookies > 100);
 }
 
 TEST_CASE("scenario: a ring of ten thousand nodes runs, idle and whole") {

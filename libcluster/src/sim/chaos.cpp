@@ -66,15 +66,6 @@ void add_lonely_crash(Scenario& scenario, Dice& dice) {
   scenario.faults.push_back(std::move(cut));
 }
 
-/// Not of a node whose clock jumps: without its disk it cannot know that its last boot was later.
-void add_wipe(Scenario& scenario, Dice& dice) {
-  const auto place = dice.place();
-  const bool jumps = std::ranges::any_of(scenario.faults, [&](const Fault& fault) {
-    return fault.kind == Fault::Kind::clock && fault.groups.front().places.front() == place;
-  });
-  if (!jumps) scenario.faults.push_back(dice.fault(Fault::Kind::wipe, place, 300ms, 20s));
-}
-
 /// A clock is set back, and its node starts again by it.
 void add_clock_and_crash(Scenario& scenario, Dice& dice) {
   auto crash = dice.fault(Fault::Kind::kill, dice.place(), 300ms, 20s);
@@ -107,8 +98,13 @@ void add_chaos(Scenario& scenario) {
   some(2, [&] { faults.push_back(dice.fault(Fault::Kind::kill, dice.place(), 300ms, 20s)); });
   some(2, [&] { faults.push_back(dice.fault(Fault::Kind::pause, dice.place(), 500ms, 15s)); });
   some(1, [&] { add_clock_and_crash(scenario, dice); });
-  some(1, [&] { add_wipe(scenario, dice); });
+  some(1, [&] { faults.push_back(dice.fault(Fault::Kind::wipe, dice.place(), 300ms, 20s)); });
   some(2, [&] { add_lonely_crash(scenario, dice); });
+  some(2, [&] {
+    faults.push_back(
+        {.kind = Fault::Kind::reset, .groups = {{.places = {dice.place()}}}, .from = dice.start(1s)});
+  });
+  if (scenario.intruders == 0 && rng.chance(0.5)) scenario.intruders = 1;
   std::ranges::stable_sort(faults, {}, &Fault::from);
 }
 
@@ -165,6 +161,7 @@ Scenario shrink(const Scenario& failing, std::size_t runs_max,
     calmer([](Scenario& s) { s.network.reordering = 0; });
     calmer([](Scenario& s) { s.skew = Duration{}; });
     calmer([](Scenario& s) { s.churn_per_s = 0; });
+    calmer([](Scenario& s) { s.intruders = 0; });
     calmer([](Scenario& s) { s.edits_per_s = 0; });
   }
   return smallest;

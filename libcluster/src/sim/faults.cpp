@@ -184,6 +184,7 @@ Result<Fault> parse_fault(Fault::Kind kind, std::string_view text) {
   if (!nodes) return nodes.error();
   fault.groups.push_back(std::move(nodes).value());
   if (auto ok = parse_times(parts->behind, fault); !ok) return ok.error();
+  if (kind == Fault::Kind::reset && fault.until) return bad(text, "nodes and one time, as 3@10s");
   if (kind == Fault::Kind::pause && !fault.until) return bad(text, "a pause with an end, as 3@10s+3s");
   return fault;
 }
@@ -222,8 +223,8 @@ Result<Fault> parse_clock(std::string_view text) {
 }
 
 std::string Fault::option() const {
-  static constexpr std::array kNames{"--partition", "--partition", "--kill", "--wipe",
-                                     "--stop",      "--pause",     "--slow", "--clock"};
+  static constexpr std::array kNames{"--partition", "--partition", "--kill",  "--wipe", "--stop",
+                                     "--pause",     "--slow",      "--clock", "--reset"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

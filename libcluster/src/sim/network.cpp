@@ -8,6 +8,7 @@ namespace cluster::sim {
 namespace {
 
 constexpr double kHeldBackMax = 10;
+constexpr Duration kAgainMax = 1min;
 
 /// Box and Muller 1958.
 double standard_normal(Rng& rng) {
@@ -51,6 +52,16 @@ Duration Network::draw_delay() {
   const auto delay = faults_.delay.draw(rng_);
   if (faults_.reordering <= 0 || !rng_.chance(faults_.reordering)) return delay;
   return scaled(delay, 1 + (kHeldBackMax - 1) * rng_.uniform());
+}
+
+Duration Network::draw_stream_delay(std::size_t bytes, Duration again) {
+  Duration waited{};
+  for (;; waited += again, again = std::min(2 * again, kAgainMax)) {
+    ++counters_.sent;
+    counters_.bytes += bytes;
+    if (!rng_.chance(faults_.loss)) return waited + draw_delay();
+    ++counters_.lost;
+  }
 }
 
 std::uint64_t Network::cut(const std::vector<std::vector<Place>>& groups, bool one_way) {

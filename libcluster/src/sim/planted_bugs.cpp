@@ -65,7 +65,8 @@ class NoDigests : public PlantedBug {
   bool on_send(std::size_t, Packet::Message& message) override {
     const auto* gossip = std::get_if<GossipMessage>(&message);
     return gossip == nullptr ||
-           (!std::holds_alternative<RingDigest>(*gossip) && !std::holds_alternative<RingClockPart>(*gossip));
+           (!std::holds_alternative<RingDigest>(*gossip) && !std::holds_alternative<RingClockPart>(*gossip) &&
+            !std::holds_alternative<RingClockOutline>(*gossip));
   }
 };
 
@@ -122,6 +123,12 @@ class ForgottenBoot : public PlantedBug {
   RingCluster& cluster_;
 };
 
+/// A node believes whoever says that it has the cookie.
+class UncheckedProofs : public PlantedBug {
+ public:
+  explicit UncheckedProofs(RingCluster& cluster) { cluster.links().ignore_proofs(); }
+};
+
 constexpr std::array kBugs{
     PlantedBugName{"merge", "of two weights the one that arrives last is kept", 5},
     PlantedBugName{"tombstone", "a removal is forgotten when somebody speaks of the member", 20},
@@ -130,6 +137,7 @@ constexpr std::array kBugs{
     PlantedBugName{"refute", "a suspect never objects", 5},
     PlantedBugName{"spread", "nobody tells others of whom it suspects", 5},
     PlantedBugName{"clock", "a restart trusts its clock instead of the boot on its disk", 20},
+    PlantedBugName{"proof", "nobody checks whether the others have the cookie", 10},
 };
 
 }  // namespace
@@ -144,6 +152,7 @@ std::unique_ptr<PlantedBug> plant(std::string_view name, RingCluster& cluster) {
   if (name == "refute") return std::make_unique<NoObjections>(cluster);
   if (name == "spread") return std::make_unique<SilentDetectors>();
   if (name == "clock") return std::make_unique<ForgottenBoot>(cluster);
+  if (name == "proof") return std::make_unique<UncheckedProofs>(cluster);
   return nullptr;
 }
 

@@ -8,6 +8,9 @@ namespace cluster::sim {
 namespace {
 
 constexpr std::uint16_t kPortFirst = 10'000;
+// How long a message waits for a connection, as in a node.
+constexpr Duration kGossipWait = 2s;
+constexpr Duration kSwimWait = 500ms;
 constexpr auto kEpoch = WallTime{std::chrono::days(20'000)};
 
 std::uint64_t millis(WallTime wall) { return static_cast<std::uint64_t>(micros(wall) / 1000); }
@@ -15,7 +18,12 @@ std::uint64_t millis(WallTime wall) { return static_cast<std::uint64_t>(micros(w
 }  // namespace
 
 RingCluster::RingCluster(ClusterConfig config)
-    : config_(std::move(config)), simulator_(config_.seed), network_(simulator_, config_.faults) {}
+    : config_(std::move(config)),
+      simulator_(config_.seed),
+      network_(simulator_, config_.faults),
+      links_(simulator_, network_, *this, config_.links) {
+  config_.gossip.mesh_max = config_.detection.mesh_max = config_.mesh_max;
+}
 
 Endpoint RingCluster::endpoint_of(std::size_t place) {
   return {"localhost", static_cast<std::uint16_t>(kPortFirst + place)};
@@ -31,17 +39,12 @@ std::optional<std::size_t> RingCluster::home_of(const NodeId& id) const {
   return found == home_.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::optional<std::size_t> RingCluster::listening_at(const Endpoint& endpoint) const {
-  if (endpoint.port < kPortFirst) return {};
-  const std::size_t place = endpoint.port - kPortFirst;
-  if (place >= processes_.size() || !running(place)) return {};
-  return place;
-}
-
 // --- starting and stopping ---
 
 RingCluster::Process& RingCluster::make_place(ProcessStart start) {
   const auto place = processes_.size();
+  if (auto& keyring = keyrings_[start.cookie]; keyring.size() == 0)
+    keyring = proto::Keyring::from_cookies({start.cookie}, proto::Keyring::cost_for_tests()).value();
   return processes_.emplace_back(simulator_, std::move(start), [this, place] { tick(place); });
 }
 
@@ -54,8 +57,6 @@ std::size_t RingCluster::add(ProcessStart start) {
 void RingCluster::new_life(Process& process, bool keep_state) {
   ++process.life;
   process.connections.clear();
-  process.heard_from.clear();
-  process.linked.clear();
   process.boot.nonce = simulator_.rng().next();
   if (!keep_state) process.boot.number = 0;
 }
@@ -97,6 +98,7 @@ void RingCluster::begin(std::size_t place, bool keep_state) {
   }
   process.disk.reset();
   process.stopped.reset();
+  links_.begin(place);
   make_detector(place);
   if (process.detector) perform(place, process.detector->on_start(now.now));
   perform(place, process.gossip->on_start(now));
@@ -135,13 +137,27 @@ void RingCluster::form(const std::vector<ProcessStart>& starts) {
     perform(place, process.detector->on_start(simulator_.now()));
     process.detector->assume_alive(simulator_.now(), alive);
   }
+  const proto::LinkPlan plan(processes_.size(), config_.mesh_max);
+  for (std::size_t place = 0; place < processes_.size(); ++place) links_.begin(place);
+  for (std::size_t place = 0; place < processes_.size(); ++place)
+    for (std::size_t peer = place + 1; peer < processes_.size(); ++peer)
+      if (plan.keeps(id(place), id(peer))) {
+        links_.assume(place, peer);
+        assume_link(place, peer);
+        assume_link(peer, place);
+      }
   for (std::size_t place = 0; place < processes_.size(); ++place) {
-    if (config_.links)
-      for (std::size_t peer = 0; peer < processes_.size(); ++peer)
-        if (peer != place) link_made(place, peer);
     tell_members(place);
     set_timer(place);
   }
+}
+
+void RingCluster::assume_link(std::size_t place, std::size_t peer) {
+  auto& process = processes_[place];
+  process.connections.insert_or_assign(id(peer), endpoint_of(peer));
+  const auto now = moment(place);
+  (void)process.gossip->on_peer_up(now, id(peer));
+  if (process.detector) (void)process.detector->on_peer_up(now.now, id(peer), processes_[peer].boot);
 }
 
 void RingCluster::end(std::size_t place, proto::PeerEnd how) {
@@ -152,13 +168,7 @@ void RingCluster::end(std::size_t place, proto::PeerEnd how) {
   process.gossip.reset();
   process.detector.reset();
   process.host.clear();
-  for (std::size_t peer = 0; peer < process.linked.size(); ++peer) {
-    if (process.linked[peer] == 0) continue;
-    simulator_.after(network_.draw_delay(), [this, place, peer, life = process.life, how] {
-      if (network_.reaches(place, peer)) link_down(peer, place, life, how);
-    });
-  }
-  process.linked.clear();
+  links_.end(place, how);
 }
 
 void RingCluster::restart(std::size_t place, bool keep_state, std::optional<Duration> clock_skew) {
@@ -177,14 +187,12 @@ void RingCluster::perform(std::size_t place, proto::Actions actions) {
       send(place, message->to, std::move(message->message));
     } else if (auto* connect = std::get_if<proto::Connect>(&action)) {
       process.connections.insert_or_assign(connect->peer, connect->endpoint);
-      process.heard_from.erase(connect->peer);
-      const auto there = listening_at(connect->endpoint);
-      if (config_.links && there && *there != place && linked_life(place, *there) == 0)
-        open_link(place, *there, 0);
+      links_.keep(place, connect->peer, connect->endpoint, connect->standing);
     } else if (auto* disconnect = std::get_if<proto::Disconnect>(&action)) {
       process.connections.erase(disconnect->peer);
+      links_.drop(place, disconnect->peer, disconnect->force);
     } else if (auto* who = std::get_if<proto::Dial>(&action)) {
-      dial(place, *who);
+      links_.dial(place, who->command, who->endpoint);
     } else if (auto* done = std::get_if<proto::Done>(&action)) {
       auto& outcome = outcomes_[done->command];
       CLUSTER_ASSERT(!outcome);  // exactly one
@@ -250,33 +258,72 @@ void RingCluster::set_timer(std::size_t place) {
 }
 
 void RingCluster::send(std::size_t place, const NodeId& to, Packet::Message message) {
-  const auto there = place_of(processes_[place], to);
-  if (!there) return;
   for (auto* witness : witnesses_)
     if (!witness->on_send(place, message)) return;
-  auto packet = packer_.pack(message);
-  const auto bytes = packet->bytes.size();
-  network_.send(place, *there, bytes,
-                [this, packet = std::move(packet), life = processes_[*there].life](std::uint32_t from,
-                                                                                   std::uint32_t at) {
-                  auto& receiver = processes_[at];
-                  if (!receiver.gossip || receiver.life != life) return;
-                  receiver.host.submit([this, packet, from, at] { receive(from, at, *packet); });
-                });
+  const auto wait = std::holds_alternative<proto::GossipMessage>(message) ? kGossipWait : kSwimWait;
+  links_.send(place, to, packer_.pack(message), wait);
 }
 
-void RingCluster::receive(std::size_t from, std::size_t to, const Packet& packet) {
+// --- connections ---
+
+std::uint32_t RingCluster::life(Place place) const {
+  return place < processes_.size() && running(place) ? processes_[place].life : 0;
+}
+
+proto::Identity RingCluster::identity(Place place) const {
+  const auto& process = processes_.at(place);
+  return {.id = process.start.id,
+          .boot = process.boot,
+          .ring = process.gossip ? process.gossip->ring() : std::string(),
+          .advertised = endpoint_of(place)};
+}
+
+proto::Keyring RingCluster::keyring(Place place) const {
+  return keyrings_.at(processes_.at(place).start.cookie);
+}
+
+std::optional<Place> RingCluster::place_at(const Endpoint& endpoint) const {
+  if (endpoint.port < kPortFirst) return {};
+  const Place place = static_cast<std::size_t>(endpoint.port) - kPortFirst;
+  return place < processes_.size() ? std::optional(place) : std::nullopt;
+}
+
+std::optional<Endpoint> RingCluster::endpoint_of(Place place, const NodeId& member) const {
+  const auto& gossip = *processes_.at(place).gossip;
+  if (gossip.ring().empty() || !gossip.state().present(member)) return {};
+  return gossip.state().find(member)->endpoint.value;
+}
+
+void RingCluster::on_link_up(Place place, Place at, const NodeId& peer, Boot boot) {
+  for (auto* witness : witnesses_) witness->on_link(place, at);
+  auto& process = processes_[place];
+  const auto now = moment(place);
+  if (process.detector) perform(place, process.detector->on_peer_up(now.now, peer, boot));
+  perform(place, process.gossip->on_peer_up(now, peer));
+}
+
+void RingCluster::on_link_down(Place place, const NodeId& peer, proto::PeerEnd how) {
+  auto& process = processes_[place];
+  const auto now = moment(place);
+  perform(place, process.gossip->on_peer_down(now, peer));
+  if (process.detector) perform(place, process.detector->on_peer_down(now.now, peer, how));
+}
+
+void RingCluster::on_dialed(Place place, std::uint64_t command, const Result<NodeId>& peer) {
+  if (!peer && peer.error().code() == Errc::duplicate_id) on_id_taken(place);
+  perform(place, processes_[place].gossip->on_dialed(moment(place), command, peer));
+}
+
+void RingCluster::on_id_taken(Place place) {
+  perform(place, {proto::GossipEvent(proto::DuplicateId{id(place)})});
+}
+
+void RingCluster::on_packet(Place to, Place from, const Packet& packet) {
   auto& process = processes_[to];
   const auto& sender = processes_[from].start.id;
   simulator_.trace(static_cast<std::uint64_t>(simulator_.now().time_since_epoch().count()));
   simulator_.trace(from << 32 | to);
   simulator_.trace(packet.hash);
-  const auto told = process.connections.find(sender);
-  if (home_of(sender) == from && (told == process.connections.end() || told->second == endpoint_of(from)))
-    process.heard_from.erase(sender);
-  else
-    process.heard_from.insert_or_assign(sender, from);
-
   const auto* message = &packet.message;
   std::optional<Packet::Message> changed;
   for (auto* witness : witnesses_) {
@@ -336,7 +383,8 @@ bool RingCluster::converged(const std::string& ring) const {
     if (process.gossip->ring() != ring) return true;
     const auto members = state.members();
     return std::none_of(members.begin(), members.end(), [&](const auto& member) {
-      return member.id != state.self() && listening_at(member.endpoint).has_value();
+      const auto there = place_at(member.endpoint);
+      return member.id != state.self() && there && running(*there);
     });
   });
 }

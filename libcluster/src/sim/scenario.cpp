@@ -9,6 +9,7 @@
 namespace cluster::sim {
 namespace {
 
+constexpr std::size_t kIntrudersMax = 100;
 constexpr Duration kDurationMax = std::chrono::hours(24);
 
 std::string plain(double value) {
@@ -30,6 +31,7 @@ Result<void> Scenario::check() const {
     if (!(share >= 0 && share < 1)) return bad("a probability is at least 0 and less than 1");
   if (!(edits_per_s >= 0 && edits_per_s <= 10'000)) return bad("edits: 0 to 10000 a second");
   if (!(churn_per_s >= 0 && churn_per_s <= 100)) return bad("churn: 0 to 100 nodes a second");
+  if (intruders > kIntrudersMax) return bad("at most " + std::to_string(kIntrudersMax) + " intruders");
   if (skew < Duration{} || skew > std::chrono::minutes(30)) return bad("clocks are at most 30 min off");
   for (const auto& fault : faults) {
     if (fault.from >= duration || fault.end() > duration)
@@ -64,6 +66,9 @@ std::vector<std::string> Scenario::arguments() const {
   if (edits_per_s > 0) add("--edits", plain(edits_per_s));
   if (churn_per_s > 0) add("--churn", plain(churn_per_s));
   for (const auto& fault : faults) add(fault.option().c_str(), fault.text());
+  if (mesh_max != Scenario{}.mesh_max) add("--mesh-max", std::to_string(mesh_max));
+  if (intruders > 0) add("--intruders", std::to_string(intruders));
+  if (!handshake) words.emplace_back("--no-handshake");
   if (!detector) words.emplace_back("--no-detector");
   if (plain_swim) words.emplace_back("--plain-swim");
   if (join) words.emplace_back("--join");

@@ -15,10 +15,12 @@ namespace {
 constexpr Duration kStep = 50ms;            // between looks at whether all is well
 constexpr std::size_t kViolationsMax = 20;  // described; more are of no use
 constexpr std::size_t kMessagesMax = 2000;  // a node and second: a ring in trouble sends a hundred
+constexpr std::size_t kOutlinedMin = 4;     // entries of a clock
 constexpr int kMergeChecks = 16;            // in the course of a run
 // Members that nobody runs: few, of which many edits collide, and many, of which an edit is often the last.
 constexpr std::size_t kGhostsBusy = 6;
 constexpr std::size_t kGhosts = 200;
+constexpr const char* kWrongCookie = "some other cookie than theirs";
 const Endpoint kMeetingPoint = RingCluster::endpoint_of(0);
 
 class Run {
@@ -32,6 +34,7 @@ class Run {
         bug_(plant(scenario.planted, cluster_)),
         rng_(scenario.seed ^ 0x5ce0),
         churn_rng_(scenario.seed ^ 0xc4),
+        intruder_rng_(scenario.seed ^ 0x1d),
         held_down_(scenario.nodes, 0),
         wiped_(scenario.nodes, false) {}
 
@@ -55,8 +58,11 @@ class Run {
  private:
   static ClusterConfig cluster_config(const Scenario& scenario) {
     ClusterConfig config{.seed = scenario.seed, .faults = scenario.network};
-    config.links = scenario.nodes <= Scenario::kDetectorNodesMax;
-    config.detector = scenario.detector && config.links;
+    config.links.handshake = scenario.handshake;
+    config.mesh_max = scenario.mesh_max;
+    // Half of the seeds try in small rings, too, what else only large ones do.
+    if (scenario.seed % 2 == 0) config.gossip.outlined_min = kOutlinedMin;
+    config.detector = scenario.detector && scenario.nodes <= Scenario::kDetectorNodesMax;
     config.detection.plain_swim = scenario.plain_swim;
     config.keep_events = false;
     return config;
@@ -71,6 +77,7 @@ class Run {
     cluster_.add_witness(edits_);
     cluster_.add_witness(health_);
     cluster_.add_witness(counter_);
+    cluster_.add_witness(door_);
     if (bug_) cluster_.add_witness(*bug_);
     for (auto* observer : observers_) cluster_.add_witness(*observer);
     std::vector<ProcessStart> starts;
@@ -85,6 +92,8 @@ class Run {
       for (std::size_t place = 1; place < starts.size(); ++place)
         cluster_.command(place, proto::MeetCommand{.endpoint = kMeetingPoint, .timeout = Duration::max()});
     }
+    for (std::size_t i = 0; i < scenario_.intruders; ++i)
+      cluster_.add({.id = NodeId("intruder" + std::to_string(i)), .ring = "", .cookie = kWrongCookie});
     for (auto* observer : observers_) observer->on_begin(cluster_);
   }
 
@@ -94,7 +103,8 @@ class Run {
     Duration last{};
     for (const auto& fault : scenario_.faults) {
       const bool stays = fault.kind == Fault::Kind::kill || fault.kind == Fault::Kind::wipe ||
-                         fault.kind == Fault::Kind::stop || fault.kind == Fault::Kind::clock;
+                         fault.kind == Fault::Kind::stop || fault.kind == Fault::Kind::clock ||
+                         fault.kind == Fault::Kind::reset;
       last = std::max(last, fault.until ? *fault.until : stays ? fault.from : scenario_.duration);
     }
     return last;
@@ -129,6 +139,8 @@ class Run {
         return begins ? down(place, fault.kind) : up(place);
       case Fault::Kind::clock:
         return cluster_.set_clock(place, cluster_.clock_skew(place) + (begins ? fault.jump : -fault.jump));
+      case Fault::Kind::reset:
+        return cluster_.links().reset(place);
       case Fault::Kind::pause:
         begins ? cluster_.pause(place) : cluster_.resume(place);
         break;
@@ -162,8 +174,11 @@ class Run {
     if (--held_down_[place] > 0) return;
     const bool keep_state = !wiped_[place];
     wiped_[place] = false;
+    const auto before = cluster_.boot(place);
     if (keep_state && bug_) bug_->on_restart(place);
     cluster_.restart(place, keep_state);
+    if (keep_state && cluster_.boot(place).number <= before.number)
+      violation(name(place).str() + " started again with a boot that is not greater than its last one");
     health_.on_restart(place);
     if (keep_state) return;
     for (std::size_t other = 0; other < cluster_.size(); ++other)  // as cluster-node --meet would
@@ -179,7 +194,8 @@ class Run {
   void calm_down() {
     for (const auto& fault : scenario_.faults) {
       const bool stays = fault.kind == Fault::Kind::kill || fault.kind == Fault::Kind::wipe ||
-                         fault.kind == Fault::Kind::stop || fault.kind == Fault::Kind::clock;
+                         fault.kind == Fault::Kind::stop || fault.kind == Fault::Kind::clock ||
+                         fault.kind == Fault::Kind::reset;
       if (!stays && std::ranges::find(ended_, &fault) == ended_.end()) apply(fault, false);
     }
     for (const auto place : std::exchange(churned_, {})) come_back(place);
@@ -286,9 +302,24 @@ class Run {
   void every_second() {
     simulator().after(1s, [this] {
       if (bug_) bug_->on_second();
+      count_links();
+      for (std::size_t i = 0; i < scenario_.intruders; ++i)
+        cluster_.command(scenario_.nodes + i,
+                         proto::MeetCommand{.endpoint = RingCluster::endpoint_of(static_cast<std::size_t>(
+                                                intruder_rng_.below(scenario_.nodes)))});
       for (auto* observer : observers_) observer->on_second();
       if (!over_) every_second();
     });
+  }
+
+  void count_links() {
+    for (std::size_t place = 0; place < scenario_.nodes; ++place) {
+      if (!cluster_.running(place)) continue;
+      const auto count = cluster_.links().count(place);
+      report_.links_max = std::max(report_.links_max, count);
+      links_seen_ += count;
+      ++looks_;
+    }
   }
 
   void look_at_merging() {
@@ -356,6 +387,8 @@ class Run {
     for (std::size_t place = 0; place < cluster_.size(); ++place)
       if (cluster_.running(place)) report_.full_state_exchanges += cluster_.at(place).counters().whole_states;
     report_.conflicts = counter_.conflicts;
+    report_.links = cluster_.links().counters();
+    if (looks_ > 0) report_.links_per_node = static_cast<double>(links_seen_) / static_cast<double>(looks_);
     report_.accusations = health_.accusations();
     report_.false_positives = health_.false_positives();
     report_.false_positives_at_healthy = health_.false_positives_at_healthy();
@@ -380,15 +413,29 @@ class Run {
     }
   };
 
+  /// Nobody has a connection to a node with another cookie.
+  struct Door : Witness {
+    explicit Door(Run& owner) : run(owner) {}
+    void on_link(std::size_t place, std::size_t peer) override {
+      const auto& cluster = run.cluster_;
+      if (cluster.cookie(place) != cluster.cookie(peer))
+        run.violation(cluster.id(place).str() + " has a connection to " + cluster.id(peer).str() +
+                      ", which has another cookie");
+    }
+    Run& run;
+  };
+
   const Scenario& scenario_;
   const std::vector<Observer*>& observers_;
   RingCluster cluster_;
   EditChecker edits_;
   HealthChecker health_;
   Counter counter_{};
+  Door door_{*this};
   std::unique_ptr<PlantedBug> bug_;
   Rng rng_;
   Rng churn_rng_;
+  Rng intruder_rng_;
   std::vector<int> held_down_;  // by place: how many faults keep it down
   std::vector<bool> wiped_;
   std::vector<std::size_t> churned_{};
@@ -396,6 +443,8 @@ class Run {
   std::vector<const Fault*> ended_{};
   bool pointless_ = false;  // to go on: what was found cannot be mended
   bool over_ = false;
+  std::uint64_t links_seen_ = 0;  // in all looks at a node
+  std::uint64_t looks_ = 0;
   Report report_{};
 };
 

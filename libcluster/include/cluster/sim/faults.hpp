@@ -31,6 +31,7 @@ struct Fault {
     pause,      ///< as SIGSTOP and SIGCONT
     slow,       ///< messages are handled `factor` times 1 ms after they arrived
     clock,      ///< the wall clock jumps by `jump`
+    reset,      ///< all connections break, also those in handshake
   };
   Kind kind = Kind::kill;
   std::vector<Nodes> groups{};  ///< of a partition two or more, else one
@@ -61,7 +62,7 @@ inline constexpr Duration kSlowUnit = 1ms;
 /// GROUP|GROUP...@FROM[..UNTIL] or GROUP>GROUP@...; a group is nodes, ranges of places and one share, with
 /// commas.
 [[nodiscard]] Result<Fault> parse_partition(std::string_view text);
-/// NODES@FROM[..UNTIL] of `kind`; a pause also as NODES@FROM+SPAN.
+/// NODES@FROM[..UNTIL] of `kind`; a pause also as NODES@FROM+SPAN; a reset takes no time.
 [[nodiscard]] Result<Fault> parse_fault(Fault::Kind kind, std::string_view text);
 /// NODES:FACTOR[@FROM[..UNTIL]]
 [[nodiscard]] Result<Fault> parse_slow(std::string_view text);

@@ -81,6 +81,9 @@ class Network {
   [[nodiscard]] bool reaches(Place from, Place to) const;
 
   [[nodiscard]] Duration draw_delay();
+  /// Of a piece of a stream, which is sent until it arrives: `again` after the first loss, later after the
+  /// next.
+  [[nodiscard]] Duration draw_stream_delay(std::size_t bytes, Duration again);
   [[nodiscard]] const NetworkCounters& counters() const noexcept { return counters_; }
 
  private:

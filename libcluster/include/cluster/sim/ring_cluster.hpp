@@ -13,6 +13,7 @@
 #include "cluster/proto/gossip.hpp"
 #include "cluster/proto/ring_file.hpp"
 #include "cluster/sim/host.hpp"
+#include "cluster/sim/links.hpp"
 #include "cluster/sim/network.hpp"
 #include "cluster/sim/packet.hpp"
 #include "cluster/sim/simulator.hpp"
@@ -25,6 +26,7 @@ struct ProcessStart {
   std::uint32_t weight = 128;
   std::string ring = "ring";
   Duration clock_skew{};  ///< of its wall clock
+  std::string cookie = "the cookie of this simulated cluster";
 };
 
 /// What a cluster is made of.
@@ -32,12 +34,11 @@ struct ClusterConfig {
   std::uint64_t seed = 1;
   NetworkFaults faults{};
   bool detector = false;  ///< a proto::Detector beside each proto::Gossip
-  /// One connection per pair, made and lost as in production, of which both are told. Without (where a table
-  /// of all pairs is too much) a message needs no connection.
-  bool links = true;
   bool keep_events = true;
-  proto::GossipConfig gossip{};       ///< `self` and `ring` are each process's own
-  proto::DetectorConfig detection{};  ///< so are `self` and `boot`
+  LinkConfig links{};
+  std::size_t mesh_max = ~std::size_t{0};  ///< of gossip and detectors: see proto::LinkPlan
+  proto::GossipConfig gossip{};            ///< `self` and `ring` are each process's own
+  proto::DetectorConfig detection{};       ///< so are `self` and `boot`
 };
 
 /// Sees all that happens, and may change it: checkers and planted bugs.
@@ -49,6 +50,8 @@ class Witness {
   virtual ~Witness() = default;
   virtual void on_event(std::size_t /*place*/, const proto::GossipEvent& /*event*/) {}
   virtual void on_health(std::size_t /*place*/, const proto::StateChanged& /*change*/) {}
+  /// The process at `place` has a proven connection to the one at `peer`.
+  virtual void on_link(std::size_t /*place*/, std::size_t /*peer*/) {}
   /// False: the message is not sent.
   virtual bool on_send(std::size_t /*from*/, Packet::Message& /*message*/) { return true; }
   /// May change what the process at `to` is about to see; false: it sees nothing.
@@ -62,19 +65,22 @@ class Witness {
 /// Processes that run the protocols as a node does, each at a place of its own: `localhost` with port
 /// 10000 + place. Every message is encoded, carried by the network, and decoded. A place can stop and start
 /// again with or without the state it had, and under any id.
-class RingCluster {
+class RingCluster : private LinkUser {
  public:
   explicit RingCluster(ClusterConfig config);
   RingCluster(std::uint64_t seed, NetworkFaults faults) : RingCluster({.seed = seed, .faults = faults}) {}
 
   [[nodiscard]] Simulator& simulator() noexcept { return simulator_; }
   [[nodiscard]] Network& network() noexcept { return network_; }
+  [[nodiscard]] Links& links() noexcept { return links_; }
+  [[nodiscard]] const Links& links() const noexcept { return links_; }
   /// `witness` lives as long as this cluster runs.
   void add_witness(Witness& witness) { witnesses_.push_back(&witness); }
 
   /// A new place with a process. Gives the place.
   std::size_t add(ProcessStart start);
-  /// Places with processes that are one ring already: each knows all of them, and has connections to them.
+  /// Places with processes that are one ring already: each knows all of them, and has the connections that
+  /// such a ring keeps.
   /// Needs a cluster without processes. All have one ring id.
   void form(const std::vector<ProcessStart>& starts);
 
@@ -109,6 +115,11 @@ class RingCluster {
   [[nodiscard]] const proto::Detector* detector(std::size_t place) const {
     return processes_.at(place).detector.get();
   }
+  [[nodiscard]] const std::string& cookie(std::size_t place) const {
+    return processes_.at(place).start.cookie;
+  }
+  /// Of the process at `place`, or of the last one there.
+  [[nodiscard]] const Boot& boot(std::size_t place) const { return processes_.at(place).boot; }
   [[nodiscard]] Duration clock_skew(std::size_t place) const { return processes_.at(place).start.clock_skew; }
   [[nodiscard]] static Endpoint endpoint_of(std::size_t place);
   [[nodiscard]] WallTime wall(std::size_t place) const;
@@ -156,9 +167,7 @@ class RingCluster {
     std::optional<proto::RingState> stopped{};  // with this state
     std::uint32_t life = 0;  // counts starts, so that nothing meant for an earlier one arrives
     Boot boot{};
-    std::vector<std::uint32_t> linked{};  // by place: the peer's life at the other end; 0: no connection
     std::map<NodeId, Endpoint> connections{};
-    std::map<NodeId, std::size_t> heard_from{};  // whose connection comes from elsewhere than told
     std::vector<proto::GossipEvent> events{};
   };
 
@@ -168,6 +177,7 @@ class RingCluster {
   [[nodiscard]] proto::GossipConfig gossip_config(std::size_t place) const;
   void make_detector(std::size_t place);
   void end(std::size_t place, proto::PeerEnd how);
+  void assume_link(std::size_t place, std::size_t peer);
   void perform(std::size_t place, proto::Actions actions);
   void perform(std::size_t place, proto::DetectorActions actions);
   [[nodiscard]] bool changes_members(const Process& process, const proto::GossipEvent& event) const;
@@ -175,28 +185,29 @@ class RingCluster {
   void tick(std::size_t place);
   void set_timer(std::size_t place);
   void send(std::size_t place, const NodeId& to, Packet::Message message);
-  void receive(std::size_t from, std::size_t to, const Packet& packet);
 
-  // ring_links.cpp: connections
-  void dial(std::size_t place, const proto::Dial& dial);
-  void open_link(std::size_t from, std::size_t to, int attempt);
-  void link_up(std::size_t place, std::size_t peer);
-  void link_down(std::size_t place, std::size_t peer, std::uint32_t life, proto::PeerEnd how);
-  void link_made(std::size_t from, std::size_t to);
-  [[nodiscard]] std::uint32_t linked_life(std::size_t place, std::size_t peer) const;
-  [[nodiscard]] std::optional<std::size_t> place_of(const Process& from, const NodeId& to) const;
-  [[nodiscard]] std::optional<std::size_t> listening_at(const Endpoint& endpoint) const;
-  [[nodiscard]] bool wants_link(const Process& process, std::size_t peer) const;
-  [[nodiscard]] bool both_reach(std::size_t a, std::size_t b) const {
-    return network_.reaches(a, b) && network_.reaches(b, a);
-  }
+  // What connections need and tell.
+  [[nodiscard]] std::uint32_t life(Place place) const override;
+  [[nodiscard]] Host& host(Place place) override { return processes_.at(place).host; }
+  [[nodiscard]] proto::Identity identity(Place place) const override;
+  [[nodiscard]] proto::Keyring keyring(Place place) const override;
+  [[nodiscard]] WallTime wall_of(Place place) const override { return wall(place); }
+  [[nodiscard]] std::optional<Place> place_at(const Endpoint& endpoint) const override;
+  [[nodiscard]] std::optional<Endpoint> endpoint_of(Place place, const NodeId& member) const override;
+  void on_link_up(Place place, Place at, const NodeId& peer, Boot boot) override;
+  void on_link_down(Place place, const NodeId& peer, proto::PeerEnd how) override;
+  void on_packet(Place place, Place from, const Packet& packet) override;
+  void on_dialed(Place place, std::uint64_t command, const Result<NodeId>& peer) override;
+  void on_id_taken(Place place) override;
 
   [[nodiscard]] proto::Moment moment(std::size_t place) const { return {simulator_.now(), wall(place)}; }
 
   ClusterConfig config_;
   Simulator simulator_;
   Network network_;
+  Links links_;
   Packer packer_{};
+  std::map<std::string, proto::Keyring> keyrings_{};  // by cookie
   std::deque<Process> processes_{};
   std::map<NodeId, std::size_t> home_{};
   std::vector<Witness*> witnesses_{};

@@ -14,7 +14,7 @@ namespace cluster::sim {
 
 /// A cluster, what befalls it, and within what bounds it must be whole again.
 struct Scenario {
-  /// With more nodes gossip alone is run: tables of all others, and of all pairs, would not fit.
+  /// With more nodes gossip alone is run: the detectors' tables of all others would not fit.
   static constexpr std::size_t kDetectorNodesMax = 2048;
 
   std::size_t nodes = 5;
@@ -25,6 +25,9 @@ struct Scenario {
   double edits_per_s = 0;  ///< in the whole cluster: inserts, updates, removals
   double churn_per_s = 0;  ///< nodes that are killed, or leave, and come back 5 to 30 s later
   std::vector<Fault> faults{};
+  std::size_t mesh_max = 64;  ///< with more members each node keeps few connections: proto::LinkPlan
+  std::size_t intruders = 0;  ///< nodes with another cookie, which dial the others all the time
+  bool handshake = true;      ///< the real one, with its keys, for each connection
   bool detector = true;
   bool plain_swim = false;  ///< without Lifeguard
   bool join = false;        ///< begin as single nodes that meet the first, not as a ring formed already
@@ -68,6 +71,9 @@ struct Report {
   Percentiles detection_first_ms{};  ///< ... until the first of them knows
   Percentiles detection_last_ms{};   ///< ... until the last knows
   std::optional<Duration> healthy_after{};
+  double links_per_node = 0;  ///< the mean, looked at every second
+  std::size_t links_max = 0;  ///< of one node
+  LinkCounters links{};
   double bytes_per_node_per_s = 0;
   double messages_per_node_per_s = 0;
   std::uint64_t messages_lost = 0;
