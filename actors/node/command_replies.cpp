@@ -51,6 +51,16 @@ Value owner(const CHash& ring, const std::string& key) {
   return found ? answer(node_of(*found)) : failure(Error(Errc::not_found, "the ring has no member"));
 }
 
+Value field(const wire::Field& described) {
+  auto shown = Value::map({{"name", described.name}, {"type", described.type}});
+  if (described.optional) shown.set("optional", true);
+  if (described.fields.empty()) return shown;
+  Value::Array inner;
+  for (const auto& each : described.fields) inner.push_back(field(each));
+  shown.set("fields", std::move(inner));
+  return shown;
+}
+
 proto::RingCommand insert(const proto::CommandRequest& request) {
   proto::InsertCommand command{.members = {}, .force = request.force};
   for (auto& member : proto::triples(request.args))
@@ -114,6 +124,17 @@ Value detector(const DetectorInfo::Answer& info) {
   const auto counters = Value::of(info.counters);
   for (const auto& [name, count] : *counters.map()) shown.set(name, count);
   return shown;
+}
+
+Value events(const std::vector<EventInfo>& infos) {
+  Value::Array list;
+  for (const auto& info : infos) {
+    Value::Array fields;
+    for (const auto& each : info.fields) fields.push_back(field(each));
+    list.push_back(
+        Value::map({{"event", info.name}, {"replies", info.replies}, {"fields", std::move(fields)}}));
+  }
+  return list;
 }
 
 Error not_in_ring(std::string_view id) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "cluster/base/result.hpp"
 #include "cluster/ds/chash.hpp"
@@ -8,6 +9,7 @@
 #include "cluster/node/member_board.hpp"
 #include "cluster/proto/command.hpp"
 #include "cluster/proto/gossip.hpp"
+#include "cluster/runtime/actor_system.hpp"
 #include "cluster/wire/value.hpp"
 
 /// What the command server answers; pure, so that the texts are tested without a node.
@@ -28,6 +30,8 @@ namespace cluster::replies {
 [[nodiscard]] wire::Value members(const MemberBoard::View& members, Instant now);
 /// {"incarnation", "health", "probes", ...}
 [[nodiscard]] wire::Value detector(const DetectorInfo::Answer& info);
+/// [{"event", "replies", "fields": [{"name", "type", "optional", "fields"}]}]
+[[nodiscard]] wire::Value events(const std::vector<EventInfo>& infos);
 /// "'bar' is not defined in this ring."
 [[nodiscard]] Error not_in_ring(std::string_view id);
 /// "Node already belongs to ring 'ring'"

@@ -27,22 +27,6 @@ Duration budget(const proto::CommandRequest& request) {
   return timeout - std::min<Duration>(timeout / 10, 500ms);
 }
 
-Value field(const wire::Field& field) {
-  auto shown = Value::map({{"name", field.name}, {"type", field.type}});
-  if (field.optional) shown.set("optional", true);
-  if (field.fields.empty()) return shown;
-  Value::Array inner;
-  for (const auto& each : field.fields) inner.push_back(cluster::field(each));
-  shown.set("fields", std::move(inner));
-  return shown;
-}
-
-Value event(const EventInfo& info) {
-  Value::Array fields;
-  for (const auto& each : info.fields) fields.push_back(field(each));
-  return Value::map({{"event", info.name}, {"replies", info.replies}, {"fields", std::move(fields)}});
-}
-
 Value network_counters(const net::Counters& counters) {
   return Value::map({{"messages_in", counters.messages_in},
                      {"messages_out", counters.messages_out},
@@ -244,9 +228,7 @@ Task<Value> CommandServer::describe(const proto::CommandRequest& request) {
   }
   const auto events = actors_->describe(address.server);
   if (!events) co_return replies::failure(events.error());
-  Value::Array list;
-  for (const auto& info : *events) list.push_back(event(info));
-  co_return replies::answer(std::move(list));
+  co_return replies::answer(replies::events(*events));
 }
 
 Task<Value> CommandServer::status() {

@@ -60,10 +60,26 @@ void EventLog::add(const proto::Quorum& quorum) {
 
 void EventLog::add(Value::Map fields) {
   const auto time = std::chrono::floor<std::chrono::milliseconds>(wall_now().time_since_epoch()).count();
+  std::vector<std::shared_ptr<const Listener>> told;
+  {
+    const std::lock_guard lock(mutex_);
+    fields.insert(fields.begin(), {{"seq", ++last_}, {"time_ms", time}});
+    events_.emplace_back(std::move(fields));
+    if (events_.size() > kKept) events_.pop_front();
+    std::erase_if(listeners_, [&told](const auto& listener) {
+      if (auto still_there = listener.lock()) told.push_back(std::move(still_there));
+      return listener.expired();
+    });
+  }
+  for (const auto& listener : told) (*listener)();
+}
+
+std::shared_ptr<const EventLog::Listener> EventLog::listen(Listener listener) {
+  auto kept = std::make_shared<const Listener>(std::move(listener));
   const std::lock_guard lock(mutex_);
-  fields.insert(fields.begin(), {{"seq", ++last_}, {"time_ms", time}});
-  events_.emplace_back(std::move(fields));
-  if (events_.size() > kKept) events_.pop_front();
+  std::erase_if(listeners_, [](const auto& known) { return known.expired(); });
+  listeners_.push_back(kept);
+  return kept;
 }
 
 Value::Array EventLog::after(std::uint64_t since) const {

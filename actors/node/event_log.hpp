@@ -1,8 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <string_view>
+#include <vector>
 
 #include "cluster/node/member_board.hpp"
 #include "cluster/proto/gossip.hpp"
@@ -23,12 +26,18 @@ class EventLog {
   /// `since` is of an earlier process that had counted further.
   [[nodiscard]] wire::Value::Array after(std::uint64_t since) const;
 
+  using Listener = std::function<void()>;
+  /// Calls `listener` after each event, on the thread that adds it: it must not block. Ends when the caller
+  /// lets go of what is returned.
+  [[nodiscard]] std::shared_ptr<const Listener> listen(Listener listener);
+
  private:
   void add(wire::Value::Map fields);
 
   mutable std::mutex mutex_;
   std::uint64_t last_ = 0;
   std::deque<wire::Value> events_{};
+  std::vector<std::weak_ptr<const Listener>> listeners_{};
 };
 
 }  // namespace cluster

@@ -264,6 +264,8 @@ bool Node::has_quorum() const noexcept { return impl_->members->has_quorum(); }
 
 std::shared_ptr<const MemberBoard> Node::member_board() const { return impl_->members; }
 
+std::shared_ptr<EventLog> Node::events() const { return impl_->events; }
+
 Result<void> Node::stop() {
   auto stopped = impl_->actors->stop();
   if (stopped && impl_->data) impl_->data->stop();

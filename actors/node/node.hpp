@@ -11,6 +11,7 @@
 
 #include "cluster/base/endpoint.hpp"
 #include "cluster/base/result.hpp"
+#include "cluster/node/event_log.hpp"
 #include "cluster/node/member_board.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/gossip.hpp"
@@ -128,6 +129,9 @@ class Node {
   [[nodiscard]] bool has_quorum() const noexcept;
   /// The same, and the members, for servers of this node: give it to them when you spawn them.
   [[nodiscard]] std::shared_ptr<const MemberBoard> member_board() const;
+
+  /// What happened to the ring and its members.
+  [[nodiscard]] std::shared_ptr<EventLog> events() const;
 
   [[nodiscard]] const NodeId& id() const noexcept { return actors().id(); }
   /// The advertised host and the bound port.

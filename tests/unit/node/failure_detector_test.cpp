@@ -221,3 +221,15 @@ TEST_CASE("events: numbered from 1, oldest first, the last 1,024 of them, from a
   CHECK(log.after(1034).empty());
   CHECK(log.after(5000).size() == EventLog::kKept);  // of an earlier process
 }
+
+TEST_CASE("events: who listens is told of each, and may look at once, until he lets go") {
+  EventLog log;
+  std::vector<std::size_t> seen;
+  auto first = log.listen([&] { seen.push_back(log.after(0).size()); });
+  const auto second = log.listen([&] { seen.push_back(100); });
+  log.add(MemberEvent{.id = "bar"});
+  CHECK(seen == std::vector<std::size_t>{1, 100});
+  first.reset();
+  log.add(MemberEvent{.id = "bar"});
+  CHECK(seen == std::vector<std::size_t>{1, 100, 100});
+}
