@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cluster/base/log.hpp"
+#include "cookie.hpp"
 #include "net_connection.hpp"
 #include "options.hpp"
 #include "prompt.hpp"
@@ -52,10 +53,16 @@ Result<std::string> read_input() {
 
 Exit run(const CliOptions& options) {
   const bool at_terminal = ::isatty(STDOUT_FILENO) != 0;
-  Session session({.json = options.json || !(at_terminal || options.table),
-                   .timeout = options.timeout,
-                   .read_input = options.words.empty() ? nullptr : read_input},
-                  network_connector(options.common, options.timeout, interrupted), std::cout, std::cerr);
+  Session session(
+      {.json = options.json || !(at_terminal || options.table),
+       .timeout = options.timeout,
+       .read_input = options.words.empty() ? nullptr : read_input,
+       .find_cookie =
+           [&common = options.common] {
+             return find_cookie(
+                 {.key = common.key, .file = common.cookie_file, .environment = environment_variable});
+           }},
+      network_connector(options.common, options.timeout, interrupted), std::cout, std::cerr);
   if (!options.words.empty()) return session.run(options.words);
   if (at_terminal && ::isatty(STDIN_FILENO) != 0) return run_interactive(session, options.common);
   return run_script(session);

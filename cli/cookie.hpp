@@ -28,6 +28,11 @@ struct CookieSources {
 /// The cookie in what somebody typed or piped in: without the white space at the end.
 [[nodiscard]] Result<std::string> cookie_from_text(std::string text, const std::string& source);
 
+/// The bearer token in a file, read as a cookie is. Whether it is one, the gateway says.
+[[nodiscard]] Result<std::string> read_token_file(const std::string& path);
+/// The bearer token of this cookie: what a node that has it accepts over HTTP. Takes about 40 ms (scrypt).
+[[nodiscard]] Result<std::string> token_of_cookie(const std::string& cookie);
+
 /// A new cookie: 256 random bits as base64.
 [[nodiscard]] std::string make_cookie();
 

@@ -172,11 +172,20 @@ Exit Session::run_here(const proto::CommandRequest& request) {
     out_ << make_cookie() << '\n';
     return Exit::ok;
   }
+  if (request.name == "token") return show_token();
   const auto text = request.args.empty() ? Result<std::string>(proto::help_overview())
                                          : proto::help_for(request.args.front());
   if (!text) return fail(text.error(), Exit::usage);
   out_ << *text;
   return Exit::ok;
+}
+
+Exit Session::show_token() {
+  const auto cookie = config_.find_cookie();
+  if (!cookie) return fail(cookie.error(), Exit::usage);
+  const auto token = token_of_cookie(*cookie);
+  if (!token) return fail(token.error(), Exit::usage);
+  return show_reply(Json{{"ok", true}, {"data", *token}});
 }
 
 Exit Session::show_reply(const Json& reply) {

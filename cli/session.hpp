@@ -27,6 +27,8 @@ class Session {
     Duration timeout = 10s;
     /// All of standard input, for the cookie of `key add`; none in a session, which has its commands there.
     std::function<Result<std::string>()> read_input{};
+    /// The cookie that connections are made with.
+    std::function<Result<std::string>()> find_cookie{};
   };
 
   Session(Config config, Connector connect, std::ostream& out, std::ostream& err);
@@ -43,6 +45,7 @@ class Session {
 
  private:
   [[nodiscard]] Result<std::string> read_new_cookie(const proto::CommandRequest& request) const;
+  Exit show_token();
   Exit add_key(const proto::CommandRequest& request);
   Exit show_outcome(const Result<nlohmann::ordered_json>& reply);
   Exit run_here(const proto::CommandRequest& request);

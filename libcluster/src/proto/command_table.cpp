@@ -172,6 +172,15 @@ const std::vector<Command>& table() {
        .forms = {kNothing},
        .runs_at = RunsAt::here,
        .summary = "Make a new random cookie of 256 bits"},
+      {.name = "token",
+       .forms = {kNothing},
+       .runs_at = RunsAt::here,
+       .summary = "Show the token that opens the HTTP API of nodes with this cookie",
+       .details = "Made from the cookie, without a node. Clients send it as 'Authorization: Bearer TOKEN'. "
+                  "Whoever has\n"
+                  "it may do there what who has the cookie may, but cannot find the cookie from it. A node "
+                  "that was\n"
+                  "started with --http-token-file takes the token in that file instead."},
       {.name = "key",
        .forms = {kKeyList, kKeyAdd, kKeyUse, kKeyRemove},
        .summary = "Change the cookie of a running cluster",

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "cluster/base/bytes.hpp"
+#include "cluster/proto/access_token.hpp"
 #include "cluster/proto/keyring.hpp"
 
 namespace cluster::cli {
@@ -283,6 +284,20 @@ TEST_CASE("session: following events asks for those after the last one shown, ea
     CHECK(f.script.asked[2].args == std::vector<std::string>{"8"});
     CHECK(f.script.asked[3].args == std::vector<std::string>{"9"});
   }
+}
+
+TEST_CASE("session: the token is that of the cookie, and needs no node") {
+  std::ostringstream out, err;
+  Result<std::string> cookie = std::string("a cookie that is made for this test");
+  Session session(
+      {.json = true, .find_cookie = [&] { return cookie; }},
+      []() -> Result<std::unique_ptr<Connection>> { return Error(Errc::unreachable, "no node"); }, out, err);
+  CHECK(session.run_line("token") == Exit::ok);
+  const auto token = proto::access_token(proto::Keyring::from_cookies({cookie.value()}).value().key(0));
+  CHECK(out.str() == R"({"ok": true, "data": ")" + token + "\"}\n");
+  cookie = Error(Errc::invalid_argument, "no cookie");
+  CHECK(session.run_line("token") == Exit::usage);
+  CHECK(err.str() == "cluster-cli: no cookie\n");
 }
 
 TEST_CASE("session: help, keygen and exit need no node") {

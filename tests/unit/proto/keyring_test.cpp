@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cluster/base/log.hpp"
+#include "cluster/proto/access_token.hpp"
 #include "cluster/proto/key_box.hpp"
 #include "cluster/proto/key_file.hpp"
 #include "cluster/proto/keyring.hpp"
@@ -127,4 +128,10 @@ TEST_CASE("key file: what was saved is read again, and each truncation and each 
   longer.push_back('\n');
   CHECK_FALSE(decode_key_file(longer));
   CHECK_FALSE(decode_key_file(encode_key_file({})));
+}
+
+TEST_CASE("access token: HKDF-SHA256 of the key with a label of its own, as computed by Python's hmac") {
+  Bytes key;
+  for (std::uint8_t i = 0; i < 32; ++i) key.push_back(i);
+  CHECK(access_token(key) == "fd6b3c9fe45e447e38c45c3d8e68c4001af6038ac79f5cc9fc73bf8ddd0d6ae6");
 }
