@@ -4,11 +4,13 @@
 #include <array>
 #include <atomic>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "cluster/base/log.hpp"
+#include "cluster/gateway/gateway.hpp"
 #include "cluster/node/node.hpp"
 #include "cookie.hpp"
 #include "demo_actors.hpp"
@@ -60,12 +62,31 @@ Result<void> start_demo_actors(Node& node) {
   return {};
 }
 
+/// What `--http` asks for, if it does; the token's file has been read.
+Result<std::optional<gateway::GatewayConfig>> gateway_config(const NodeOptions& options) {
+  if (!options.http) return std::optional<gateway::GatewayConfig>();
+  gateway::GatewayConfig config;
+  config.endpoint = options.http->endpoint;
+  config.access = {options.http->names, options.http->origins};
+  config.needs_ring = !options.meet.empty();
+  if (!options.http->token_file.empty()) {
+    auto token = read_token_file(options.http->token_file);
+    if (token) token = gateway::Tokens::checked(std::move(token).value());
+    if (!token) return Error(Errc::invalid_argument, "--http-token-file: " + token.error().message());
+    config.token = std::move(token).value();
+  }
+  return std::optional(std::move(config));
+}
+
 int run(const NodeOptions& options) {
   log_to_stderr();
   log::set_level(options.log_level);
   auto cookie = find_cookie(
       {.key = options.common.key, .file = options.common.cookie_file, .environment = environment_variable});
   if (!cookie) return fail(cookie.error(), Exit::usage);
+
+  auto http_config = gateway_config(options);
+  if (!http_config) return fail(http_config.error(), Exit::usage);
 
   StopSignals stop;
   std::atomic<bool> id_taken = false;  // another living process has this node's id
@@ -87,11 +108,20 @@ int run(const NodeOptions& options) {
   });
   if (options.demo_actors)
     if (const auto started = start_demo_actors(*node); !started) return fail(started.error(), Exit::refused);
+  std::optional<gateway::Gateway> http;
+  if (*http_config) {
+    auto started = gateway::Gateway::start(*node, **std::move(http_config));
+    if (!started) return fail(started.error(), Exit::refused);
+    http.emplace(std::move(started).value());
+  }
   const auto ring = node->ring()->ring;
   std::cout << printable(node->id().str()) << " listens on " << printable(node->endpoint().to_string())
             << (ring.empty() ? ", in no ring" : ", in ring '" + printable(ring) + "'") << std::endl;
 
+  if (http) std::cout << "HTTP at http://" << printable(http->endpoint().to_string()) << "/" << std::endl;
+
   stop.wait();
+  if (http) http->stop();
   if (options.leave_on_stop && !id_taken && !node->ring()->ring.empty()) {
     log::info("node", "leaving the ring");
     if (const auto left = node->leave(); !left) log::warn("node", "leave: ", left.error().message());

@@ -160,6 +160,55 @@ Result<void> read_protection(const CLI::App& app, const std::string& most, const
   return {};
 }
 
+/// --http and what goes with it, as text.
+struct HttpTexts {
+  std::string at;
+  HttpOptions options;
+
+  void add_to(CLI::App& app) {
+    app.add_option(
+           "--http", at,
+           "serve the HTTP API (docs/http.md) at this address, by default one that only this machine\n"
+           "reaches; port 0 is any free one")
+        ->type_name("[HOST:]PORT");
+    app.add_option("--http-token-file", options.token_file,
+                   "file with the token that clients show; without it, that of 'cluster-cli token'")
+        ->type_name("FILE");
+    app.add_option(
+           "--http-name", options.names,
+           "serve requests for this name too, besides --host, localhost and addresses (repeatable; '*':\n"
+           "any)")
+        ->type_name("NAME")
+        ->expected(1)
+        ->take_all();
+    app.add_option(
+           "--http-cors", options.origins,
+           "let web pages of this origin use the API, such as https://example.org (repeatable; '*': any)")
+        ->type_name("ORIGIN")
+        ->expected(1)
+        ->take_all();
+  }
+
+  Result<std::optional<HttpOptions>> checked(const CLI::App& app) const {
+    if (app.count("--http") == 0) {
+      for (const char* name : {"--http-token-file", "--http-name", "--http-cors"})
+        if (app.count(name) > 0) return usage_error(std::string(name) + " needs --http");
+      return std::optional<HttpOptions>();
+    }
+    auto http = options;
+    const bool any_port = at == "0" || at.ends_with(":0");
+    const auto text = any_port ? at.substr(0, at.size() - 1) + '1' : at;  // of an endpoint that can be parsed
+    const bool port_only = text.find(':') == text.npos;
+    auto endpoint = Endpoint::parse(port_only ? "localhost:" + text : text);
+    if (!endpoint) return usage_error("--http: " + endpoint.error().message());
+    http.endpoint = std::move(endpoint).value();
+    if (any_port) http.endpoint.port = 0;
+    if (app.count("--http-token-file") > 0 && http.token_file.empty())
+      return usage_error("--http-token-file: no file");
+    return std::optional(std::move(http));
+  }
+};
+
 }  // namespace
 
 Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) {
@@ -247,6 +296,8 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
       ->capture_default_str();
   PolicyTexts policy;
   policy.add_to(app);
+  HttpTexts http;
+  http.add_to(app);
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")
       ->type_name("LEVEL")
       ->capture_default_str();
@@ -291,6 +342,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   const auto checked_policy = policy.checked(app);
   if (!checked_policy) return checked_policy.error();
   options.partition_policy = *checked_policy;
+  auto checked_http = http.checked(app);
+  if (!checked_http) return checked_http.error();
+  options.http = std::move(checked_http).value();
   const auto level = log::level_from_name(log_level);
   if (!level) return usage_error("--log-level: '" + log_level + "' is not a level");
   options.log_level = *level;

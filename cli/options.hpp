@@ -31,6 +31,14 @@ struct CliOptions {
   std::string notice{};              ///< not empty: print this and exit 0 (--help, --version)
 };
 
+/// --http and what goes with it.
+struct HttpOptions {
+  Endpoint endpoint{};                 ///< port 0: any free one
+  std::string token_file{};            ///< empty: the token is that of the cookie
+  std::vector<std::string> names{};    ///< under which the node may be asked for, "*": any
+  std::vector<std::string> origins{};  ///< of web pages elsewhere that may use it, "*": any
+};
+
 struct NodeOptions {
   CommonOptions common{};
   std::string ring{};                     ///< empty: in no ring
@@ -46,6 +54,7 @@ struct NodeOptions {
   proto::PartitionPolicyConfig partition_policy{};
   log::Level log_level = log::Level::info;
   bool allow_drills = false;
+  std::optional<HttpOptions> http{};
   bool leave_on_stop = false;
   bool demo_actors = false;
   std::string notice{};  ///< not empty: print this and exit 0

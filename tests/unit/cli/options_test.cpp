@@ -178,6 +178,34 @@ TEST_CASE(
         "--stable-after: '2592001' is not a time in seconds (0.001..2592000)");
 }
 
+TEST_CASE("options: HTTP is served where it is asked for, by default where only this machine reaches it") {
+  CHECK(!parse_node_options({}).value().http);
+  struct Row {
+    const char* text;
+    Endpoint expected;
+  };
+  for (const auto& [text, expected] :
+       {Row{"8080", {"localhost", 8080}}, Row{"0", {"localhost", 0}}, Row{"0.0.0.0:80", {"0.0.0.0", 80}},
+        Row{"[::]:8080", {"::", 8080}}, Row{"[::1]:0", {"::1", 0}},
+        Row{"example.org:65535", {"example.org", 65535}}}) {
+    CAPTURE(text);
+    CHECK(parse_node_options({"--http", text}).value().http->endpoint == expected);
+  }
+  const auto http = parse_node_options({"--http", "1", "--http-name", "a", "--http-name", "b", "--http-cors",
+                                        "c", "--http-token-file", "d"})
+                        .value()
+                        .http.value();
+  CHECK(http.names == Words{"a", "b"});
+  CHECK(http.origins == Words{"c"});
+  CHECK(http.token_file == "d");
+  for (const char* wrong :
+       {"", ":", "x", "localhost", "localhost:", ":80", "1:2:3", "65536", "-1", "00", "localhost:00"}) {
+    CAPTURE(wrong);
+    CHECK(!parse_node_options({"--http", wrong}));
+  }
+  CHECK(parse_node_options({"--http-cors", "x"}).error().message() == "--http-cors needs --http");
+}
+
 TEST_CASE("options: cluster-node refuses what it cannot use") {
   const auto refused = [](const Words& arguments) { return parse_node_options(arguments).error().message(); };
   CHECK(refused({"--rfactor", "0"}) == "'0' is not an rfactor (1..65535)");

@@ -1,0 +1,95 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cluster/base/error.hpp"
+#include "cluster/base/result.hpp"
+#include "cluster/base/time.hpp"
+
+/// HTTP as the routes see it: no sockets, no threads, no library behind it.
+namespace cluster::gateway {
+
+enum class Method : std::uint8_t { get, head, post, put, del, options, other };
+[[nodiscard]] Method method_from(std::string_view name) noexcept;
+[[nodiscard]] std::string_view name(Method method) noexcept;
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+/// The path and the query of a request, taken apart and decoded.
+struct Target {
+  std::vector<std::string> path{};  ///< the segments: "/v1/a%2Fb" is "v1", "a/b"; "/" is none
+  Pairs query{};                    ///< in their order
+};
+/// Takes "/path?query" apart. `invalid_argument` for what is not such a thing, for broken percent-encoding,
+/// for text that is not UTF-8 or holds control characters, and for the segments "." and "..".
+[[nodiscard]] Result<Target> parse_target(std::string_view text);
+
+struct Request {
+  Method method = Method::get;
+  Target target{};
+  Pairs headers{};  ///< names in lower case
+  std::string body{};
+  std::vector<std::string> captures{};  ///< what stood for the {names} of the route, in order
+
+  /// The value of the first header of this (lower-case) name; empty if there is none.
+  [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
+  [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
+  /// The first parameter of this name in the query; null if there is none.
+  [[nodiscard]] const std::string* parameter(std::string_view name) const noexcept;
+};
+
+/// Text that goes on as long as the client listens: events. Of the thread that serves.
+class Feed {
+ public:
+  struct Message {
+    std::uint64_t id = 0;  ///< to resume behind it
+    std::string text{};    ///< JSON, one line
+  };
+  virtual ~Feed() = default;
+  /// What is new since the last time, oldest first; never blocks.
+  [[nodiscard]] virtual std::vector<Message> take() = 0;
+  /// `wake` is called when there may be something to take, until the feed is destroyed. Any thread.
+  virtual void on_news(std::function<void()> wake) = 0;
+};
+
+struct Response {
+  unsigned status = 200;
+  std::string type = "application/json";
+  std::string body{};
+  Pairs headers{};
+  std::shared_ptr<Feed> feed{};  ///< after the head the feed's messages, as server-sent events; no body
+};
+
+/// Takes the response of a handler: once, from any thread. If all copies go unanswered, the client is
+/// answered 503, so that no client waits for an answer that nobody can give any more.
+class Answer {
+ public:
+  explicit Answer(std::function<void(Response)> done);
+  void operator()(Response response) const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// {"ok": false, "error": {"message", "code", "executed"}}
+[[nodiscard]] Response refusal(unsigned status, std::string_view code, std::string_view message,
+                               Executed executed = Executed::no);
+/// The same for an error of the node, under the status that fits its code.
+[[nodiscard]] Response failure(const Error& error);
+[[nodiscard]] unsigned status_of(Errc code) noexcept;
+/// The head of a response with a body of `length` bytes, or, without a length, of one that ends with the
+/// connection.
+[[nodiscard]] std::string head_text(const Response& response, std::optional<std::size_t> length,
+                                    bool keep_alive, WallTime now);
+/// "Not Found"
+[[nodiscard]] std::string_view reason_of(unsigned status) noexcept;
+
+}  // namespace cluster::gateway

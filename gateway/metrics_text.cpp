@@ -1,0 +1,72 @@
+#include "metrics_text.hpp"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace cluster::gateway {
+namespace {
+
+void append_escaped(std::string& text, std::string_view value, bool quotes) {
+  for (const char c : value) {
+    if (c == '\\')
+      text += "\\\\";
+    else if (c == '\n')
+      text += "\\n";
+    else if (c == '"' && quotes)
+      text += "\\\"";
+    else
+      text += c;
+  }
+}
+
+}  // namespace
+
+MetricsText& MetricsText::family(std::string_view name, Kind kind, std::string_view help) {
+  name_ = name;
+  text_.append("# HELP ").append(name).append(" ");
+  append_escaped(text_, help, false);
+  text_.append("\n# TYPE ").append(name).append(kind == Kind::counter ? " counter\n" : " gauge\n");
+  return *this;
+}
+
+void MetricsText::begin_sample(Labels labels) {
+  text_ += name_;
+  char before = '{';
+  for (const auto& [name, value] : labels) {
+    text_.append(1, std::exchange(before, ',')).append(name).append("=\"");
+    append_escaped(text_, value, true);
+    text_ += '"';
+  }
+  text_ += before == ',' ? "} " : " ";
+}
+
+MetricsText& MetricsText::sample(Labels labels, double value) {
+  begin_sample(labels);
+  std::array<char, 40> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  if (std::isnan(value))
+    text_ += "NaN";
+  else if (std::isinf(value))
+    text_ += value > 0 ? "+Inf" : "-Inf";
+  else
+    text_.append(digits.data(), end);
+  text_ += '\n';
+  return *this;
+}
+
+MetricsText& MetricsText::sample(Labels labels, std::uint64_t value) {
+  begin_sample(labels);
+  text_ += std::to_string(value) + '\n';
+  return *this;
+}
+
+MetricsText& MetricsText::counter(std::string_view name, std::string_view help, std::uint64_t value) {
+  return family(name, Kind::counter, help).sample({}, value);
+}
+
+MetricsText& MetricsText::gauge(std::string_view name, std::string_view help, double value) {
+  return family(name, Kind::gauge, help).sample({}, value);
+}
+
+}  // namespace cluster::gateway

@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "cluster/gateway/routes.hpp"
+#include "cluster/node/command_replies.hpp"
+#include "json_text.hpp"
+
+namespace cluster::gateway {
+namespace {
+
+using wire::Value;
+
+Value ring(const RingView& view) {
+  const auto balance = view.hash.balance();
+  std::map<NodeId, double> shares;
+  for (const auto& share : balance.shares) shares[share.id] = share.share;
+  Value::Array members;
+  for (const auto& member : view.members) {
+    auto shown = replies::node(member.id, member.endpoint);
+    shown.set("weight", member.weight);
+    shown.set("share", shares[member.id]);
+    members.push_back(std::move(shown));
+  }
+  return Value::map({{"ring", view.ring.empty() ? Value() : Value(view.ring)},
+                     {"state", hex(view.state)},
+                     {"rfactor", view.hash.config().rfactor},
+                     {"pfactor", view.hash.config().pfactor},
+                     {"members", std::move(members)},
+                     {"max_over_mean", balance.max_over_mean}});
+}
+
+Value actors(ActorSystem& system) {
+  Value::Array list;
+  for (const auto& server : system.actors()) {
+    const auto events = system.describe(server.name);
+    if (!events) continue;  // it has ended meanwhile
+    list.push_back(Value::map({{"name", server.name},
+                               {"type", server.type},
+                               {"serial", server.serial},
+                               {"events", replies::events(*events)}}));
+  }
+  return list;
+}
+
+/// A server of this node or, as "server@node", of another one, which is asked.
+void describe(const Toolbox& tools, const std::string& address, const Answer& answer) {
+  const proto::CommandRequest request{.name = "describe", .args = {address}};
+  tools.caller->call(
+      "command", std::string(proto::CommandRequest::event), Value::of(request), kCallTimeout,
+      [answer](const Result<Value>& reply) { answer(reply ? from_reply(*reply) : failure(reply.error())); });
+}
+
+}  // namespace
+
+Response success(Value data, unsigned status) {
+  Response response{.status = status};
+  response.body = json_body(replies::answer(std::move(data)));
+  return response;
+}
+
+Response from_reply(const Value& reply) {
+  Response response;
+  const auto* ok = reply.find("ok");
+  const auto* error = reply.find("error");
+  if (ok == nullptr || ok->boolean() == nullptr) {
+    return failure(Error(Errc::bad_message, "the server's answer is not a reply", Executed::yes));
+  }
+  if (!*ok->boolean()) {
+    const auto* code = error != nullptr ? error->find("code") : nullptr;
+    response.status = status_of(code != nullptr && code->text() != nullptr ? errc_from_name(*code->text())
+                                                                           : Errc::internal);
+  }
+  response.body = json_body(reply);
+  return response;
+}
+
+void run(const Toolbox& tools, std::size_t bytes, std::function<void()> work) {
+  if (bytes < kLongBytes) return work();
+  tools.server->offload(std::move(work));
+}
+
+std::size_t text_bytes(const Value& value, std::size_t enough) {
+  std::size_t bytes = 8;
+  if (const auto* text = value.text()) bytes += text->size();
+  if (const auto* data = value.bytes()) bytes += data->size();
+  if (const auto* elements = value.array())
+    for (std::size_t i = 0; i < elements->size() && bytes < enough; ++i)
+      bytes += text_bytes((*elements)[i], enough - bytes);
+  if (const auto* members = value.map())
+    for (std::size_t i = 0; i < members->size() && bytes < enough; ++i)
+      bytes += (*members)[i].first.size() + text_bytes((*members)[i].second, enough - bytes);
+  return bytes;
+}
+
+Result<std::uint64_t> number_parameter(const Request& request, std::string_view name, std::uint64_t max,
+                                       std::uint64_t otherwise) {
+  const auto* text = request.parameter(name);
+  if (text == nullptr) return otherwise;
+  const auto number = proto::parse_number(*text);
+  if (!number || *number > max)
+    return Error(Errc::invalid_argument, std::string(name) + " is not a number up to " + std::to_string(max));
+  return number;
+}
+
+void add_node_routes(Router& router, const Toolbox& tools) {
+  router.add({.pattern = "/v1/ring", .handle = [tools](const Request&, const Answer& answer) {
+                const auto view = tools.node->ring();
+                answer(success(ring(*view)));
+              }});
+  router.add({.pattern = "/v1/members", .handle = [tools](const Request&, const Answer& answer) {
+                answer(from_reply(replies::members(tools.node->members(), MonotonicClock::now())));
+              }});
+  router.add({.pattern = "/v1/actors", .handle = [tools](const Request&, const Answer& answer) {
+                answer(success(actors(tools.node->actors())));
+              }});
+  router.add(
+      {.pattern = "/v1/actors/{server}", .handle = [tools](const Request& request, const Answer& answer) {
+         describe(tools, request.captures[0], answer);
+       }});
+}
+
+}  // namespace cluster::gateway

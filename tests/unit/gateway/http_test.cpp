@@ -1,0 +1,68 @@
+#include "cluster/gateway/http.hpp"
+
+#include <doctest/doctest.h>
+
+#include "cluster/wire/value.hpp"
+#include "json_text.hpp"
+
+namespace cluster::gateway {
+namespace {
+
+TEST_CASE("http: the head of a response names what follows") {
+  const Response response{.status = 404, .body = "{}", .headers = {{"Allow", "GET"}}};
+  const auto at = wall_from_micros(784'111'777'000'000);  // the example of RFC 9110
+  CHECK(head_text(response, 2, true, at) ==
+        "HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: application/json\r\n"
+        "Content-Length: 2\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nAllow: "
+        "GET\r\n\r\n");
+  CHECK(head_text(response, 2, false, at).ends_with("\r\nConnection: close\r\n\r\n"));
+  CHECK(head_text(response, std::nullopt, false, at).find("Content-Length") == std::string::npos);
+  CHECK(head_text({.status = 204}, 0, true, at).find("Content-Length") == std::string::npos);
+}
+
+TEST_CASE("http: an error tells its message, its code, and whether it ran") {
+  const auto response = failure(Error(Errc::timeout, "no answer in time", Executed::unknown));
+  CHECK(response.status == 504);
+  CHECK(response.body ==
+        R"({"ok":false,"error":{"message":"no answer in time","code":"timeout","executed":"unknown"}})"
+        "\n");
+  CHECK(failure(Error(Errc::overloaded, "full")).headers == Pairs{{"Retry-After", "1"}});
+}
+
+TEST_CASE("http: every error code has a status of its kind") {
+  for (unsigned code = 1; code <= static_cast<unsigned>(kErrcLast); ++code) {
+    CAPTURE(code);
+    const auto status = status_of(static_cast<Errc>(code));
+    CHECK(status >= 400);
+    CHECK(status < 600);
+    CHECK(reason_of(status) != "Unknown");
+  }
+}
+
+TEST_CASE("http: methods are told apart by their exact names") {
+  for (const auto method :
+       {Method::get, Method::head, Method::post, Method::put, Method::del, Method::options})
+    CHECK(method_from(name(method)) == method);
+  for (const char* other : {"", "get", "GETS", "PATCH", "CONNECT", "TRACE"}) {
+    CAPTURE(other);
+    CHECK(method_from(other) == Method::other);
+  }
+}
+
+TEST_CASE("http: the first answer counts, and one that is never given is a refusal") {
+  std::vector<unsigned> given;
+  {
+    const Answer answer([&](const Response& response) { given.push_back(response.status); });
+    const Answer copy = answer;
+    copy({.status = 201});
+    answer({.status = 202});
+  }
+  CHECK(given == std::vector<unsigned>{201});
+  {
+    const Answer forgotten([&](const Response& response) { given.push_back(response.status); });
+  }
+  CHECK(given == std::vector<unsigned>{201, 503});
+}
+
+}  // namespace
+}  // namespace cluster::gateway
