@@ -155,6 +155,10 @@ Value traffic_row(std::string_view links, const Traffic& traffic) {
 
 void DrillEvents::add(const Value& event, DrillPhase phase) {
   const auto kind = text_of(event, "event");
+  if (phase == DrillPhase::done) {  // what comes now has other causes, but for what the drill had begun
+    if (kind == "quorum_found" && quorum_found < quorum_lost) ++quorum_found;
+    return;
+  }
   if (kind == "ring_changed" && phase == DrillPhase::cut) ++ring_changes;
   if (kind == "quorum_lost") ++quorum_lost;
   if (kind == "quorum_found") ++quorum_found;

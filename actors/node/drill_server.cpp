@@ -242,7 +242,6 @@ proto::DrillSight DrillServer::sight() const {
 }
 
 void DrillServer::note_events() {
-  if (drill_->phase() == proto::DrillPhase::done) return;
   for (const auto& event : views_.events->after(event_last_)) {
     seen_.add(event, drill_->phase());
     event_last_ = number_of(event);
@@ -316,7 +315,10 @@ Result<DrillTold> DrillServer::handle_call(const DrillTell& tell) {
   return told();
 }
 
-DrillTold DrillServer::told() const { return {drill_->account(now()), seen_}; }
+DrillTold DrillServer::told() {
+  note_events();
+  return {drill_->account(now()), seen_};
+}
 
 bool DrillServer::is_running() const noexcept { return drill_ && drill_->phase() != proto::DrillPhase::done; }
 

@@ -105,7 +105,7 @@ class DrillServer
   [[nodiscard]] bool is_running() const noexcept;
   [[nodiscard]] Ref<DrillServer> at(const NodeId& node) const;
   [[nodiscard]] proto::DrillSight sight() const;
-  [[nodiscard]] DrillTold told() const;
+  [[nodiscard]] DrillTold told();
   void perform(const proto::DrillActions& actions);
   void note_events();
   void set_tick();

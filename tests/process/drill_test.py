@@ -11,12 +11,12 @@ WEST, EAST = ("ant", "bee"), ("cat", "dog")
 
 
 class Drills(unittest.TestCase):
-    def ring_of(self, *names, but=()):
+    def ring_of(self, *names, but=(), policy=()):
         """Nodes that allow drills, but for those in `but`."""
         self.nodes = {}
         for name in names:
             options = ["--meet", f"localhost:{self.nodes[names[0]].port}"] if self.nodes else ["--ring", "ring"]
-            node = Node(programs, name, *options, *([] if name in but else ["--allow-drills"])).start()
+            node = Node(programs, name, *options, *policy, *([] if name in but else ["--allow-drills"])).start()
             self.addCleanup(node.kill)
             self.addCleanup(node.stop, signal.SIGKILL)
             self.nodes[name] = node
@@ -110,6 +110,23 @@ class Drills(unittest.TestCase):
         self.assertEqual({(pair["from"], pair["to"]) for pair in pairs if pair["cut"]}, {("ant", "cat"), ("cat", "ant")})
         self.assertEqual([node["missed"] for node in report["nodes"]], [[]] * 4)
         self.assertTrue(report["together"])
+
+    def test_the_smaller_side_loses_its_quorum_refuses_edits_and_finds_it_again_as_the_report_tells(self):
+        nodes = self.ring_of("ant", *EAST, policy=("--partition-policy", "keep-majority", "--stable-after", "1"))
+        for node in nodes.values():
+            wait_until(lambda: node.cli("status").data["has_quorum"], f"{node.name} has a quorum")
+        self.begin("cat", "ant | cat,dog", "--for", "10m")
+        wait_until(lambda: not nodes["ant"].cli("status").data["has_quorum"], "the smaller side has no quorum")
+        refused = nodes["ant"].cli("insert", "ghost", "nowhere", "1")
+        self.assertEqual((refused.code, refused.reply["error"]["code"]), (1, "no_quorum"))
+        self.assertEqual(nodes["dog"].cli("insert", "ghost", "nowhere", "1").code, 0)
+        self.assertEqual(self.drill("ant", "heal").code, 0)
+        wait_until(lambda: nodes["ant"].cli("status").data["has_quorum"], "it has one again")
+        report = self.final_report("ant")
+        self.assertEqual({node["id"]: (node["quorum_lost"], node["quorum_found"]) for node in report["nodes"]},
+                         {"ant": (1, 1), "cat": (0, 0), "dog": (0, 0)})
+        self.assertTrue(report["together"])
+        self.assertIn("ghost", nodes["ant"].ids())
 
     def test_with_a_member_that_does_not_allow_drills_nothing_is_cut(self):
         self.ring_of(*WEST, "cat", but=("cat",))

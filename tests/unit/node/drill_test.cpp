@@ -120,9 +120,15 @@ TEST_CASE("drill report: events are counted by kind, and a conflict that several
   events.add(Value::map({{"event", "quorum_found"}}), proto::DrillPhase::healed);
   events.add(conflict, proto::DrillPhase::healed);
   events.add(Value(), proto::DrillPhase::healed);
+  for (const char* kind : {"quorum_found", "quorum_lost", "quorum_found"})  // of another time
+    events.add(Value::map({{"event", kind}}), proto::DrillPhase::done);
+  events.add(Value::map({{"event", "conflict"}, {"id", "y"}}), proto::DrillPhase::done);
   CHECK(events.ring_changes == 1);
   CHECK(events.quorum_lost == 1);
   CHECK(events.quorum_found == 1);
+  DrillEvents open{.quorum_lost = 1};
+  open.add(Value::map({{"event", "quorum_found"}}), proto::DrillPhase::done);
+  CHECK(open.quorum_found == 1);
   const proto::DrillPlan plan{.id = "d1", .sides = {{"a"}, {"b"}}};
   const auto report = drill_report(plan, {{"a", DrillTold{{}, events}}, {"b", DrillTold{{}, events}}}, "b");
   REQUIRE(report.find("conflicts")->array()->size() == 1);

@@ -367,6 +367,9 @@ TEST_CASE("drill: a plan, a probe and an account survive the wire") {
   const auto account_read = wire::decode<DrillAccount>(wire::encode(account)).value();
   CHECK(account_read.links.at(0).missed_ms == 5u);
   CHECK_FALSE(account_read.links.at(0).back_ms.has_value());
+  // A phase that there is not has no name.
+  CHECK_FALSE(wire::decode<DrillProbe>(wire::encode(DrillProbe{.drill = "d1", .phase = DrillPhase{4}})));
+  CHECK_FALSE(wire::decode<DrillAccount>(wire::encode(DrillAccount{.phase = DrillPhase{4}, .links = {}})));
 }
 
 }  // namespace

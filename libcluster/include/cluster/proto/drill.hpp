@@ -15,6 +15,7 @@ namespace cluster::proto {
 /// before --time--> cut --time, or heal--> healed --all are one ring, or 30 s--> done
 enum class DrillPhase : std::uint8_t { before, cut, healed, done };
 [[nodiscard]] std::string_view name(DrillPhase phase) noexcept;
+[[nodiscard]] constexpr bool is_known(DrillPhase phase) noexcept { return phase <= DrillPhase::done; }
 
 /// A numbered message, cast or call, to the drill at another member.
 struct DrillProbe {
