@@ -198,9 +198,11 @@ void DrillServer::perform(const proto::DrillActions& actions) {
     if (const auto* cut = std::get_if<proto::DrillCut>(&action)) {
       log::warn("drill", "the links to ", cut->peers.size(), " members are cut");
       system_->kernel().cut(cut->peers, cut->time);
+      views_.events->add(DrillStep{drill_->plan().id, cut->peers});
     } else if (std::holds_alternative<proto::DrillHeal>(action)) {
       log::warn("drill", "the links are healed");
       system_->kernel().heal();
+      views_.events->add(DrillStep{drill_->plan().id, {}});
     } else if (const auto* out = std::get_if<proto::DrillCast>(&action)) {
       if (!cast(at(out->to), DrillPing{system_->id(), out->probe})) drill_->on_cast_refused(out->to);
     } else if (const auto* asked = std::get_if<proto::DrillCall>(&action)) {

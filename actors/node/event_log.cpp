@@ -10,10 +10,14 @@ namespace {
 using wire::Value;
 using Fields = Value::Map;
 
+Value ids(const std::vector<NodeId>& members) {
+  Value::Array list;
+  for (const auto& id : members) list.emplace_back(id.str());
+  return list;
+}
+
 Fields fields(const proto::RingChanged& changed) {
-  Value::Array members;
-  for (const auto& id : changed.members) members.emplace_back(id.str());
-  return {{"event", "ring_changed"}, {"members", std::move(members)}};
+  return {{"event", "ring_changed"}, {"members", ids(changed.members)}};
 }
 Fields fields(const proto::ConflictFound& found) {
   const auto& conflict = found.conflict;
@@ -56,6 +60,12 @@ void EventLog::add(const proto::Quorum& quorum) {
   add({{"event", quorum.found ? "quorum_found" : "quorum_lost"},
        {"here", quorum.here},
        {"members", quorum.members}});
+}
+
+void EventLog::add(const DrillStep& step) {
+  Fields told{{"event", step.members.empty() ? "links_healed" : "links_cut"}, {"drill", step.drill}};
+  if (!step.members.empty()) told.emplace_back("members", ids(step.members));
+  add(std::move(told));
 }
 
 void EventLog::add(Value::Map fields) {

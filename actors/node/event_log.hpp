@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +13,12 @@
 #include "cluster/wire/value.hpp"
 
 namespace cluster {
+
+/// A drill cut this node's links to `members`, or, without any, healed them.
+struct DrillStep {
+  std::string drill{};
+  std::vector<NodeId> members{};
+};
 
 /// The last things that happened to the ring and its members, numbered from 1, for `cluster-cli events`.
 /// Thread-safe.
@@ -22,6 +29,7 @@ class EventLog {
   void add(const proto::GossipEvent& event);
   void add(const MemberEvent& event);
   void add(const proto::Quorum& quorum);
+  void add(const DrillStep& step);
   /// Those after number `since`, oldest first, as {"seq", "time_ms", "event", ...}. All that are kept if
   /// `since` is of an earlier process that had counted further.
   [[nodiscard]] wire::Value::Array after(std::uint64_t since) const;

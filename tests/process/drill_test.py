@@ -87,6 +87,9 @@ class Drills(unittest.TestCase):
                 self.assertGreater(pair["lost"], 100, pair)
                 self.assertGreater(pair["unknown"] + pair["failed"], 10, pair)
             self.assertGreater(pair["delivered"], 20, pair)
+        steps = [event for event in nodes["bee"].cli("events").data if event.get("drill") == drill]
+        self.assertEqual([event["event"] for event in steps], ["links_cut", "links_healed"])
+        self.assertEqual(steps[0]["members"], list(EAST))
         across, within = report["traffic"]
         self.assertGreater(across["lost"], 800)
         self.assertEqual(within["lost"], 0)

@@ -73,8 +73,17 @@ void Drill::enter(Instant now, DrillPhase phase) {
 
 DrillActions Drill::on_heal(Instant now) {
   if (phase_ > DrillPhase::cut) return {};
+  const bool was_cut = phase_ == DrillPhase::cut && !cut_peers().empty();
   enter(now, DrillPhase::healed);
+  if (!was_cut) return {};
   return {DrillHeal{}};
+}
+
+std::vector<NodeId> Drill::cut_peers() const {
+  std::vector<NodeId> cut;
+  for (const auto& [id, peer] : peers_)
+    if (peer.link.cut) cut.push_back(id);
+  return cut;
 }
 
 DrillActions Drill::on_time(Instant now, const DrillSight& sight) {
@@ -85,9 +94,7 @@ DrillActions Drill::on_time(Instant now, const DrillSight& sight) {
       case DrillPhase::before: {
         enter(now, DrillPhase::cut);
         next_beat_ = now + kBeat;  // by then it is cut
-        DrillCut cut{{}, std::chrono::milliseconds(plan_.cut_ms)};
-        for (const auto& [id, peer] : peers_)
-          if (peer.link.cut) cut.peers.push_back(id);
+        DrillCut cut{cut_peers(), std::chrono::milliseconds(plan_.cut_ms)};
         if (cut.peers.empty()) return {};
         return {std::move(cut)};
       }

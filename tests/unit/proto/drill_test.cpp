@@ -278,6 +278,20 @@ TEST_CASE("drill: healed before it has begun, nothing is cut") {
   CHECK(r.members.at("a").drill.on_heal(r.now).empty());
 }
 
+TEST_CASE("drill: who is cut off from nobody takes part, and has nothing to cut or to heal") {
+  auto plan = plan_of("a | b", 1'000);
+  plan.uncut = {"c"};
+  Drill drill(Instant{}, plan, "c");
+  std::size_t probes = 0;
+  for (Instant now{}; drill.phase() != DrillPhase::done; now = drill.next_deadline())
+    for (const auto& action : drill.on_time(now, {})) {
+      CHECK_FALSE(std::holds_alternative<DrillCut>(action));
+      CHECK_FALSE(std::holds_alternative<DrillHeal>(action));
+      ++probes;
+    }
+  CHECK(probes > 80);
+}
+
 TEST_CASE("drill: it ends although a member has died, and says that they are not together") {
   Rehearsal r(plan_of("a,b | c,d", 2'000));
   REQUIRE(r.run_to(DrillPhase::cut));

@@ -137,6 +137,7 @@ class Drill {
   };
 
   void enter(Instant now, DrillPhase phase);
+  [[nodiscard]] std::vector<NodeId> cut_peers() const;
   void watch(Instant now, const DrillSight& sight);
   [[nodiscard]] bool all_together() const;
   void send(DrillActions& actions);
