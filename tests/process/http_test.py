@@ -19,7 +19,7 @@ programs = Programs(sys.argv.pop(1))
 class Api(unittest.TestCase):
     def node(self, *options, name="foo"):
         node = WebNode(programs, name, *options).start()
-        self.addCleanup(node.kill)
+        self.addCleanup(node.stop, signal.SIGKILL)
         return node
 
     def test_ring_and_members_tell_what_the_command_line_tells(self):
@@ -81,7 +81,7 @@ class Api(unittest.TestCase):
         answer = node.get("/readyz")
         self.assertEqual((answer.status, answer.error["code"]), (503, "not_ready"))
         first = Node(programs, "first", "--ring", "ring", port=port).start()
-        self.addCleanup(first.kill)
+        self.addCleanup(first.stop, signal.SIGKILL)
         wait_until(lambda: node.get("/readyz").status == 200, "it is ready")
         self.assertEqual(node.get("/v1/ring").data["ring"], "ring")
 

@@ -2,6 +2,7 @@
 import http.client
 import json
 import re
+import signal
 import socket
 import sys
 import urllib.request
@@ -159,7 +160,7 @@ def ring_of(test, programs, count, *options):
     for i in range(count):
         way = ("--meet", f"localhost:{nodes[0].port}") if nodes else ("--ring", "ring")
         node = WebNode(programs, f"node{i}", "--demo-actors", *way, *options).start()
-        test.addCleanup(node.kill)
+        test.addCleanup(node.stop, signal.SIGKILL)
         nodes.append(node)
     names = {node.name: "alive" for node in nodes}
     for node in nodes:
