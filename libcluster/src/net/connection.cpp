@@ -111,7 +111,7 @@ bool Connection::mute() {
   auto sink = std::make_unique<Sink>();
   if (sink->descriptor() < 0) return false;
   sink_ = std::move(sink);
-  written_to_.store(sink_->descriptor(), std::memory_order_relaxed);
+  written_to_.store(sink_->descriptor(), std::memory_order_release);
   if (shared_.busy.get() == this) shared_.busy = nullptr;
   return true;
 }

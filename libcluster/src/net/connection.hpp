@@ -95,7 +95,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   [[nodiscard]] bool dialler() const noexcept { return dialler_; }
   [[nodiscard]] const proto::Hello& hello() const noexcept { return handshake_->peer(); }
   /// Where frames are written to.
-  [[nodiscard]] int socket() const noexcept { return written_to_.load(std::memory_order_relaxed); }
+  [[nodiscard]] int socket() const noexcept { return written_to_.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint64_t frames_read() const noexcept { return frames_counted_; }
   /// It is left to the peer to close it; nothing but that is expected any more.
   void expect_end() noexcept { ending_ = true; }
