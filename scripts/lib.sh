@@ -58,6 +58,7 @@ run_ctest() {
   ctest --test-dir "$dir" --parallel "$cores" --output-on-failure --no-tests=error "$@" || status=1
   if [ -f "$dir/Testing/Temporary/LastTest.log" ]; then
     read -r -a counts < <(awk -f "$top/scripts/count_tests.awk" "$dir/Testing/Temporary/LastTest.log")
+    [ $((counts[0] + counts[1] + counts[2])) -gt 0 ] || counts=(0 1 0)  # tests ran, and their log is lost
     passed=$((passed + counts[0]))
     failed=$((failed + counts[1]))
     skipped=$((skipped + counts[2]))
