@@ -7,7 +7,8 @@ import socket
 import threading
 import time
 
-from victim import COOKIE, AttackTest, main, wait_until
+from victim import COOKIE, AttackTest, main, wait_until  # it also finds the folder of what follows
+from nodes import read_all
 
 CONNECTIONS_MAX = 1_024  # that the node keeps
 HEAD_SECONDS = 10  # for the head of a request
@@ -46,15 +47,7 @@ class HttpAttack(AttackTest):
         with self.connect() as link:
             link.sendall(data)
             link.shutdown(socket.SHUT_WR)
-            received = b""
-            while True:
-                try:
-                    piece = link.recv(65536)
-                except ConnectionResetError:
-                    return received
-                if not piece:
-                    return received
-                received += piece
+            return read_all(link)
 
     def statuses(self, data):
         return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", self.send(data))]

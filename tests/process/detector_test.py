@@ -6,7 +6,7 @@ import sys
 import time
 import unittest
 
-from nodes import COOKIE, DEADLINE, Follower, Node, Programs, free_port, wait_until
+from nodes import COOKIE, DEADLINE, Node, Programs, follow, free_port, wait_until
 
 programs = Programs(sys.argv[1])
 BLOCKED_NODE = os.path.join(sys.argv.pop(1), "blocked_node")
@@ -25,16 +25,9 @@ class Members(unittest.TestCase):
                        f"{node.name} holds all {count} alive")
         return nodes
 
-    def follow(self, nodes):
-        followers = [Follower(node) for node in nodes]
-        for follower in followers:
-            self.addCleanup(follower.close)
-            wait_until(lambda: follower.lines, f"the events of {follower.name}")
-        return followers
-
     def test_a_killed_node_is_unreachable_for_all_within_six_seconds_and_comes_back(self):
         *others, victim = self.ring_of(5)
-        followers = self.follow(others)
+        followers = follow(self, others)
         victim.process.kill()
         killed = time.time()
         wait_until(lambda: all(f.time_of(victim.name, "unreachable") for f in followers), "all know of it")
@@ -58,7 +51,7 @@ class Members(unittest.TestCase):
 
     def test_a_pause_of_three_seconds_loses_nobody(self):
         nodes = self.ring_of(5)
-        followers = self.follow(nodes)
+        followers = follow(self, nodes)
         pid = nodes[2].process.pid
         os.kill(pid, signal.SIGSTOP)
         time.sleep(3)  # the very thing that is tested
@@ -72,7 +65,7 @@ class Members(unittest.TestCase):
 
     def test_a_long_pause_makes_a_node_unreachable_and_its_end_brings_it_back(self):
         nodes = self.ring_of(5)
-        followers = self.follow(nodes)
+        followers = follow(self, nodes)
         paused = nodes[3]
         others = [node for node in nodes if node is not paused]
         os.kill(paused.process.pid, signal.SIGSTOP)
@@ -90,7 +83,7 @@ class Members(unittest.TestCase):
 
     def test_a_clean_stop_is_known_at_once(self):
         *others, last = self.ring_of(3)
-        followers = self.follow(others)
+        followers = follow(self, others)
         self.assertEqual(last.stop(), 0)
         for follower in followers:
             wait_until(lambda: follower.time_of(last.name, "stopped"), "it stopped")
@@ -112,7 +105,7 @@ class Members(unittest.TestCase):
         self.assertIn(" listens on ", busy.stdout.readline())
         for node in (first, second):
             wait_until(lambda: node.states().get("busy") == "alive", f"{node.name} holds it alive")
-        followers = self.follow((first, second))
+        followers = follow(self, (first, second))
         for blocker in (1, 2, 3):
             self.assertEqual(first.cli("cast", f"blocker_{blocker}@busy", "block", '{"ms": 10000}').code, 0)
         time.sleep(10)  # the very thing that is tested

@@ -133,3 +133,25 @@ class Follower:
         self.process.wait()
         self.thread.join()
         self.process.stdout.close()
+
+
+def follow(test, nodes):
+    """The events of each node from now on; they end with the test."""
+    followers = [Follower(node) for node in nodes]
+    for follower in followers:
+        test.addCleanup(follower.close)
+        wait_until(lambda: follower.lines, f"the events of {follower.name}")
+    return followers
+
+
+def read_all(link):
+    """What comes over a socket until the other end closes it."""
+    received = b""
+    while True:
+        try:
+            piece = link.recv(65536)
+        except ConnectionResetError:
+            return received
+        if not piece:
+            return received
+        received += piece

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import unittest
 
-from nodes import Follower, Node, Programs, wait_until
+from nodes import Node, Programs, follow, wait_until
 
 programs = Programs(sys.argv.pop(1))
 
@@ -31,13 +31,6 @@ class Policies(unittest.TestCase):
             wait_until(lambda: has_quorum(node), f"{node.name} has a quorum")
         return nodes
 
-    def follow(self, nodes):
-        followers = [Follower(node) for node in nodes]
-        for follower in followers:
-            self.addCleanup(follower.close)
-            wait_until(lambda: follower.lines, f"the events of {follower.name}")
-        return followers
-
     def wait_for_quorum(self, nodes, expected):
         for node in nodes:
             wait_until(lambda: has_quorum(node) == expected, f"{node.name} {'has a' if expected else 'has no'} quorum")
@@ -50,7 +43,7 @@ class Policies(unittest.TestCase):
     def test_without_its_majority_a_ring_is_not_changed_until_the_others_are_back(self):
         here, there = (nodes := self.ring_of(5, "keep-majority"))[:2], nodes[2:]
         stranger = self.start("stranger")
-        followers = self.follow(here)
+        followers = follow(self, here)
         self.assertEqual(here[0].cli("status").data["partition_policy"], "keep-majority")
         for node in there:
             node.stop(signal.SIGKILL)
@@ -126,7 +119,7 @@ class Policies(unittest.TestCase):
 
     def test_who_is_silent_too_long_is_removed_and_comes_back_only_by_a_meet(self):
         *others, victim = self.ring_of(4, "remove-after", "--remove-after", "1")
-        followers = self.follow(others)
+        followers = follow(self, others)
         victim.stop(signal.SIGKILL)
         rest = {node.name for node in others}
         for node in others:

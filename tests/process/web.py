@@ -13,7 +13,7 @@ except ImportError:  # the interpreter is not Debian's, its package is there all
     sys.path.append("/usr/lib/python3/dist-packages")
     import jsonschema
 
-from nodes import COOKIE, DEADLINE, Node, wait_until
+from nodes import COOKIE, DEADLINE, Node, read_all, wait_until
 
 
 class Contract:
@@ -140,18 +140,6 @@ def exchange(connection, method, target, body=None, headers=(), token=None):
     connection.endheaders(body)
     response = connection.getresponse()
     return Answer(response, response.read())
-
-
-def read_all(link):
-    received = b""
-    while True:
-        try:
-            piece = link.recv(65536)
-        except ConnectionResetError:
-            return received
-        if not piece:
-            return received
-        received += piece
 
 
 def ring_of(test, programs, count, *options):
