@@ -38,6 +38,7 @@ Value actors(ActorSystem& system) {
     list.push_back(Value::map({{"name", server.name},
                                {"type", server.type},
                                {"serial", server.serial},
+                               {"waiting", static_cast<std::uint64_t>(server.waiting)},
                                {"events", replies::events(*events)}}));
   }
   return list;

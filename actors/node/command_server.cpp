@@ -285,7 +285,10 @@ Value CommandServer::members_status(const std::vector<replies::Behind>& late) co
 Value CommandServer::list_actors() const {
   Value::Array list;
   for (const auto& server : actors_->actors())
-    list.push_back(Value::map({{"name", server.name}, {"type", server.type}, {"serial", server.serial}}));
+    list.push_back(Value::map({{"name", server.name},
+                               {"type", server.type},
+                               {"serial", server.serial},
+                               {"waiting", static_cast<std::uint64_t>(server.waiting)}}));
   return replies::answer(std::move(list));
 }
 

@@ -197,7 +197,8 @@ Result<void> ActorSystem::cast(std::string_view address, std::string_view event,
 std::vector<ServerInfo> ActorSystem::actors() const {
   std::vector<ServerInfo> servers;
   for (const auto& entry : impl_->router.registry().all())
-    servers.push_back({entry.name, std::string(entry.type->name), entry.actor.serial()});
+    servers.push_back(
+        {entry.name, std::string(entry.type->name), entry.actor.serial(), entry.actor.waiting()});
   return servers;
 }
 

@@ -71,6 +71,36 @@ TEST_CASE("mailbox: one message is one of its kind, also when it is posted again
   delete next.message;
 }
 
+TEST_CASE("mailbox: the user messages that wait are counted, wherever they wait") {
+  Mailbox mailbox;
+  REQUIRE(mailbox.try_idle());
+  CHECK(mailbox.waiting() == 0);
+  for (const std::int64_t n : {-1, 1, 2, -2, 3}) push(mailbox, n);
+  CHECK(mailbox.waiting() == 4);  // the system message that woke it is among them until the runner looks
+  for (const std::size_t left : {3, 3, 2, 1, 0}) {
+    delete mailbox.pop().message;
+    CHECK(mailbox.waiting() == left);
+  }
+  for (const std::int64_t n : {1, 2, 3}) push(mailbox, n);
+  delete mailbox.pop().message;
+  push(mailbox, 4);
+  CHECK(mailbox.waiting() == 3);
+  Mailbox::destroy(mailbox.close());
+  CHECK(mailbox.waiting() == 0);
+}
+
+TEST_CASE("mailbox: more wait than the word can count, and all of them come") {
+  Mailbox mailbox;
+  REQUIRE(mailbox.try_idle());
+  std::vector<std::int64_t> expected(70'000);
+  for (std::size_t i = 0; i < expected.size(); ++i) push(mailbox, expected[i] = static_cast<std::int64_t>(i));
+  CHECK(mailbox.waiting() == 65'535);
+  const auto first = std::unique_ptr<Envelope>(mailbox.pop().message);
+  CHECK(mailbox.waiting() == 69'999);
+  expected.erase(expected.begin());
+  CHECK(popped(mailbox) == expected);
+}
+
 TEST_CASE("mailbox: closing hands back all that waits, system messages first, and refuses the rest") {
   Mailbox mailbox;
   REQUIRE(mailbox.try_idle());

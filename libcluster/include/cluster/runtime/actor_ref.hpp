@@ -67,6 +67,8 @@ class ActorCore {
   }
   [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
   [[nodiscard]] bool alive() const noexcept { return !mailbox_.closed(); }
+  /// About how many user messages wait in the mailbox.
+  [[nodiscard]] std::size_t waiting() const noexcept { return mailbox_.waiting(); }
 
  protected:
   ActorCore(std::uint64_t serial, std::size_t mailbox_max) noexcept
@@ -146,6 +148,7 @@ class ActorRef {
   [[nodiscard]] std::uint64_t serial() const noexcept { return core_ != nullptr ? core_->serial() : 0; }
   /// False once the actor refuses messages, which is before its monitors are told.
   [[nodiscard]] bool alive() const noexcept { return core_ != nullptr && core_->alive(); }
+  [[nodiscard]] std::size_t waiting() const noexcept { return core_ != nullptr ? core_->waiting() : 0; }
   explicit operator bool() const noexcept { return core_ != nullptr; }
   [[nodiscard]] ActorCore* core() const noexcept { return core_; }
 

@@ -36,6 +36,7 @@ struct ServerInfo {
   std::string name;
   std::string type;
   std::uint64_t serial = 0;
+  std::size_t waiting = 0;  ///< messages in its mailbox, about
 };
 
 /// An event that a server takes, as `describe()` tells it.
