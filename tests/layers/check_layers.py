@@ -80,6 +80,16 @@ def problem(root, path, quote, included):
     return None
 
 
+def own_header(root, path):
+    """The public header that a source implements: the one of its name in its layer; None if there is none."""
+    parts = path.parts
+    if path.suffix != ".cpp" or parts[0] not in ("libcluster", "actors", "gateway"):
+        return None
+    layer = layer_of(path)
+    folder = f"libcluster/include/cluster/{layer}" if parts[0] == "libcluster" else path.parent.as_posix()
+    return path.stem + ".hpp" if (root / folder / (path.stem + ".hpp")).exists() else None
+
+
 def findings(root):
     root = pathlib.Path(root)
     found = []
@@ -93,4 +103,7 @@ def findings(root):
             why = problem(root, path, quote, included)
             if why:
                 found.append(f"{path}: #include {included}: {why}")
+        own, first = own_header(root, path), INCLUDE.search(text)
+        if own and pathlib.PurePosixPath(first[2] if first else "").name != own:
+            found.append(f"{path}: a source includes its own header first, {own}")
     return len(files), found

@@ -46,6 +46,8 @@ PLANTED = [
     ("libcluster/src/net/planted.cpp", "#include <openssl/ssl.h>", "openssl may be included only in"),
     ("libcluster/include/cluster/crypto/planted.hpp", "#include <openssl/evp.h>", "openssl may be included only in"),
     ("libcluster/include/cluster/ds/planted.hpp", "#include <nlohmann/json.hpp>", "nlohmann may be included only in"),
+    ("libcluster/src/base/result.cpp", "#include <vector>", "includes its own header first, result.hpp"),
+    ("actors/node/ring_board.cpp", "int nothing;", "includes its own header first, ring_board.hpp"),
     ("libcluster/src/proto/planted.cpp", '#include "../net/x.hpp"', "does not climb"),
     ("libcluster/src/proto/planted.cpp", '#include "evp.hpp"', "from its own folder only"),
 ]
