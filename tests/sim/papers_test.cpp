@@ -162,7 +162,8 @@ TEST_CASE("rumours: loss makes an edit slower, not uncertain") {
   };
   for (const Row row : {Row{0.05, 1.5}, {0.2, 4}, {0.4, 30}}) {
     CAPTURE(row.loss);
-    CHECK(mean_spread(50, row.loss, seeds(6)) <= row.seconds_max);
+    CHECK(mean_spread(50, row.loss, std::max<std::uint64_t>(seeds(6), 6)) <=
+          row.seconds_max);  // a mean of one says little
   }
 }
 
