@@ -1,10 +1,12 @@
 #pragma once
 // What the server and its sessions share; the only header here that shows Asio and Beast.
 #include <atomic>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
 #include <list>
 #include <mutex>
@@ -20,6 +22,9 @@ namespace cluster::gateway {
 
 namespace asio = boost::asio;
 using tcp = asio::ip::tcp;
+
+/// Answers {error, result} where an operation would throw.
+inline constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 /// One connection. Of the serving thread.
 class Session {

@@ -55,7 +55,8 @@ run_ctest() {
   local dir=$1 status=0 counts
   shift
   rm -f "$dir/Testing/Temporary/LastTest.log"
-  ctest --test-dir "$dir" --parallel "$cores" --output-on-failure --no-tests=error "$@" || status=1
+  # Two places for each core: tests that wait for other processes take one, those that compute take two.
+  ctest --test-dir "$dir" --parallel $((2 * cores)) --output-on-failure --no-tests=error "$@" || status=1
   if [ -f "$dir/Testing/Temporary/LastTest.log" ]; then
     read -r -a counts < <(awk -f "$top/scripts/count_tests.awk" "$dir/Testing/Temporary/LastTest.log")
     [ $((counts[0] + counts[1] + counts[2])) -gt 0 ] || counts=(0 1 0)  # tests ran, and their log is lost

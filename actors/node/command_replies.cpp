@@ -101,6 +101,12 @@ Value failure(const Error& error) {
 
 Value outcome(const Result<void>& result) { return result ? done() : failure(result.error()); }
 
+Value ids(const std::vector<NodeId>& nodes) {
+  Value::Array list;
+  for (const auto& id : nodes) list.emplace_back(id.str());
+  return list;
+}
+
 Value node(const NodeId& id, const Endpoint& endpoint) {
   return Value::map({{"id", id.str()}, {"host", endpoint.host}, {"port", endpoint.port}});
 }

@@ -24,6 +24,8 @@ namespace cluster::replies {
 /// `done()` or `failure(...)`.
 [[nodiscard]] wire::Value outcome(const Result<void>& result);
 
+/// ["foo", "bar"]
+[[nodiscard]] wire::Value ids(const std::vector<NodeId>& nodes);
 /// {"id", "host", "port"}
 [[nodiscard]] wire::Value node(const NodeId& id, const Endpoint& endpoint);
 /// [{"id", "host", "port", "state", "incarnation", "boot", "by", "for_ms"}]

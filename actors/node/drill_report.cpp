@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cluster/node/command_replies.hpp"
+
 namespace cluster {
 namespace {
 
@@ -139,12 +141,6 @@ Value conflict_rows(const std::vector<DrillStory>& stories) {
   return rows;
 }
 
-Value ids(const std::vector<NodeId>& members) {
-  Value::Array list;
-  for (const auto& id : members) list.emplace_back(id.str());
-  return list;
-}
-
 Value traffic_row(std::string_view links, const Traffic& traffic) {
   auto row = Value::map({{"links", links}});
   traffic.show(row);
@@ -192,7 +188,7 @@ Value drill_report(const proto::DrillPlan& plan, const std::vector<DrillStory>& 
   return Value::map(
       {{"drill", plan.id},
        {"partition", proto::to_text(plan.sides)},
-       {"uncut", ids(plan.uncut)},
+       {"uncut", replies::ids(plan.uncut)},
        {"phase", proto::name(phase)},
        {"for_ms", plan.cut_ms},
        {"finished", finished},

@@ -16,17 +16,11 @@ namespace {
 
 using wire::Value;
 
-constexpr Duration kMemberTimeout = 1s;    // for a member to answer
+constexpr Duration kAnswerTimeout = 1s;    // for a member to answer
 constexpr Duration kOfferTime = 5s;        // that a member holds itself ready
 constexpr Duration kProbeTimeout = 800ms;  // of a call, so that it ends before the drill does
 constexpr Duration kWaitPeriod = 50ms;     // between two looks at how far a drill is
 constexpr std::size_t kRingNameBytes = 8;  // of the hash of a ring's state
-
-Value ids(const std::vector<NodeId>& members) {
-  Value::Array list;
-  for (const auto& id : members) list.emplace_back(id.str());
-  return list;
-}
 
 std::string new_id() {
   std::array<std::uint8_t, 8> bytes{};
@@ -83,7 +77,7 @@ Task<Value> DrillServer::partition(const proto::CommandRequest& request) {
       absent.emplace_back(member.id.str());
   auto reply = replies::answer(Value::map({{"drill", made->id},
                                            {"partition", proto::to_text(made->sides)},
-                                           {"uncut", ids(made->uncut)},
+                                           {"uncut", replies::ids(made->uncut)},
                                            {"absent", std::move(absent)},
                                            {"cut_in_ms", made->before_ms},
                                            {"for_ms", made->cut_ms}}));
@@ -122,7 +116,7 @@ Task<Result<void>> DrillServer::ask_all(const proto::DrillPlan& plan) {
   if (auto own = handle_call(offer); !own) co_return own;
   const auto others = plan.others(system_->id());
   std::vector<PendingCall<void>> asked;
-  for (const auto& id : others) asked.push_back(call(at(id), DrillOffer(offer), kMemberTimeout));
+  for (const auto& id : others) asked.push_back(call(at(id), DrillOffer(offer), kAnswerTimeout));
   Result<void> all;
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto answer = co_await asked[i];
@@ -137,7 +131,7 @@ Task<Result<void>> DrillServer::begin_all(const proto::DrillPlan& plan) {
   if (auto own = handle_call(begin); !own) co_return own;
   const auto others = plan.others(system_->id());
   std::vector<PendingCall<void>> asked;
-  for (const auto& id : others) asked.push_back(call(at(id), DrillBegin(begin), kMemberTimeout));
+  for (const auto& id : others) asked.push_back(call(at(id), DrillBegin(begin), kAnswerTimeout));
   Result<void> all;
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto answer = co_await asked[i];
@@ -273,7 +267,7 @@ Task<Value> DrillServer::report(bool wait, Duration time) {
     co_return replies::failure(Error(Errc::not_found, "there was no drill since this node's start"));
   const auto id = drill_->plan().id;
   const auto phase = drill_->phase();
-  const Duration for_members = std::min(time / 3, kMemberTimeout);  // and as much for the way back
+  const Duration for_members = std::min(time / 3, kAnswerTimeout);  // and as much for the way back
   const Instant deadline = now() + time - 2 * for_members;
   while (wait && now() < deadline && drill_->plan().id == id && drill_->phase() == phase &&
          phase != proto::DrillPhase::done)

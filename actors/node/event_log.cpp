@@ -4,20 +4,16 @@
 #include <utility>
 #include <variant>
 
+#include "cluster/node/command_replies.hpp"
+
 namespace cluster {
 namespace {
 
 using wire::Value;
 using Fields = Value::Map;
 
-Value ids(const std::vector<NodeId>& members) {
-  Value::Array list;
-  for (const auto& id : members) list.emplace_back(id.str());
-  return list;
-}
-
 Fields fields(const proto::RingChanged& changed) {
-  return {{"event", "ring_changed"}, {"members", ids(changed.members)}};
+  return {{"event", "ring_changed"}, {"members", replies::ids(changed.members)}};
 }
 Fields fields(const proto::ConflictFound& found) {
   const auto& conflict = found.conflict;
@@ -64,7 +60,7 @@ void EventLog::add(const proto::Quorum& quorum) {
 
 void EventLog::add(const DrillStep& step) {
   Fields told{{"event", step.members.empty() ? "links_healed" : "links_cut"}, {"drill", step.drill}};
-  if (!step.members.empty()) told.emplace_back("members", ids(step.members));
+  if (!step.members.empty()) told.emplace_back("members", replies::ids(step.members));
   add(std::move(told));
 }
 

@@ -10,7 +10,7 @@
 namespace cluster::wire {
 namespace {
 
-Error corrupt(std::string text) { return Error(Errc::corrupt, std::move(text)); }
+Error broken(std::string text) { return Error(Errc::corrupt, std::move(text)); }
 
 }  // namespace
 
@@ -19,7 +19,7 @@ Result<Reassembler::Fragment> Reassembler::expect(std::uint16_t flags, ByteView 
   const bool last = (flags & kFlagFragmentLast) != 0;
   const bool withdrawn = (flags & kFlagFragmentWithdrawn) != 0;
   Fragment fragment{.flags = flags, .prefix = first ? kFragmentPrefixBytesMax : kFragmentPrefixBytes};
-  if (length < fragment.prefix) return corrupt("a fragment without its stream or the whole length");
+  if (length < fragment.prefix) return broken("a fragment without its stream or the whole length");
   CLUSTER_ASSERT(front.size() >= fragment.prefix);
   fragment.stream = load_be<std::uint32_t>(front.data());
   fragment.bytes = length - fragment.prefix;
@@ -27,9 +27,9 @@ Result<Reassembler::Fragment> Reassembler::expect(std::uint16_t flags, ByteView 
   auto found = messages_.find(fragment.stream);
   const bool known = found != messages_.end() && !found->second.ending;
   if (first) {
-    if (found != messages_.end()) return corrupt("a message begun twice");
+    if (found != messages_.end()) return broken("a message begun twice");
   } else if (!known) {
-    return corrupt("a fragment that continues nothing");
+    return broken("a fragment that continues nothing");
   }
   const std::size_t whole =
       first ? load_be<std::uint32_t>(front.data() + kFragmentPrefixBytes) : found->second.whole;
@@ -38,9 +38,9 @@ Result<Reassembler::Fragment> Reassembler::expect(std::uint16_t flags, ByteView 
     return Error(Errc::too_large, "a message of " + std::to_string(whole) + " bytes, in fragments");
   if (first && messages_.size() >= kStreamsMax)
     return Error(Errc::too_large, "too many messages in fragments");
-  if (fragment.bytes > whole - fragment.at) return corrupt("more fragments than announced");
-  if (last && fragment.bytes != whole - fragment.at) return corrupt("fewer fragments than announced");
-  if (withdrawn && (last || fragment.bytes != 0)) return corrupt("a withdrawn message with content");
+  if (fragment.bytes > whole - fragment.at) return broken("more fragments than announced");
+  if (last && fragment.bytes != whole - fragment.at) return broken("fewer fragments than announced");
+  if (withdrawn && (last || fragment.bytes != 0)) return broken("a withdrawn message with content");
 
   if (first) {
     announced_ += whole;

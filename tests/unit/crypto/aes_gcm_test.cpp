@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cluster/base/rng.hpp"
+#include "unhex.hpp"
 
 using namespace cluster;
 using namespace cluster::crypto;
@@ -15,7 +16,6 @@ namespace {
 
 using Direction = AesGcm::Direction;
 
-Bytes unhex(std::string_view text) { return from_hex(text).value(); }
 GcmNonce nonce_of(ByteView bytes) {
   GcmNonce nonce{};
   std::ranges::copy(bytes, nonce.begin());

@@ -14,13 +14,13 @@
 #include "cluster/crypto/secret.hpp"
 #include "cluster/crypto/sha256.hpp"
 #include "cluster/crypto/x25519.hpp"
+#include "unhex.hpp"
 
 using namespace cluster;
 using namespace cluster::crypto;
 
 namespace {
 
-Bytes unhex(std::string_view text) { return from_hex(text).value(); }
 Bytes repeated(std::size_t count, std::uint8_t byte) { return Bytes(count, byte); }
 X25519Public point(std::string_view text) {
   X25519Public key{};

@@ -18,7 +18,7 @@ namespace {
 
 CHash::Node node(const char* id, std::uint16_t port = 7022) { return {id, {"localhost", port}}; }
 
-std::vector<std::string> ids(const std::vector<CHash::Node>& nodes) {
+std::vector<std::string> id_texts(const std::vector<CHash::Node>& nodes) {
   std::vector<std::string> result;
   for (const auto& n : nodes) result.push_back(n.id.str());
   return result;
@@ -198,7 +198,7 @@ TEST_CASE("chash: names that trip other languages are names like others") {
 
 TEST_CASE("chash: nodes() lists ids that are array indices first, by number") {
   const CHash ring = ring_of({"b", "10", "9", "007", "4294967294", "4294967295", "-1", "0", "1.0"}, 2);
-  auto listed = ids(ring.nodes());
+  auto listed = id_texts(ring.nodes());
   REQUIRE(listed.size() == 9);
   CHECK(std::vector(listed.begin(), listed.begin() + 4) ==
         std::vector<std::string>{"0", "9", "10", "4294967294"});

@@ -17,11 +17,11 @@ struct Entry {
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 using Table = SharedMap<Entry, &Entry::id>;
-using Oracle = std::map<NodeId, std::uint64_t>;
+using Expected = std::map<NodeId, std::uint64_t>;
 
 NodeId name(std::uint64_t number) { return NodeId("n" + std::to_string(number)); }
 
-void check_equal(const Table& table, const Oracle& oracle) {
+void check_equal(const Table& table, const Expected& oracle) {
   REQUIRE(table.size() == oracle.size());
   std::size_t rank = 0;
   auto expected = oracle.begin();
@@ -40,7 +40,7 @@ TEST_CASE("shared map: after any puts and erasures it holds what a std::map hold
     CAPTURE(seed);
     Rng rng(seed);
     Table table;
-    Oracle oracle;
+    Expected oracle;
     const auto names = 1 + rng.below(600);
     for (int step = 0; step < 2000; ++step) {
       const auto id = name(rng.below(names));
@@ -61,7 +61,7 @@ TEST_CASE("shared map: after any puts and erasures it holds what a std::map hold
 
 TEST_CASE("shared map: a copy does not see later changes of the other, nor the other its own") {
   Rng rng(7);
-  std::vector<std::pair<Table, Oracle>> copies(1);
+  std::vector<std::pair<Table, Expected>> copies(1);
   for (int step = 0; step < 400; ++step) {
     if (copies.size() < 8) {
       auto copy = copies[static_cast<std::size_t>(rng.below(copies.size()))];

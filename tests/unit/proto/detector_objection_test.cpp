@@ -13,13 +13,13 @@ using namespace cluster::proto;
 namespace {
 
 constexpr Duration kDelay = 1ms;
-constexpr Boot kBoot{5, 1};
+constexpr Boot kFirstBoot{5, 1};
 const std::array<NodeId, 3> kRing{"a", "b", "c"};
 
 /// Nodes `a` and `b`, which hear each other after 1 ms. What else they send is lost.
 class Pair {
  public:
-  explicit Pair(std::array<Boot, 2> boots = {kBoot, kBoot})
+  explicit Pair(std::array<Boot, 2> boots = {kFirstBoot, kFirstBoot})
       : detectors_{make("a", boots[0]), make("b", boots[1])} {
     for (std::size_t i = 0; i < 2; ++i) {
       take(i, detectors_[i].on_members(now_, kRing));
@@ -91,8 +91,8 @@ SwimClaim claim(const NodeId& id, MemberState state, Boot boot, std::uint64_t in
 
 TEST_CASE("detector: two nodes that hold each other unreachable object at once, and that is the end of it") {
   Pair pair;
-  pair.tell(0, claim("b", MemberState::unreachable, kBoot, 7));
-  pair.tell(1, claim("a", MemberState::unreachable, kBoot, 7));
+  pair.tell(0, claim("b", MemberState::unreachable, kFirstBoot, 7));
+  pair.tell(1, claim("a", MemberState::unreachable, kFirstBoot, 7));
   CHECK(pair.state_at(0) == MemberState::unreachable);
   pair.run_for(5s);
   CHECK(pair.state_at(0) == MemberState::alive);
@@ -104,8 +104,8 @@ TEST_CASE("detector: two nodes that hold each other unreachable do not talk with
   pair.is_lost = [](const NodeId& from, const SwimClaim& claim) {
     return claim.id == from && claim.state == MemberState::alive;  // all objections
   };
-  pair.tell(0, claim("b", MemberState::unreachable, kBoot, 7));
-  pair.tell(1, claim("a", MemberState::unreachable, kBoot, 7));
+  pair.tell(0, claim("b", MemberState::unreachable, kFirstBoot, 7));
+  pair.tell(1, claim("a", MemberState::unreachable, kFirstBoot, 7));
   pair.run_for(1s);
   const auto before = pair.carried();
   pair.run_for(10s);
@@ -117,7 +117,7 @@ TEST_CASE("detector: who lost its disk and its time overrules what is held of it
   for (const auto state : {MemberState::suspect, MemberState::unreachable, MemberState::stopped}) {
     CAPTURE(static_cast<int>(state));
     const Boot earlier{9'000, 3}, now{4'000, 8};  // the clock was set back
-    Pair pair({kBoot, now});
+    Pair pair({kFirstBoot, now});
     pair.tell(0, claim("b", state, earlier));
     CHECK(pair.state_at(0) == state);
     pair.run_for(5s);
@@ -132,6 +132,6 @@ TEST_CASE("detector: a newer process of its id that lives is not overruled") {
   Pair pair;
   pair.tell(1, claim("b", MemberState::alive, {9'000, 3}));
   pair.run_for(5s);
-  CHECK(pair.at(1).boot() == kBoot);
+  CHECK(pair.at(1).boot() == kFirstBoot);
   CHECK(pair.at(1).counters().foreign_boots == 1);
 }

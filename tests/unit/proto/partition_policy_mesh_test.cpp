@@ -14,7 +14,7 @@ using namespace cluster::proto;
 namespace {
 
 using Kind = PartitionPolicyConfig::Kind;
-constexpr std::uint64_t kSeeds = 20;
+constexpr std::uint64_t kPolicySeeds = 20;
 constexpr Duration kStableAfter = 5s;
 /// A node that hears nobody any more doubts itself first (Lifeguard), and so takes longest to find the others
 /// silent.
@@ -68,7 +68,7 @@ TEST_CASE(
     "policy: of the two sides of any cut at most one goes on once it is known, each side of one mind, and "
     "healed all go on") {
   for (const auto kind : {Kind::keep_majority, Kind::static_quorum, Kind::keep_oldest})
-    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+    for (std::uint64_t seed = 0; seed < kPolicySeeds; ++seed) {
       CAPTURE(name(kind));
       CAPTURE(seed);
       Rng rng(seed);

@@ -13,11 +13,11 @@ using namespace cluster::proto;
 namespace {
 
 using Kind = PartitionPolicyConfig::Kind;
-constexpr Instant kThen = Instant{} + 1h;
+constexpr Instant kNow = Instant{} + 1h;
 
 /// Members a, b, c, ... in the states that `states` spells: A alive, S suspect, U unreachable, X stopped,
 /// ? unknown. `a` is the oldest.
-std::vector<PolicyMember> members(std::string_view states, Instant since = kThen) {
+std::vector<PolicyMember> members(std::string_view states, Instant since = kNow) {
   std::vector<PolicyMember> all;
   for (std::size_t i = 0; i < states.size(); ++i) {
     PolicyMember member{
@@ -108,61 +108,61 @@ TEST_CASE("policy: whatever the cut, at most one side goes on") {
 
 TEST_CASE("policy: a decision waits until nothing changed for `stable_after`; a suspicion is no change") {
   PartitionPolicy policy({.kind = Kind::keep_majority, .stable_after = 20s}, "a");
-  CHECK(policy.on_members(kThen, members("AAA")).empty());
-  CHECK(policy.on_members(kThen + 5s, members("AAU")).empty());
-  CHECK(policy.on_members(kThen + 15s, members("AUU")).empty());
-  CHECK(policy.on_members(kThen + 20s, members("SUU")).empty());
-  CHECK(policy.next_deadline() == kThen + 35s);
-  CHECK(policy.on_time(kThen + 35s - 1ns).empty());
+  CHECK(policy.on_members(kNow, members("AAA")).empty());
+  CHECK(policy.on_members(kNow + 5s, members("AAU")).empty());
+  CHECK(policy.on_members(kNow + 15s, members("AUU")).empty());
+  CHECK(policy.on_members(kNow + 20s, members("SUU")).empty());
+  CHECK(policy.next_deadline() == kNow + 35s);
+  CHECK(policy.on_time(kNow + 35s - 1ns).empty());
   CHECK(policy.quorum().found);
-  const auto lost = policy.on_time(kThen + 35s);
+  const auto lost = policy.on_time(kNow + 35s);
   REQUIRE(lost.size() == 1);
   CHECK_FALSE(std::get<QuorumChanged>(lost[0]).now.found);
   CHECK_FALSE(policy.quorum().found);
   CHECK(policy.next_deadline() == kNever);
-  CHECK(policy.on_time(kThen + 36s).empty());
-  CHECK(policy.on_members(kThen + 40s, members("AAU")).empty());
-  const auto found = policy.on_time(kThen + 60s);
+  CHECK(policy.on_time(kNow + 36s).empty());
+  CHECK(policy.on_members(kNow + 40s, members("AAU")).empty());
+  const auto found = policy.on_time(kNow + 60s);
   REQUIRE(found.size() == 1);
   CHECK(std::get<QuorumChanged>(found[0]).now.found);
 }
 
 TEST_CASE("policy: members that come and go put no decision off that does not depend on them") {
   PartitionPolicy policy({.kind = Kind::keep_majority, .stable_after = 20s}, "a");
-  CHECK(policy.on_members(kThen, members("AAAAA")).empty());
-  for (auto when = kThen + 5s; when < kThen + 25s; when += 5s)
-    CHECK(policy.on_members(when, members((when - kThen) % 10s == 0s ? "AAUUU" : "AUUUU")).empty());
-  const auto lost = policy.on_members(kThen + 25s, members("AUUUU"));
+  CHECK(policy.on_members(kNow, members("AAAAA")).empty());
+  for (auto when = kNow + 5s; when < kNow + 25s; when += 5s)
+    CHECK(policy.on_members(when, members((when - kNow) % 10s == 0s ? "AAUUU" : "AUUUU")).empty());
+  const auto lost = policy.on_members(kNow + 25s, members("AUUUU"));
   REQUIRE(lost.size() == 1);
   CHECK(std::get<QuorumChanged>(lost[0]).now == Quorum{false, 1, 5});
 }
 
 TEST_CASE("policy: who starts has no quorum until it first sees enough members, and then at once") {
   PartitionPolicy policy({.kind = Kind::keep_majority, .stable_after = 20s}, "a");
-  const auto lost = policy.on_members(kThen, members("A????"));
+  const auto lost = policy.on_members(kNow, members("A????"));
   REQUIRE(lost.size() == 1);
   CHECK(std::get<QuorumChanged>(lost[0]).now == Quorum{false, 1, 5});
   CHECK_FALSE(policy.quorum().may_edit());
-  CHECK(policy.on_members(kThen + 1s, members("AA???")).empty());
-  const auto found = policy.on_members(kThen + 2s, members("AAA??"));
+  CHECK(policy.on_members(kNow + 1s, members("AA???")).empty());
+  const auto found = policy.on_members(kNow + 2s, members("AAA??"));
   REQUIRE(found.size() == 1);
   CHECK(std::get<QuorumChanged>(found[0]).now == Quorum{true, 3, 5});
-  CHECK(policy.on_members(kThen + 3s, members("AAX??")).empty());  // from now on decisions wait
-  CHECK(policy.next_deadline() == kThen + 23s);
-  CHECK(policy.on_members(kThen + 4s, members("AAA??")).empty());
+  CHECK(policy.on_members(kNow + 3s, members("AAX??")).empty());  // from now on decisions wait
+  CHECK(policy.next_deadline() == kNow + 23s);
+  CHECK(policy.on_members(kNow + 4s, members("AAA??")).empty());
   CHECK(policy.next_deadline() == kNever);
 }
 
 TEST_CASE("policy: a ring from which nobody is missing may grow to its quorum, and has none until then") {
   PartitionPolicy policy({.kind = Kind::static_quorum, .quorum = 3}, "a");
-  CHECK(policy.on_members(kThen, members("A")).size() == 1);
+  CHECK(policy.on_members(kNow, members("A")).size() == 1);
   CHECK_FALSE(policy.quorum().found);
   CHECK(policy.quorum().may_edit());
-  CHECK(policy.on_members(kThen, members("AA")).empty());
+  CHECK(policy.on_members(kNow, members("AA")).empty());
   CHECK(policy.quorum().may_edit());
-  CHECK(policy.on_members(kThen, members("AX")).empty());
+  CHECK(policy.on_members(kNow, members("AX")).empty());
   CHECK_FALSE(policy.quorum().may_edit());
-  CHECK(policy.on_members(kThen, members("AAA")).size() == 1);
+  CHECK(policy.on_members(kNow, members("AAA")).size() == 1);
   CHECK(policy.quorum().found);
 }
 
@@ -180,29 +180,29 @@ TEST_CASE("policy: the first of the greater side removes who was unreachable lon
     CAPTURE(row.self.str());
     CAPTURE(row.states);
     PartitionPolicy policy(config, row.self);
-    CHECK(policy.on_members(kThen, members(row.states, kThen)).empty());
-    CHECK(removed(policy.on_time(kThen + 20s)).empty());
-    CHECK(removed(policy.on_time(kThen + 60s - 1ns)).empty());
-    CHECK(removed(policy.on_time(kThen + 60s)) == row.expected);
+    CHECK(policy.on_members(kNow, members(row.states, kNow)).empty());
+    CHECK(removed(policy.on_time(kNow + 20s)).empty());
+    CHECK(removed(policy.on_time(kNow + 60s - 1ns)).empty());
+    CHECK(removed(policy.on_time(kNow + 60s)) == row.expected);
     CHECK(policy.quorum().found);
   }
   // Not while more may be on their way out.
   PartitionPolicy hasty({.kind = Kind::remove_after, .remove_after = 1s, .stable_after = 20s}, "a");
-  CHECK(hasty.on_members(kThen, members("AAAAU", kThen)).empty());
-  CHECK(hasty.on_members(kThen + 10s, members("AAUUU", kThen)).empty());
-  CHECK(hasty.next_deadline() == kThen + 30s);
-  CHECK(hasty.on_time(kThen + 30s).empty());
+  CHECK(hasty.on_members(kNow, members("AAAAU", kNow)).empty());
+  CHECK(hasty.on_members(kNow + 10s, members("AAUUU", kNow)).empty());
+  CHECK(hasty.next_deadline() == kNow + 30s);
+  CHECK(hasty.on_time(kNow + 30s).empty());
   // Who comes back in time is not removed.
   PartitionPolicy policy(config, "a");
-  CHECK(policy.on_members(kThen, members("AAU")).empty());
-  CHECK(policy.on_members(kThen + 50s, members("AAA", kThen + 50s)).empty());
-  CHECK(removed(policy.on_time(kThen + 10h)).empty());
+  CHECK(policy.on_members(kNow, members("AAU")).empty());
+  CHECK(policy.on_members(kNow + 50s, members("AAA", kNow + 50s)).empty());
+  CHECK(removed(policy.on_time(kNow + 10h)).empty());
 }
 
 TEST_CASE("policy: the default does nothing, and what cannot work is refused") {
   PartitionPolicy policy({}, "a");
-  CHECK(policy.on_members(kThen, members("AUUUU")).empty());
-  CHECK(policy.on_time(kThen + 1000h).empty());
+  CHECK(policy.on_members(kNow, members("AUUUU")).empty());
+  CHECK(policy.on_time(kNow + 1000h).empty());
   CHECK(policy.next_deadline() == kNever);
   CHECK(policy.quorum().found);
   CHECK_THROWS_AS(PartitionPolicy({.kind = Kind::static_quorum}, "a"), std::invalid_argument);

@@ -16,7 +16,7 @@ using namespace cluster::proto;
 
 namespace {
 
-constexpr Moment kThen{Instant{} + 1s, WallTime{} + 1'000'000s};
+constexpr Moment kOutset{Instant{} + 1s, WallTime{} + 1'000'000s};
 
 NodeId editor(std::uint64_t number) { return NodeId("editor" + std::to_string(number)); }
 
@@ -67,23 +67,23 @@ TEST_CASE(
   std::optional<RingState> ring;
   for (int i = 0; i < 1000; ++i) {
     const NodeId id("n" + std::to_string(i));
-    RingState alone({.id = id, .boot = {1, 1}, .endpoint = {"h", 1}}, kThen.wall);
-    alone.hear_clock(id, {}, {}, kThen.wall);  // nobody knows of an earlier process
+    RingState alone({.id = id, .boot = {1, 1}, .endpoint = {"h", 1}}, kOutset.wall);
+    alone.hear_clock(id, {}, {}, kOutset.wall);  // nobody knows of an earlier process
     if (!ring)
       ring = std::move(alone);
     else
-      for (const auto& delta : alone.deltas_since({})) ring->merge(delta, kThen.wall);
+      for (const auto& delta : alone.deltas_since({})) ring->merge(delta, kOutset.wall);
   }
   for (const bool mine : {true, false}) {
     CAPTURE(mine);
     std::vector<Gossip> nodes;
     for (const auto* id : {"n3", "n4"}) {
       const Self self{.id = id, .boot = {1, 1}, .endpoint = {"h", 1}};
-      nodes.emplace_back(GossipConfig{.self = self, .ring = "ring", .fanout = 0}, Rng(1), kThen,
+      nodes.emplace_back(GossipConfig{.self = self, .ring = "ring", .fanout = 0}, Rng(1), kOutset,
                          Gossip::Formed{RingState::of_member(*ring, self)});
     }
     const std::size_t edited = mine ? 0 : 1;
-    (void)nodes[edited].on_command(kThen, 1, UpdateCommand{.id = "n7", .weight = 77});
+    (void)nodes[edited].on_command(kOutset, 1, UpdateCommand{.id = "n7", .weight = 77});
     REQUIRE(nodes[0].state().hash({}) != nodes[1].state().hash({}));
     std::deque<std::pair<std::size_t, GossipMessage>> under_way;
     std::size_t bytes = 0;
@@ -94,11 +94,11 @@ TEST_CASE(
           under_way.emplace_back(1 - from, std::move(send->message));
         }
     };
-    take(0, nodes[0].on_peer_up(kThen, "n4"));  // greets with a digest
+    take(0, nodes[0].on_peer_up(kOutset, "n4"));  // greets with a digest
     while (!under_way.empty()) {
       const auto [to, message] = std::move(under_way.front());
       under_way.pop_front();
-      take(to, nodes[to].on_message(kThen, to == 0 ? "n4" : "n3", message));
+      take(to, nodes[to].on_message(kOutset, to == 0 ? "n4" : "n3", message));
     }
     CHECK(nodes[0].state().hash({}) == nodes[1].state().hash({}));
     CHECK(nodes[1 - edited].state().find("n7")->weight.value == 77);

@@ -15,10 +15,10 @@ using namespace cluster::proto;
 namespace {
 
 constexpr WallTime kStart{std::chrono::days(20'000)};
-const Endpoint kHere{"localhost", 7022};
+const Endpoint kPlace{"localhost", 7022};
 
-RingState make(const char* id, WallTime wall = kStart) {
-  return RingState({.id = id, .boot = {1, 1}, .endpoint = kHere}, wall);
+RingState state_of(const char* id, WallTime wall = kStart) {
+  return RingState({.id = id, .boot = {1, 1}, .endpoint = kPlace}, wall);
 }
 
 /// All that `from` holds, merged into `to`.
@@ -37,7 +37,7 @@ void pull(RingState& to, const RingState& from, WallTime wall) {
 /// Random edits at random replicas that now and then hear of each other. Keeps every state that ever was.
 struct History {
   explicit History(std::uint64_t seed) : rng(seed) {
-    for (const char* id : {"a", "b", "c", "d"}) replicas.push_back(make(id));
+    for (const char* id : {"a", "b", "c", "d"}) replicas.push_back(state_of(id));
     for (int step = 0; step < 60; ++step) {
       wall += std::chrono::microseconds(rng.between(-300'000, 500'000));  // clocks also run backwards
       auto& replica = pick();
@@ -111,16 +111,16 @@ TEST_CASE("ring state: all orders and groupings of merging give one state, the o
     CAPTURE(seed);
     History history(seed);
     auto deltas = history.deltas;
-    auto in_order = make("observer");
+    auto in_order = state_of("observer");
     for (const auto& delta : deltas) in_order.merge(delta, history.wall);
     CHECK(in_order.members() == oracle(deltas, in_order));
 
     history.rng.shuffle(deltas);
-    auto shuffled = make("observer");
+    auto shuffled = state_of("observer");
     for (const auto& delta : deltas) shuffled.merge(delta, history.wall);
     CHECK(shuffled.hash({}) == in_order.hash({}));
 
-    std::array<RingState, 3> groups{make("observer"), make("observer"), make("observer")};
+    std::array<RingState, 3> groups{state_of("observer"), state_of("observer"), state_of("observer")};
     for (const auto& delta : deltas)
       groups[static_cast<std::size_t>(history.rng.below(3))].merge(delta, history.wall);
     merge_all(groups[1], groups[2], history.wall);
@@ -185,8 +185,8 @@ TEST_CASE(
 TEST_CASE(
     "ring state: a tombstone is collected after a day, and only when every present member is known to have "
     "it") {
-  auto a = make("a"), b = make("b");
-  REQUIRE(a.insert("x", kHere, 1, kStart));
+  auto a = state_of("a"), b = state_of("b");
+  REQUIRE(a.insert("x", kPlace, 1, kStart));
   pull(a, b, kStart);
   a.remove("x", kStart);
   const auto due = kStart + RingState::kTombstoneAge + RingState::kClockSkewMax + 1s;
@@ -201,8 +201,8 @@ TEST_CASE(
 }
 
 TEST_CASE("ring state: a removal beats every edit of its life, and only a later insert begins another") {
-  auto a = make("a"), b = make("b");
-  REQUIRE(a.insert("x", kHere, 5, kStart));
+  auto a = state_of("a"), b = state_of("b");
+  REQUIRE(a.insert("x", kPlace, 5, kStart));
   pull(b, a, kStart);
   a.remove("x", kStart);
   REQUIRE(b.update("x", Endpoint{"later", 1}, 9, kStart + 1h));  // later, and without knowing
@@ -212,26 +212,26 @@ TEST_CASE("ring state: a removal beats every edit of its life, and only a later 
   CHECK_FALSE(b.present("x"));
   CHECK(b.update("x", {}, 9, kStart + 1h).error().code() == Errc::not_found);
   CHECK(b.update("x", {}, 9, kStart + 1h).error().message() == "'x' is not defined in this ring.");
-  REQUIRE(b.insert("x", kHere, 7, kStart));  // by a clock that is an hour behind
+  REQUIRE(b.insert("x", kPlace, 7, kStart));  // by a clock that is an hour behind
   pull(a, b, kStart + 1h);
   CHECK(a.present("x"));
-  CHECK(a.members().back() == MemberView{"x", kHere, 7});
+  CHECK(a.members().back() == MemberView{"x", kPlace, 7});
 }
 
 TEST_CASE("ring state: an insert has no effect on a present member") {
-  auto a = make("a");
-  CHECK(a.insert("x", kHere, 5, kStart).value() == 1);
+  auto a = state_of("a");
+  CHECK(a.insert("x", kPlace, 5, kStart).value() == 1);
   CHECK(a.insert("x", Endpoint{"other", 9}, 6, kStart).value() == 0);
-  CHECK(a.members().back() == MemberView{"x", kHere, 5});
+  CHECK(a.members().back() == MemberView{"x", kPlace, 5});
 }
 
 TEST_CASE("ring state: hybrid times and counts grow although the clock runs backwards") {
-  auto a = make("a");
+  auto a = state_of("a");
   auto wall = kStart;
   Presence last = a.find("a")->presence;
   for (int i = 0; i < 20; ++i) {
     wall -= 1min;
-    REQUIRE(a.insert(NodeId("m" + std::to_string(i)), kHere, 1, wall));
+    REQUIRE(a.insert(NodeId("m" + std::to_string(i)), kPlace, 1, wall));
     const auto now = a.find(NodeId("m" + std::to_string(i)))->presence;
     CHECK(now.changed_at > last.changed_at);
     CHECK(now.count > last.count);
@@ -240,7 +240,7 @@ TEST_CASE("ring state: hybrid times and counts grow although the clock runs back
 }
 
 TEST_CASE("ring state: the same dot with another value shows that two processes have one id") {
-  auto a = make("a"), twin = make("a"), b = make("b");
+  auto a = state_of("a"), twin = state_of("a"), b = state_of("b");
   pull(b, a, kStart);
   auto other = twin.statement("a");
   other.members[0].weight.value = 77;
@@ -251,10 +251,10 @@ TEST_CASE("ring state: the same dot with another value shows that two processes 
 
 TEST_CASE(
     "ring state: a part of a delta that is lost leaves a gap, which shows and does not count as known") {
-  auto a = make("a"), b = make("b");
+  auto a = state_of("a"), b = state_of("b");
   pull(a, b, kStart);
   for (int i = 0; i < 2'000; ++i)
-    REQUIRE(a.insert(NodeId(std::string(60, 'x') + std::to_string(i)), kHere, 1, kStart));
+    REQUIRE(a.insert(NodeId(std::string(60, 'x') + std::to_string(i)), kPlace, 1, kStart));
   auto parts = a.deltas_since({});
   REQUIRE(parts.size() > 10);
   for (const auto& part : parts) {
@@ -271,7 +271,7 @@ TEST_CASE(
   CHECK(b.hash({}) == a.hash({}));
   CHECK(b.clock() == a.clock());
 
-  auto c = make("c");  // the parts in reverse: all is merged, and what does not follow yet is asked for
+  auto c = state_of("c");  // the parts in reverse: all is merged, and what does not follow yet is asked for
   auto reversed = a.deltas_since({});
   std::ranges::reverse(reversed);
   for (const auto& part : reversed) c.merge(part, kStart);
@@ -281,14 +281,14 @@ TEST_CASE(
 TEST_CASE(
     "ring state: a restart without state asks for what its earlier process edited, and reissues under a "
     "clock set back") {
-  auto b = make("b");
-  std::optional<RingState> a = make("a", kStart);
-  REQUIRE(a->insert("old", kHere, 3, kStart + 1min));
+  auto b = state_of("b");
+  std::optional<RingState> a = state_of("a", kStart);
+  REQUIRE(a->insert("old", kPlace, 3, kStart + 1min));
   pull(b, *a, kStart);
   pull(*a, b, kStart);
   pull(b, *a, kStart);
-  a.emplace(Self{.id = "a", .boot = {1, 2}, .endpoint = kHere}, kStart - 2min);
-  REQUIRE(a->insert("new", kHere, 4, kStart - 2min));
+  a.emplace(Self{.id = "a", .boot = {1, 2}, .endpoint = kPlace}, kStart - 2min);
+  REQUIRE(a->insert("new", kPlace, 4, kStart - 2min));
   CHECK(a->find("new")->presence.count < b.known_count("a"));  // would pass for known at b
   pull(*a, b, kStart - 2min);
   CHECK(a->present("old"));
@@ -300,23 +300,23 @@ TEST_CASE(
 }
 
 TEST_CASE("ring state: a member's own newer boot wins over an update, whichever came later") {
-  auto b = make("b");
-  std::optional<RingState> a = make("a");
+  auto b = state_of("b");
+  std::optional<RingState> a = state_of("a");
   pull(b, *a, kStart);
   REQUIRE(b.update("a", Endpoint{"elsewhere", 1}, {}, kStart + 1h));
-  a.emplace(Self{.id = "a", .boot = {2, 2}, .endpoint = kHere}, kStart + 1min);
+  a.emplace(Self{.id = "a", .boot = {2, 2}, .endpoint = kPlace}, kStart + 1min);
   pull(*a, b, kStart + 1min);
   pull(b, *a, kStart + 1h);
-  CHECK(b.members()[0].endpoint == kHere);
+  CHECK(b.members()[0].endpoint == kPlace);
   REQUIRE(b.update("a", Endpoint{"elsewhere", 1}, {}, kStart + 1h));  // of the present boot: that holds
   pull(*a, b, kStart + 1h);
   CHECK(a->members()[0].endpoint == Endpoint{"elsewhere", 1});
 }
 
 TEST_CASE("ring state: the hash ring has the members with their weights") {
-  auto a = make("a");
-  REQUIRE(a.insert("b", kHere, 7, kStart));
-  REQUIRE(a.insert("c", kHere, 9, kStart));
+  auto a = state_of("a");
+  REQUIRE(a.insert("b", kPlace, 7, kStart));
+  REQUIRE(a.insert("c", kPlace, 9, kStart));
   a.remove("c", kStart);
   const auto ring = a.chash({.rfactor = 3, .pfactor = 2});
   CHECK(ring.weight("a") == 128);
@@ -326,7 +326,7 @@ TEST_CASE("ring state: the hash ring has the members with their weights") {
 }
 
 TEST_CASE("ring state: editors are known up to a count also where clocks travel in parts") {
-  auto a = make("a"), b = make("b"), c = make("c");
+  auto a = state_of("a"), b = state_of("b"), c = state_of("c");
   pull(a, b, kStart);
   pull(a, c, kStart);
   pull(a, b, kStart);
@@ -341,11 +341,11 @@ TEST_CASE("ring state: editors are known up to a count also where clocks travel 
 
 TEST_CASE(
     "ring state: the echo of its own first edit does not keep a restarted node from vouching for its edits") {
-  auto a = make("a"), b = make("b");
+  auto a = state_of("a"), b = state_of("b");
   pull(b, a, kStart);
   pull(a, b, kStart);
-  REQUIRE(a.insert("x", kHere, 5, kStart + 1s));  // b never heard of this one before the restart
-  RingState again(a.image(), {.id = "a", .boot = {2, 1}, .endpoint = kHere}, kStart + 10s);
+  REQUIRE(a.insert("x", kPlace, 5, kStart + 1s));  // b never heard of this one before the restart
+  RingState again(a.image(), {.id = "a", .boot = {2, 1}, .endpoint = kPlace}, kStart + 10s);
   for (const auto& delta : again.own_edits_since(again.issued() - 1)) CHECK(b.merge(delta, kStart + 10s).gap);
   merge_all(again, b, kStart + 11s);  // the echo comes before b's clock
   pull(again, b, kStart + 11s);

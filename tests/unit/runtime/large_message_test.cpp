@@ -22,7 +22,7 @@ struct Swap {
   Bytes data;
   bool fails = false;
 };
-struct Later {
+struct Length {
   using reply = std::uint64_t;
   Bytes data;
 };
@@ -31,7 +31,7 @@ struct Held {
 };
 
 /// Keeps what it is given.
-class Keeper : public GenServer<Keeper, Put, Swap, Later, Held> {
+class Keeper : public GenServer<Keeper, Put, Swap, Length, Held> {
  public:
   void handle_cast(Put put) { data_ = std::move(put.data); }
   Bytes handle_call(Swap swap) {
@@ -39,9 +39,9 @@ class Keeper : public GenServer<Keeper, Put, Swap, Later, Held> {
     return std::exchange(data_, std::move(swap.data));
   }
   /// Refers to its message after it was suspended.
-  Task<std::uint64_t> handle_call(Later later) {
+  Task<std::uint64_t> handle_call(Length length) {
     co_await sleep(1ms);
-    co_return later.data.size();
+    co_return length.data.size();
   }
   std::uint64_t handle_call(const Held&) { return data_.size(); }
 
@@ -74,7 +74,7 @@ TEST_CASE("large messages: casts, calls and replies of megabytes between nodes, 
     last = data;
   }
   CHECK(pair.a->call(far, Held{}).value() == last.size());
-  CHECK(pair.a->call(far, Later{last}).value() == last.size());
+  CHECK(pair.a->call(far, Length{last}).value() == last.size());
 }
 
 TEST_CASE("large messages: what is wrong with one is its caller's alone") {

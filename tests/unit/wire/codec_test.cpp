@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "samples.hpp"
+#include "unhex.hpp"
 
 namespace {
 using namespace cluster;
@@ -42,7 +43,6 @@ struct Range {
   std::int32_t high = 0;
 };
 
-Bytes unhex(std::string_view text) { return from_hex(text).value(); }
 template <class T>
 std::string error_of(std::string_view wire) {
   const auto result = decode<T>(unhex(wire));

@@ -3,6 +3,7 @@
 #include "allocation_probe.hpp"
 #include "cluster/wire/message.hpp"
 #include "samples.hpp"
+#include "unhex.hpp"
 
 // What strangers may send: every decoder of this layer, on bytes that no encoder wrote.
 
@@ -11,7 +12,6 @@ using namespace cluster;
 using namespace cluster::wire;
 using samples::Everything;
 
-Bytes unhex(std::string_view text) { return from_hex(text).value(); }
 Bytes repeated(std::initializer_list<std::uint8_t> piece, std::size_t times) {
   Bytes out;
   for (std::size_t i = 0; i < times; ++i) out.insert(out.end(), piece);

@@ -3,13 +3,13 @@
 #include <doctest/doctest.h>
 
 #include "samples.hpp"
+#include "unhex.hpp"
 
 namespace {
 using namespace cluster;
 using namespace cluster::wire;
 using namespace std::chrono_literals;
 
-Bytes unhex(std::string_view text) { return from_hex(text).value(); }
 struct Add {
   std::int64_t n = 0;
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "cluster/wire/value.hpp"
+#include "unhex.hpp"
 
 // Bytes written by hand from the format table of the MessagePack specification: tag byte, then big-endian
 // length or number, then content. Nothing here came out of our writer.
@@ -11,7 +12,6 @@ namespace {
 using namespace cluster;
 using namespace cluster::wire;
 
-Bytes unhex(std::string_view text) { return from_hex(text).value(); }
 std::string repeated(std::string_view text, std::size_t times) {
   std::string out;
   for (std::size_t i = 0; i < times; ++i) out += text;

@@ -6,13 +6,13 @@
 
 #include "cluster/wire/json.hpp"
 #include "samples.hpp"
+#include "unhex.hpp"
 
 namespace {
 using namespace cluster;
 using namespace cluster::wire;
 using Json = nlohmann::ordered_json;
 
-Bytes unhex(std::string_view text) { return from_hex(text).value(); }
 std::string json_text(const Value& value) { return to_json(value).dump(); }
 }  // namespace
 
