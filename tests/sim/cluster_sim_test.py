@@ -85,6 +85,34 @@ class ClusterSim(unittest.TestCase):
                 self.assertEqual(done.returncode, 1 if "--break" in words else 0, command + "\n" + done.stderr)
 
 
+CHORD_FIELDS = ("nodes", "seed", "lookups", "failed_lookups", "path_length", "timeouts_mean", "invariant_violations")
+
+
+class ChordSim(unittest.TestCase):
+    def test_the_json_summary_has_the_stated_fields_and_one_seed_gives_one_summary(self):
+        runs = [run("chord", "--nodes", "300", "--seed", seed, "--lookups", "1000", "--fail", "0.2", "--json")
+                for seed in ("7", "7", "8")]
+        self.assertEqual(runs[0].returncode, 0, runs[0].stdout + runs[0].stderr)
+        self.assertEqual(runs[0].stdout, runs[1].stdout)
+        self.assertNotEqual(runs[0].stdout, runs[2].stdout)
+        report = json.loads(runs[0].stdout)
+        for field in CHORD_FIELDS:
+            self.assertIn(field, report)
+        self.assertLessEqual({"mean", "p1", "p99"}, set(report["path_length"]))
+        self.assertEqual((report["nodes"], report["lookups"], report["invariant_violations"]), (300, 1000, 0))
+
+    def test_the_teaching_mode_prints_each_finger_table_and_verifies_it(self):
+        done = run("chord", "--local", "--nodes", "32", "--bits", "16", "--show")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stdout.count("successor(start)"), 32)
+        self.assertIn("512 fingers held against the definition: all right", done.stdout)
+        self.assertNotIn("WRONG", done.stdout)
+
+    def test_wrong_usage_is_exit_code_2(self):
+        for words in (["--nodes", "0"], ["--bits", "7"], ["--fail", "1"], ["--dance"], ["--nodes", "100", "--bits", "8"]):
+            self.assertEqual(run("chord", *words).returncode, 2, words)
+
+
 if __name__ == "__main__":
     SIM = pathlib.Path(sys.argv.pop(1)).resolve()
     unittest.main()

@@ -7,8 +7,8 @@
 namespace cluster::proto {
 namespace {
 
-constexpr std::size_t kCloserMax = 4;  // ways that an answer offers, so that silent nodes are passed by
-constexpr std::size_t kWaysMax = 64;   // kept by a lookup
+constexpr std::size_t kCloserMax = 16;  // ways that an answer offers, so that silent nodes are passed by
+constexpr std::size_t kWaysMax = 128;   // kept by a lookup
 
 Error too_long() { return Error(Errc::unreachable, "the lookup took more hops than it may"); }
 
@@ -53,7 +53,10 @@ Chord::Ways Chord::ways_to(const ChordId& target) const {
     closer.erase(std::unique(closer.begin(), closer.end(), same), closer.end());
   } else {
     std::ranges::reverse(closer);
-    if (closer.empty()) closer = std::move(behind);
+    if (closer.size() > kCloserMax / 2) closer.resize(kCloserMax / 2);
+    for (const auto* peer : behind)  // for when all of those fingers are dead
+      if (std::ranges::none_of(closer, [&](const ChordPeer* finger) { return *finger == *peer; }))
+        closer.push_back(peer);
   }
   if (closer.size() > kCloserMax) closer.resize(kCloserMax);
   // The target lies behind the whole list: who owns it is not known here.

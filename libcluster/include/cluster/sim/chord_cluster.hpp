@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cluster/proto/chord.hpp"
@@ -116,7 +117,7 @@ class ChordCluster {
   Network network_;
   proto::ChordSpace space_;
   std::vector<Member> nodes_;
-  std::map<NodeId, std::size_t> numbers_{};
+  std::unordered_map<NodeId, std::size_t> numbers_{};
   std::vector<proto::ChordId> places_;
   ChordChecker checker_;
   std::map<proto::ChordId, std::size_t> members_{};
