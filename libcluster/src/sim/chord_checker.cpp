@@ -154,15 +154,14 @@ void ChordChecker::check(std::uint32_t slot, bool best_changed) {
 void ChordChecker::end_event() {
   in_event_ = false;
   ++checks_;
+  if (principals() >= needed_) begin();
   check_principals();
   check_structure();
 }
 
 void ChordChecker::check_principals() {
   const auto principals_now = principals();
-  if (principals_now >= needed_)
-    begun_ = true;
-  else if (begun_)
+  if (begun_ && principals_now < needed_)
     violated("SufficientPrincipals",
              std::to_string(principals_now) + " of " + std::to_string(members_) + " members are principals");
 }

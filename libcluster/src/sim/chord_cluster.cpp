@@ -96,10 +96,19 @@ void ChordCluster::join(std::size_t node, std::size_t through) {
 void ChordCluster::leave(std::size_t node) { perform(node, nodes_[node].chord.leave(simulator_.now())); }
 
 void ChordCluster::note_principals(std::size_t deaths) {
-  const auto now = simulator_.now();
   deaths += principals_.empty() ? 0 : principals_.back().deaths;
+  principals_.push_back({simulator_.now(), checker_.principals(), deaths});
+}
+
+/// Begins when there have been enough principals for a while: who became one just now may be skipped again,
+/// by a list that was on its way.
+void ChordCluster::forget_old_principals() {
+  const auto now = simulator_.now();
   while (principals_.size() > 1 && principals_[1].at + kInFlight <= now) principals_.pop_front();
-  principals_.push_back({now, checker_.principals(), deaths});
+  if (checker_.begun() || principals_.empty() || principals_.front().at + kInFlight > now) return;
+  const auto needed = checker_.principals_needed() + principals_.back().deaths - principals_.front().deaths;
+  const auto enough = [&](const Principals& then) { return then.count >= needed; };
+  if (std::ranges::all_of(principals_, enough)) checker_.begin();
 }
 
 bool ChordCluster::may_fail(std::size_t node) const {
@@ -193,6 +202,7 @@ void ChordCluster::fire(std::size_t node, Instant when) {
 
 /// Tells the checker what the node holds now.
 void ChordCluster::report(std::size_t node) {
+  forget_old_principals();
   const auto& chord = nodes_[node].chord;
   if (chord.state() != Chord::State::member) {
     members_.erase(places_[node]);

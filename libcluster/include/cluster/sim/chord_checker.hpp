@@ -28,14 +28,15 @@ namespace cluster::sim {
 ///   OrderedSuccessorLists each extended successor list goes clockwise, less than once around: no duplicates
 ///
 /// Her network begins with r + 1 principals. Ours may begin with one node: SufficientPrincipals is demanded
-/// from the first moment at which it held, and until then a member with an empty list, which takes itself for
-/// alone, is its own best successor.
+/// from `begin` on, and until then a member with an empty list, which takes itself for alone, is its own best
+/// successor.
 class ChordChecker {
  public:
   /// One place on the circle for each node that there will be, by number; no two the same.
   ChordChecker(const std::vector<proto::ChordId>& places, std::size_t successors);
 
-  /// Several changes that are one event, such as a ring that is there from the start: judged at the end.
+  /// Several changes that are one event, such as a ring that is there from the start: judged at the end. If
+  /// it has enough principals, the network begins with it.
   void begin_event() noexcept { in_event_ = true; }
   void end_event();
   /// What a member knows now, its successors by number.
@@ -49,7 +50,8 @@ class ChordChecker {
   [[nodiscard]] std::size_t members() const noexcept { return members_; }
   [[nodiscard]] std::size_t principals() const noexcept;
   [[nodiscard]] std::size_t principals_needed() const noexcept { return needed_; }
-  /// Whether there have ever been enough principals.
+  /// From now on there must be enough principals.
+  void begin() noexcept { begun_ = true; }
   [[nodiscard]] bool begun() const noexcept { return begun_; }
   /// How many members are not on the ring.
   [[nodiscard]] std::size_t appendages() const noexcept { return appendages_; }
@@ -92,7 +94,7 @@ class ChordChecker {
   std::size_t members_ = 0;
   std::size_t appendages_ = 0;
   bool in_event_ = false;
-  bool begun_ = false;  // there have been enough principals
+  bool begun_ = false;
   std::vector<std::uint32_t> colour_{};
   std::uint64_t checks_ = 0;
   std::uint64_t violations_ = 0;

@@ -110,6 +110,7 @@ class ChordCluster {
   void fire(std::size_t node, Instant when);
   void report(std::size_t node);
   void note_principals(std::size_t deaths);
+  void forget_old_principals();
   void fail_lookups_of(std::size_t node);
   [[nodiscard]] std::size_t number_of(const NodeId& id) const;
 
