@@ -9,7 +9,7 @@
 namespace cluster::bench {
 namespace {
 
-constexpr std::int64_t kBytes = 64;
+constexpr std::int64_t kPayloadBytes = 64;
 
 struct Finish {
   explicit Finish(int callers) : left(callers) {}
@@ -24,7 +24,7 @@ class Caller : public GenServer<Caller, Begin> {
       : target_(std::move(target)), took_(took), finish_(std::move(finish)) {}
 
   Task<> handle_cast(Begin) {
-    const Bytes data(kBytes, 'x');
+    const Bytes data(kPayloadBytes, 'x');
     for (auto& each : *took_) {
       const Instant begun = now();
       auto back = co_await call_within<Payload>(60s, target_, data);

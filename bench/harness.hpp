@@ -26,6 +26,9 @@ T take(Result<T> result, std::string_view what) {
   if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
 
+/// The timeout of a call that takes as long as the measurement.
+inline constexpr Duration kLong = std::chrono::minutes(10);
+
 /// A Failure unless all of `expected` arrived.
 void check_count(std::int64_t got, std::int64_t expected);
 

@@ -8,8 +8,6 @@
 namespace cluster::bench {
 namespace {
 
-constexpr Duration kLong = 10min;
-
 /// What calls take, each of `batch` of them, until `enough()`.
 template <class Enough>
 std::vector<std::int64_t> calls_until(Pair& pair, const Ref<Driver>& driver, Enough&& enough) {

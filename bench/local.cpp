@@ -5,8 +5,6 @@
 namespace cluster::bench {
 namespace {
 
-constexpr Duration kLong = 10min;
-
 struct LocalPair {
   Node node = start_node();
   Ref<Target> target = take(node.spawn<Target>({.name = "target"}), "spawn");

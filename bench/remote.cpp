@@ -7,8 +7,6 @@
 namespace cluster::bench {
 namespace {
 
-constexpr Duration kLong = 10min;
-
 /// Seconds until `times` casts of `bytes` have been handled. No more than 8 MiB are on the way, half of what
 /// a peer's queue takes, so that none is refused.
 double flood(Pair& pair, const Ref<Driver>& driver, std::int64_t bytes, std::int64_t times) {

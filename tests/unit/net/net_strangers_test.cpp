@@ -13,7 +13,7 @@ using namespace cluster::net::test;
 
 namespace {
 
-NetConfig impatient(const char* id) {
+NetConfig hasty(const char* id) {
   auto config = config_of(id);
   config.limits.handshake_timeout = 150ms;
   config.limits.frame_timeout = 150ms;
@@ -21,12 +21,12 @@ NetConfig impatient(const char* id) {
 }
 
 /// foo dials bar through a proxy.
-struct Watched {
-  TestNode foo{impatient("foo")};
-  TestNode bar{impatient("bar")};
+struct Proxied {
+  TestNode foo{hasty("foo")};
+  TestNode bar{hasty("bar")};
   Proxy proxy{bar.at()};
 
-  Watched() {
+  Proxied() {
     foo.kernel->add_peer("bar", proxy.at());
     REQUIRE(drive([&] { return foo.connected_to("bar") && bar.connected_to("foo"); }));
   }
@@ -70,7 +70,7 @@ TEST_CASE("strangers: garbage closes the stranger's connection and touches nobod
 }
 
 TEST_CASE("strangers: who says nothing, or says it slowly, is closed at the handshake's limit") {
-  TestNode bar(impatient("bar"));
+  TestNode bar(hasty("bar"));
   RawSocket silent(bar.at());
   RawSocket slow(bar.at());
   const Instant start = MonotonicClock::now();
@@ -104,7 +104,7 @@ TEST_CASE("strangers: a flood of half-open connections evicts the oldest, and a 
 
 TEST_CASE(
     "strangers: a bit flipped in a frame ends the connection, delivers nothing, and the next one works") {
-  Watched w;
+  Proxied w;
   Rng rng(3);
   for (int i = 0; i < 40; ++i) {
     CAPTURE(i);
@@ -134,7 +134,7 @@ TEST_CASE(
 }
 
 TEST_CASE("strangers: a recorded frame sent again does nothing, on its connection and on another") {
-  Watched w;
+  Proxied w;
   Bytes frame;
   w.proxy.on_bytes = [&](Bytes& bytes) {
     frame = bytes;
@@ -180,7 +180,7 @@ TEST_CASE("strangers: a whole recorded connection sent again gets nowhere") {
 }
 
 TEST_CASE("strangers: a frame that is begun and never finished ends its connection") {
-  Watched w;
+  Proxied w;
   w.proxy.on_bytes = [&](Bytes& bytes) { bytes.pop_back(); };
   CHECK(w.foo.send("bar", "cut short"));
   REQUIRE(w.drive([&] { return !w.bar.downs.empty(); }));

@@ -12,6 +12,7 @@
 #include "cluster/node/data_writer.hpp"
 #include "cluster/node/ring_store.hpp"
 #include "paper_disk.hpp"
+#include "quiet_log.hpp"
 
 using namespace cluster;
 using cluster::testing::PaperDisk;
@@ -43,11 +44,6 @@ struct TemporaryFolder {
   std::string path = (std::filesystem::temp_directory_path() / "cluster-data-XXXXXX").string();
   TemporaryFolder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
   ~TemporaryFolder() { std::filesystem::remove_all(path); }
-};
-
-struct QuietLog {
-  QuietLog() { log::set_level(log::Level::off); }
-  ~QuietLog() { log::set_level(log::Level::warn); }
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ class Nobody : public GenServer<Nobody, Ask> {
 };
 
 /// Times short enough for a test, for those of a member that does not answer.
-NodeConfig config_of(std::string id, bool impatient = false) {
+NodeConfig watched_config(std::string id, bool impatient = false) {
   NodeConfig config{.id = std::move(id), .host = "127.0.0.1", .port = 0, .cookie = "a cookie for tests"};
   config.ring = "ring";
   config.scrypt = net::Keyring::cost_for_tests();
@@ -82,10 +82,10 @@ class Seen {
 }  // namespace
 
 TEST_CASE("nodes: each holds itself and the other alive, and knows at once when the other stops") {
-  auto foo = Node::start(config_of("foo")).value();
+  auto foo = Node::start(watched_config("foo")).value();
   Seen seen(foo, "bar");
   {
-    auto bar = Node::start(config_of("bar")).value();
+    auto bar = Node::start(watched_config("bar")).value();
     REQUIRE(foo.meet(bar.endpoint()));
     REQUIRE(eventually([&] {
       return state_of(foo, "bar") == MemberState::alive && state_of(bar, "foo") == MemberState::alive;
@@ -110,7 +110,7 @@ TEST_CASE("nodes: calls to a member that does not answer end when it is found ou
   const auto server = mute->spawn<Nobody>({.name = "server"}).value();
   REQUIRE(mute->pause(server));
 
-  auto foo = Node::start(config_of("foo", true)).value();
+  auto foo = Node::start(watched_config("foo", true)).value();
   Seen seen(foo, "mute");
   REQUIRE(foo.change(proto::InsertCommand{{{"mute", mute->kernel().listening()}}}));
   REQUIRE(eventually([&] { return state_of(foo, "mute") == MemberState::alive; }));
@@ -137,7 +137,7 @@ TEST_CASE("nodes: calls to a member that does not answer end when it is found ou
 
 TEST_CASE("nodes: a minority under keep-majority knows it, refuses edits, and accepts them when it is none") {
   const auto start = [](std::string id) {
-    auto config = config_of(std::move(id));
+    auto config = watched_config(std::move(id));
     config.partition_policy = {.kind = proto::PartitionPolicyConfig::Kind::keep_majority,
                                .stable_after = 100ms};
     return Node::start(std::move(config)).value();
@@ -182,7 +182,7 @@ TEST_CASE("nodes: a minority under keep-majority knows it, refuses edits, and ac
 }
 
 TEST_CASE("nodes: under remove-after a member that is silent too long is removed from the ring") {
-  auto config = config_of("foo", true);
+  auto config = watched_config("foo", true);
   config.partition_policy = {
       .kind = proto::PartitionPolicyConfig::Kind::remove_after, .remove_after = 100ms, .stable_after = 50ms};
   auto foo = Node::start(std::move(config)).value();
@@ -195,7 +195,7 @@ TEST_CASE("nodes: under remove-after a member that is silent too long is removed
 }
 
 TEST_CASE("nodes: a partition policy that cannot work is refused at the start") {
-  auto config = config_of("foo");
+  auto config = watched_config("foo");
   config.partition_policy.kind = proto::PartitionPolicyConfig::Kind::static_quorum;
   const auto node = Node::start(std::move(config));
   REQUIRE_FALSE(node);

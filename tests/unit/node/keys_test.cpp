@@ -5,6 +5,7 @@
 
 #include "cluster/base/log.hpp"
 #include "cluster/node/node_keys.hpp"
+#include "quiet_log.hpp"
 
 using namespace cluster;
 using proto::Keyring;
@@ -38,11 +39,6 @@ using Ids = std::vector<proto::KeyId>;
 NodeKeys restarted(const NodeKeys& keys, const Keyring& started_with) {
   return {started_with, proto::decode_key_file(keys.file()).value()};
 }
-
-struct QuietLog {
-  QuietLog() { log::set_level(log::Level::off); }
-  ~QuietLog() { log::set_level(log::Level::warn); }
-};
 
 }  // namespace
 
