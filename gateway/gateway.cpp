@@ -49,6 +49,7 @@ Result<Gateway> Gateway::start(Node& node, GatewayConfig config) {
 
   const Toolbox tools{&node, impl->caller.get(), impl->server.get(), config.needs_ring};
   Router router;
+  add_ring_routes(router, tools);
   add_node_routes(router, tools);
   add_call_routes(router, tools);
   add_event_routes(router, tools);

@@ -130,8 +130,11 @@ std::string head_text(const Response& response, std::optional<std::size_t> lengt
   };
   add("Date", http_date(now));
   if (!response.type.empty()) add("Content-Type", response.type);
-  if (length && response.status != 204) add("Content-Length", std::to_string(*length));
-  add("Cache-Control", "no-store");
+  if (length && response.status != 204 && response.status != 304)
+    add("Content-Length", std::to_string(*length));
+  const bool has_caching = std::ranges::any_of(
+      response.headers, [](const auto& header) { return header.first == "Cache-Control"; });
+  if (!has_caching) add("Cache-Control", "no-store");
   add("X-Content-Type-Options", "nosniff");
   for (const auto& [name, value] : response.headers) add(name, value);
   if (!keep_alive) add("Connection", "close");

@@ -19,7 +19,9 @@ struct Toolbox {
   bool needs_ring = false;  ///< GatewayConfig::needs_ring
 };
 
-/// Ring, members, actors, calls and casts.
+/// The ring, its picture, and where keys lie on it.
+void add_ring_routes(Router& router, const Toolbox& tools);
+/// Members, links, status, actors; calls and casts.
 void add_node_routes(Router& router, const Toolbox& tools);
 void add_call_routes(Router& router, const Toolbox& tools);
 /// The node's events, as a list or as they come.
@@ -28,7 +30,7 @@ void add_event_routes(Router& router, const Toolbox& tools);
 void add_watch_routes(Router& router, const Toolbox& tools);
 /// What the node counts, for Prometheus.
 void add_metrics_routes(Router& router, const Toolbox& tools);
-/// The index page and the OpenAPI document.
+/// The dashboard, the list of paths and the OpenAPI document.
 void add_page_routes(Router& router, const Toolbox& tools);
 
 /// {"ok": true, "data": data}

@@ -1,5 +1,3 @@
-#include <algorithm>
-#include <map>
 #include <utility>
 
 #include "cluster/gateway/routes.hpp"
@@ -10,25 +8,6 @@ namespace cluster::gateway {
 namespace {
 
 using wire::Value;
-
-Value ring(const RingView& view) {
-  const auto balance = view.hash.balance();
-  std::map<NodeId, double> shares;
-  for (const auto& share : balance.shares) shares[share.id] = share.share;
-  Value::Array members;
-  for (const auto& member : view.members) {
-    auto shown = replies::node(member.id, member.endpoint);
-    shown.set("weight", member.weight);
-    shown.set("share", shares[member.id]);
-    members.push_back(std::move(shown));
-  }
-  return Value::map({{"ring", view.ring.empty() ? Value() : Value(view.ring)},
-                     {"state", hex(view.state)},
-                     {"rfactor", view.hash.config().rfactor},
-                     {"pfactor", view.hash.config().pfactor},
-                     {"members", std::move(members)},
-                     {"max_over_mean", balance.max_over_mean}});
-}
 
 Value actors(ActorSystem& system) {
   Value::Array list;
@@ -44,9 +23,26 @@ Value actors(ActorSystem& system) {
   return list;
 }
 
-/// A server of this node or, as "server@node", of another one, which is asked.
-void describe(const Toolbox& tools, const std::string& address, const Answer& answer) {
-  const proto::CommandRequest request{.name = "describe", .args = {address}};
+/// The connections of this node and what waits for them.
+Value links(const std::vector<net::PeerStatus>& peers) {
+  Value::Array list;
+  for (const auto& peer : peers) {
+    auto shown = replies::node(peer.id, peer.endpoint);
+    shown.set("role", peer.role == net::Role::node ? "node" : "client");
+    shown.set("keep", peer.keep == net::Keep::standing ? "standing" : "on_demand");
+    shown.set("connected", peer.connected);
+    shown.set("protection", peer.connected ? Value(wire::name(peer.protection)) : Value());
+    shown.set("queued_messages", peer.queued_messages);
+    shown.set("queued_bytes", peer.queued_bytes);
+    shown.set("dials_failed", peer.dials_failed);
+    shown.set("last_error", peer.last_error.empty() ? Value() : Value(peer.last_error));
+    list.push_back(std::move(shown));
+  }
+  return list;
+}
+
+/// What the server `command` answers: "describe" asks another node for a server "server@node".
+void command(const Toolbox& tools, const proto::CommandRequest& request, const Answer& answer) {
   tools.caller->call(
       "command", std::string(proto::CommandRequest::event), Value::of(request), kCallTimeout,
       [answer](const Result<Value>& reply) { answer(reply ? from_reply(*reply) : failure(reply.error())); });
@@ -105,9 +101,11 @@ Result<std::uint64_t> number_parameter(const Request& request, std::string_view 
 }
 
 void add_node_routes(Router& router, const Toolbox& tools) {
-  router.add({.pattern = "/v1/ring", .handle = [tools](const Request&, const Answer& answer) {
-                const auto view = tools.node->ring();
-                answer(success(ring(*view)));
+  router.add({.pattern = "/v1/status", .handle = [tools](const Request&, const Answer& answer) {
+                command(tools, {.name = "status"}, answer);
+              }});
+  router.add({.pattern = "/v1/links", .handle = [tools](const Request&, const Answer& answer) {
+                answer(success(links(tools.node->actors().kernel().peers())));
               }});
   router.add({.pattern = "/v1/members", .handle = [tools](const Request&, const Answer& answer) {
                 answer(from_reply(replies::members(tools.node->members(), MonotonicClock::now())));
@@ -117,7 +115,7 @@ void add_node_routes(Router& router, const Toolbox& tools) {
               }});
   router.add(
       {.pattern = "/v1/actors/{server}", .handle = [tools](const Request& request, const Answer& answer) {
-         describe(tools, request.captures[0], answer);
+         command(tools, {.name = "describe", .args = {request.captures[0]}}, answer);
        }});
 }
 

@@ -1,5 +1,5 @@
-# Reads ctest's LastTest.log, prints "PASSED FAILED SKIPPED". A doctest program and a Python unittest count
-# their test cases; any other test, and a program that died before its summary, counts as one. A test that
+# Reads ctest's LastTest.log, prints "PASSED FAILED SKIPPED". A doctest program, a Python unittest and node's
+# test runner (TAP) count their test cases; any other test, and a program that died before its summary, counts as one. A test that
 # cannot run here says "skipped: WHY" and exits with the code that ctest takes for that; the log calls it passed.
 
 function close_test() {
@@ -18,6 +18,8 @@ function close_test() {
   match($0, /[0-9]+ failed/); cases_failed = substr($0, RSTART, RLENGTH) + 0
 }
 /^skipped: / { cases_skipped = 1 }
+/^# pass [0-9]+$/ { cases_passed = $3 + 0 }
+/^# fail [0-9]+$/ { cases_failed = $3 + 0 }
 /^Ran [0-9]+ tests? in / { cases_passed = $2 + 0; cases_skipped = 0 }
 /^(OK|FAILED) \((failures|errors|skipped)=/ {
   while (match($0, /(failures|errors|skipped)=[0-9]+/)) {

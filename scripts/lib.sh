@@ -9,6 +9,8 @@ cores=$(nproc)
 build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev libxxhash-dev
                 libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3 python3-jsonschema
                 valgrind iproute2)
+web_packages=(chromium)  # what the dashboard is built with, where there is none of another source, and tested in
+command -v npm >/dev/null || web_packages+=(npm)
 format_packages=(clang-format-14)
 fuzz_packages=(clang)
 peer_packages=(erlang-base libzmq3-dev golang-go golang-github-hashicorp-memberlist-dev)  # what bench/peers needs beyond build_packages

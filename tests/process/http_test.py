@@ -34,6 +34,50 @@ class Api(unittest.TestCase):
             self.assertEqual({m["id"]: m["state"] for m in members}, node.states())
         self.assertEqual(len({node.get("/v1/ring").data["state"] for node in nodes}), 1)
 
+    def test_the_picture_of_the_ring_gives_each_member_its_share(self):
+        node = ring_of(self, programs, 3)[0]
+        shares = {m["id"]: m["share"] for m in node.get("/v1/ring").data["members"]}
+        picture = node.get("/v1/ring/arcs?parts=16384").data
+        self.assertEqual((picture["points"], picture["parts"], picture["members"]), (3 * 128, 16384, sorted(shares)))
+        ends = [begin for begin, _ in picture["arcs"][1:]] + [picture["parts"]]
+        seen = dict.fromkeys(shares, 0)
+        for (begin, member), end in zip(picture["arcs"], ends):
+            self.assertLess(begin, end)
+            seen[picture["members"][member]] += (end - begin) / picture["parts"]
+        for member, share in shares.items():
+            self.assertAlmostEqual(seen[member], share, delta=0.005)
+        self.assertLessEqual(len(node.get("/v1/ring/arcs").data["arcs"]), 2048)
+        for bad in ("0", "16385", "x"):
+            self.assertEqual(node.get("/v1/ring/arcs?parts=" + bad).status, 400)
+
+    def test_a_key_lies_where_the_command_line_says_and_in_the_arc_of_its_owner(self):
+        node = ring_of(self, programs, 3)[0]
+        picture = node.get("/v1/ring/arcs?parts=16384").data
+        outside = 0
+        for i in range(50):
+            place = node.get(f"/v1/ring/keys/key%20{i}").data
+            ids = [replica["id"] for replica in place["replicas"]]
+            self.assertEqual(ids[0], node.cli("owner", f"key {i}").data["id"])
+            self.assertEqual(sorted(ids), ["node0", "node1", "node2"])
+            part = place["position"] * picture["parts"]
+            owner = [member for begin, member in picture["arcs"] if begin <= part][-1]
+            outside += picture["members"][owner] != ids[0]
+        self.assertLess(outside, 5)  # a part has one owner here; a few have two on the ring
+        self.assertEqual(len(node.get("/v1/ring/keys/x?count=1").data["replicas"]), 1)
+
+    def test_status_and_links_are_those_of_the_command_line(self):
+        first, second = ring_of(self, programs, 2)
+        wait_until(lambda: first.get("/v1/status").data["converged"], "the other has the same ring")
+        status = first.get("/v1/status").data
+        self.assertEqual([(m["id"], m["link"], m["state"]) for m in status["members"]],
+                         [("node0", "self", "same"), ("node1", "connected", "same")])
+        links = {link["id"]: link for link in first.get("/v1/links").data if link["role"] == "node"}
+        self.assertEqual(list(links), ["node1"])
+        self.assertEqual((links["node1"]["connected"], links["node1"]["protection"]), (True, "sign"))
+        second.kill()
+        wait_until(lambda: [link["connected"] for link in first.get("/v1/links").data if link["id"] == "node1"] == [False],
+                   "the link is down")
+
     def test_a_killed_member_is_told(self):
         first, second = ring_of(self, programs, 2)
         second.kill()
@@ -201,7 +245,7 @@ class Api(unittest.TestCase):
         node = self.node("--demo-actors")
         document = node.get("/v1/openapi.json", token=False).json
         jsonschema.Draft202012Validator.check_schema({"$defs": document["components"]["schemas"]})
-        fill = {"{server}": "counter", "{event}": "get"}
+        fill = {"{server}": "counter", "{event}": "get", "{key}": "a%2Fb"}
         for template, operations in document["paths"].items():
             target = re.sub(r"\{[^}]*\}", lambda name: fill[name[0]], template)
             for method, operation in operations.items():
@@ -214,10 +258,9 @@ class Api(unittest.TestCase):
             head = node.request("HEAD", template)
             self.assertEqual((head.status, head.body), (200, b""))
             self.assertGreater(int(head.headers["content-length"]), 100)
-        page = node.get("/", token=False)
+        page = node.get("/api", token=False)
         for template in document["paths"]:
-            if template != "/":
-                self.assertIn(template, page.body.decode(), "the index page names it")
+            self.assertIn(f">GET {template}<" if template == "/" else template, page.body.decode(), "the list names it")
 
     def test_actors_tell_what_they_take(self):
         first, second = ring_of(self, programs, 2)

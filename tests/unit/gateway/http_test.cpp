@@ -18,6 +18,14 @@ TEST_CASE("http: the head of a response names what follows") {
   CHECK(head_text(response, 2, false, at).ends_with("\r\nConnection: close\r\n\r\n"));
   CHECK(head_text(response, std::nullopt, false, at).find("Content-Length") == std::string::npos);
   CHECK(head_text({.status = 204}, 0, true, at).find("Content-Length") == std::string::npos);
+  CHECK(head_text({.status = 304}, 0, true, at).find("Content-Length") == std::string::npos);
+}
+
+TEST_CASE("http: a response is kept nowhere unless it says for how long") {
+  const auto at = wall_from_micros(0);
+  const auto kept = head_text({.headers = {{"Cache-Control", "no-cache"}}}, 0, true, at);
+  CHECK(kept.find("Cache-Control: no-cache\r\n") != std::string::npos);
+  CHECK(kept.find("no-store") == std::string::npos);
 }
 
 TEST_CASE("http: an error tells its message, its code, and whether it ran") {

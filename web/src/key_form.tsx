@@ -1,0 +1,36 @@
+import { useState } from 'preact/hooks';
+import { useStore } from './store';
+
+/** A key, and who keeps it. */
+export function KeyForm() {
+  const store = useStore();
+  const [key, setKey] = useState('');
+  const find = (text: string) => {
+    setKey(text);
+    void store.findKey(text);
+  };
+  const replicas = store.place?.replicas ?? [];
+  return (
+    <form class="key-form" onSubmit={(event) => event.preventDefault()}>
+      <label for="key">Where is key</label>
+      <input
+        id="key"
+        type="search"
+        placeholder="type a key, such as user-17"
+        autocomplete="off"
+        spellcheck={false}
+        value={key}
+        onInput={(event) => find(event.currentTarget.value)}
+      />
+      <output id="key-place" for="key" aria-live="polite">
+        {store.placeError ||
+          (replicas.length > 0 && (
+            <>
+              owner <strong>{replicas[0]!.id}</strong>
+              {replicas.length > 1 && <>, copies at {replicas.slice(1).map((each) => each.id).join(', ')}</>}
+            </>
+          ))}
+      </output>
+    </form>
+  );
+}

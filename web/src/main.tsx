@@ -1,0 +1,6 @@
+import { render } from 'preact';
+import { App } from './app';
+import { store } from './store';
+
+render(<App />, document.getElementById('app')!);
+store.start();

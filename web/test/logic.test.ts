@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { path } from '../src/api';
+import { bytes, count, duration, percent } from '../src/format';
+import { controlOf, messageText } from '../src/forms';
+import { Rate, parseMetrics, total } from '../src/metrics';
+import { hueOf, sectorsByMember, shareSectors } from '../src/ring_geometry';
+import { SseParser } from '../src/sse';
+import { hadTrouble, timelines } from '../src/timeline';
+import type { Arcs, Happened, Member } from '../src/types';
+
+test('events come out of a stream whole, however it is cut', () => {
+  const text = ':\n\nid: 1\ndata: {"seq":1}\n\nid: 2\r\ndata: a\r\ndata: b\r\n\r\ndata: unfinished\n';
+  for (let size = 1; size <= text.length; ++size) {
+    const parser = new SseParser();
+    const found: string[] = [];
+    for (let at = 0; at < text.length; at += size) found.push(...parser.push(text.slice(at, at + size)));
+    assert.deepEqual(found, ['{"seq":1}', 'a\nb']);
+  }
+});
+
+test('the sectors of a picture cover the ring once', () => {
+  const picture: Arcs = { ring: 'r', state: '', points: 9, parts: 8, members: ['a', 'b'], arcs: [[0, 1], [3, 0], [4, 1]] };
+  assert.deepEqual(Object.fromEntries(sectorsByMember(picture)), {
+    a: [{ begin: 3 / 8, end: 4 / 8 }],
+    b: [{ begin: 0, end: 3 / 8 }, { begin: 4 / 8, end: 1 }],
+  });
+});
+
+test('shares lie side by side and fill the ring', () => {
+  const member = (id: string, share: number) => ({ id, share, host: 'h', port: 1, weight: 1 });
+  const sectors = [...shareSectors([member('a', 0.25), member('b', 0.25)]).values()];
+  assert.deepEqual(sectors, [{ begin: 0, end: 0.5 }, { begin: 0.5, end: 1 }]);
+  assert.deepEqual([...shareSectors([member('a', 0)]).values()], [{ begin: 0, end: 1 }]);
+});
+
+test('the first members have hues that differ, none of them that of trouble', () => {
+  const hues = Array.from({ length: 8 }, (_, n) => hueOf(n));
+  for (const hue of hues) assert.ok(hue >= 140 && hue < 345);
+  for (const [i, a] of hues.entries()) for (const b of hues.slice(0, i)) assert.ok(Math.abs(a - b) >= 10, `${a} and ${b}`);
+});
+
+const member = (id: string, state: Member['state'], for_ms: number): Member =>
+  ({ id, state, for_ms, host: 'h', port: 1, incarnation: 0, boot: 1, by: null });
+const change = (seq: number, time_ms: number, id: string, was: Member['state'], state: Member['state']): Happened =>
+  ({ seq, time_ms, event: 'node', id, was, state });
+
+test('a timeline has the states in their order, without gaps', () => {
+  const events = [change(1, 50, 'a', 'unknown', 'alive'), change(2, 300, 'a', 'alive', 'suspect'), change(3, 340, 'a', 'suspect', 'unreachable')];
+  const rows = timelines(events, [member('a', 'unreachable', 60), member('b', 'alive', 250)], 100, 400);
+  assert.deepEqual(rows.get('a'), [
+    { state: 'alive', begin: 100, end: 300 },
+    { state: 'suspect', begin: 300, end: 340 },
+    { state: 'unreachable', begin: 340, end: 400 },
+  ]);
+  assert.deepEqual(rows.get('b'), [{ state: 'alive', begin: 150, end: 400 }]);
+  assert.equal(hadTrouble(rows.get('a')!), true);
+  assert.equal(hadTrouble(rows.get('b')!), false);
+});
+
+test('metrics are read with their labels, and sums are over all of them', () => {
+  const families = parseMetrics('# HELP a_total What.\n# TYPE a_total counter\na_total{x="1",y="q\\"\\n"} 2\na_total{x="2"} 3.5\nb 1\n');
+  assert.deepEqual(families[0]!.samples[0], { name: 'a_total', labels: { x: '1', y: 'q"\n' }, value: 2 });
+  assert.equal(families[0]!.kind, 'counter');
+  assert.equal(total(families, 'a_total'), 5.5);
+  assert.equal(total(families, 'none'), undefined);
+});
+
+test('a rate is what was counted over the time, and none when the counter began anew', () => {
+  const rate = new Rate(2);
+  for (const [value, at] of [[100, 0], [150, 500], [150, 1000], [20, 2000], [30, 3000]] as const) rate.read(value, at);
+  assert.deepEqual(rate.series, [0, 10]);
+});
+
+test('a message is written from what was typed, and long numbers keep their digits', () => {
+  const fields = [
+    { name: 'n', type: 'int64' },
+    { name: 'text', type: 'string' },
+    { name: 'flag', type: 'bool' },
+    { name: 'blob', type: 'bytes' },
+    { name: 'at', type: 'point', fields: [{ name: 'x', type: 'float64' }, { name: 'y', type: 'float64' }] },
+    { name: 'list', type: '[string]' },
+  ];
+  assert.deepEqual(fields.map(controlOf), ['number', 'text', 'flag', 'bytes', 'struct', 'json']);
+  const typed = { n: '9223372036854775807', text: 'a "b"', flag: 'true', blob: 'AAH/', 'at.y': '-1.5', list: '["x"]' };
+  assert.equal(
+    messageText(fields, typed),
+    '{"n":9223372036854775807,"text":"a \\"b\\"","flag":true,"blob":{"$bytes":"AAH/"},"at":{"y":-1.5},"list":["x"]}',
+  );
+  assert.equal(messageText(fields, {}), '{}');
+  assert.throws(() => messageText(fields, { n: '1x' }), /n is not a number/);
+  assert.throws(() => messageText(fields, { list: '[' }), /list is not JSON/);
+  assert.throws(() => messageText(fields, { blob: 'a' }), /blob is not base64/);
+});
+
+test('figures are short and have their units', () => {
+  assert.deepEqual([0, 7, 999, 1000, 12_345, 999_600, 1.5e9].map(count), ['0', '7', '999', '1 k', '12.3 k', '1 M', '1.5 G']);
+  assert.deepEqual([0, 1536].map(bytes), ['0 B', '1.54 kB']);
+  assert.deepEqual([200, 5_000, 120_000, 7_200_000, 3e8].map(duration), ['just now', '5 s', '2 min', '2 h', '3 d']);
+  assert.deepEqual([0.005, 0.3333].map(percent), ['0.50 %', '33.3 %']);
+});
+
+test('a path keeps what is in its segments apart', () => {
+  assert.equal(path('v1', 'ring', 'keys', 'a/b?c#d'), '/v1/ring/keys/a%2Fb%3Fc%23d');
+});
