@@ -11,6 +11,7 @@
 
 #include "cluster/base/log.hpp"
 #include "cluster/gateway/gateway.hpp"
+#include "cluster/node/discovery_server.hpp"
 #include "cluster/node/node.hpp"
 #include "cookie.hpp"
 #include "demo_actors.hpp"
@@ -54,6 +55,10 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   return config;
 }
 
+bool discovers(const NodeOptions& options) {
+  return !options.discover.empty() || !options.discover_file.empty();
+}
+
 Result<void> start_demo_actors(Node& node) {
   auto counter = node.spawn<demo::Counter>({.name = "counter", .restart = Restart::on_failure});
   if (!counter) return counter.error();
@@ -68,7 +73,7 @@ Result<std::optional<gateway::GatewayConfig>> gateway_config(const NodeOptions& 
   gateway::GatewayConfig config;
   config.endpoint = options.http->endpoint;
   config.access = {options.http->names, options.http->origins};
-  config.needs_ring = !options.meet.empty();
+  config.needs_ring = !options.meet.empty() || discovers(options);
   if (!options.http->token_file.empty()) {
     auto token = read_token_file(options.http->token_file);
     if (token) token = gateway::Tokens::checked(std::move(token).value());
@@ -108,6 +113,9 @@ int run(const NodeOptions& options) {
   });
   if (options.demo_actors)
     if (const auto started = start_demo_actors(*node); !started) return fail(started.error(), Exit::refused);
+  if (discovers(options))
+    if (const auto begun = discover(*node, {options.discover, options.discover_file}); !begun)
+      return fail(begun.error(), Exit::refused);
   std::optional<gateway::Gateway> http;
   if (*http_config) {
     auto started = gateway::Gateway::start(*node, **std::move(http_config));

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cctype>
 #include <charconv>
 #include <cmath>
 
@@ -56,13 +57,27 @@ struct CommonTexts {
   }
 };
 
-Result<void> parse(CLI::App& app, const std::vector<std::string>& arguments) {
+/// `--data-dir` is CLUSTER_DATA_DIR in the environment. The cookie's variable is find_cookie's.
+std::string environment_name(const CLI::Option& option) {
+  if (option.get_lnames().empty()) return {};
+  std::string name = "CLUSTER_" + option.get_lnames().front();
+  if (name == "CLUSTER_key" || name == "CLUSTER_help" || name == "CLUSTER_version") return {};
+  for (auto& letter : name)
+    letter = letter == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
+  return name;
+}
+
+/// Each of `in_environment` that is not among the arguments may be there. The help does not repeat the names.
+Result<void> parse(CLI::App& app, const std::vector<std::string>& arguments,
+                   const std::vector<CLI::Option*>& in_environment) {
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants them
+  for (auto* option : in_environment) option->envname(environment_name(*option));
   try {
     app.parse(std::move(reversed));
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what());
   }
+  for (auto* option : in_environment) option->envname({});
   return {};
 }
 
@@ -87,6 +102,18 @@ Result<Duration> parse_seconds(const std::string& option, const std::string& tex
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
+Result<std::vector<Endpoint>> parse_endpoints(const std::string& option,
+                                              const std::vector<std::string>& texts) {
+  std::vector<Endpoint> endpoints;
+  for (const auto& text : texts) {
+    auto endpoint = Endpoint::parse(text);
+    if (!endpoint) return usage_error(option + ": " + endpoint.error().message());
+    endpoints.push_back(std::move(endpoint).value());
+  }
+  return endpoints;
+}
+
+constexpr std::size_t kDiscoverMax = 64;
 constexpr std::int64_t kPolicyTimeMax = 30 * 86'400;  // seconds
 
 /// The options of the partition policy as text.
@@ -226,7 +253,11 @@ Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) 
   app.add_option("--timeout", timeout, "how long to wait for the connection and for each answer")
       ->type_name("SECONDS")
       ->capture_default_str();
-  if (const auto parsed = parse(app, arguments); !parsed) return parsed.error();
+  app.footer(
+      "CLUSTER_HOST, CLUSTER_PORT and CLUSTER_COOKIE_FILE in the environment stand for these options.");
+  const std::vector in_environment{app.get_option("--host"), app.get_option("--port"),
+                                   app.get_option("--cookie-file")};
+  if (const auto parsed = parse(app, arguments, in_environment); !parsed) return parsed.error();
 
   options.words = app.remaining();
   if (texts.help && !options.words.empty()) {
@@ -261,6 +292,7 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   std::string mesh_max = "64";
   std::string log_level = "info";
   std::vector<std::string> meets;
+  std::vector<std::string> discovers;
   std::string protection = "sign";
   std::string protection_min = "sign";
   app.add_option("--ring", options.ring, "ring to be in from the start")->type_name("RING");
@@ -271,10 +303,23 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
       ->type_name("ADDRESS")
       ->expected(1)
       ->take_all();
-  app.add_option("--meet", meets, "meet the ring of this node at the start (repeatable)")
+  app.add_option("--meet", meets,
+                 "meet the ring of this node at the start (repeatable, or a list with commas)")
       ->type_name("HOST:PORT")
       ->expected(1)
-      ->take_all();
+      ->take_all()
+      ->delimiter(',');
+  app.add_option(
+         "--discover", discovers,
+         "meet the nodes at all addresses that this name stands for, and look again from time to time\n"
+         "(repeatable, or a list with commas)")
+      ->type_name("NAME:PORT")
+      ->expected(1)
+      ->take_all()
+      ->delimiter(',');
+  app.add_option("--discover-file", options.discover_file,
+                 "the same for the addresses in a file, one HOST:PORT a line, read again from time to time")
+      ->type_name("FILE");
   app.add_option(
          "--mesh-max", mesh_max,
          "up to so many members each node stays connected to all; above, to a few, and to others while\n"
@@ -305,7 +350,11 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
                "let 'cluster-cli drill' cut this node's links for a while, to rehearse a partition");
   app.add_flag("--leave-on-stop", options.leave_on_stop, "leave the ring before stopping");
   app.add_flag("--demo-actors", options.demo_actors, "start the servers 'counter' and 'echo'");
-  if (const auto parsed = parse(app, arguments); !parsed) return parsed.error();
+  app.footer(
+      "An option that is not given may be in the environment: --data-dir as CLUSTER_DATA_DIR, and so on; a "
+      "flag\n"
+      "as 'true'.");
+  if (const auto parsed = parse(app, arguments, app.get_options()); !parsed) return parsed.error();
 
   if (texts.help)
     options.notice = app.help();
@@ -332,11 +381,17 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
     if (!checked_weight) return checked_weight.error();
     options.weight = *checked_weight;
   }
-  for (const auto& text : meets) {
-    auto endpoint = Endpoint::parse(text);
-    if (!endpoint) return usage_error("--meet: " + endpoint.error().message());
-    options.meet.push_back(std::move(endpoint).value());
-  }
+  auto checked_meets = parse_endpoints("--meet", meets);
+  if (!checked_meets) return checked_meets.error();
+  options.meet = std::move(checked_meets).value();
+  auto checked_discovers = parse_endpoints("--discover", discovers);
+  if (!checked_discovers) return checked_discovers.error();
+  options.discover = std::move(checked_discovers).value();
+  if (options.discover.size() > kDiscoverMax)
+    return usage_error("--discover: more than " + std::to_string(kDiscoverMax) +
+                       " names: use --discover-file");
+  if (app.count("--discover-file") > 0 && options.discover_file.empty())
+    return usage_error("--discover-file: no file");
   if (const auto checked = read_protection(app, protection, protection_min, options); !checked)
     return checked.error();
   const auto checked_policy = policy.checked(app);

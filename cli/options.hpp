@@ -47,7 +47,9 @@ struct NodeOptions {
   std::optional<std::uint32_t> weight{};  ///< this node's; default: rfactor
   std::vector<std::string> bind{};
   std::vector<Endpoint> meet{};
-  std::string data_dir{};  ///< empty: nothing is saved
+  std::vector<Endpoint> discover{};
+  std::string discover_file{};  ///< empty: none
+  std::string data_dir{};       ///< empty: nothing is saved
   std::uint32_t mesh_max = 64;
   wire::Protection protection = wire::Protection::sign;
   wire::Protection protection_min = wire::Protection::sign;

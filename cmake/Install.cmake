@@ -24,18 +24,18 @@ foreach(layer IN LISTS layers)
     set(file_sets)
   endif()
   foreach(set IN LISTS file_sets)
-    list(APPEND headers FILE_SET ${set} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    list(APPEND headers FILE_SET ${set} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
   endforeach()
-  install(TARGETS ${layer} EXPORT libcluster-targets ARCHIVE LIBRARY ${headers})
+  install(TARGETS ${layer} EXPORT libcluster-targets ARCHIVE COMPONENT dev LIBRARY COMPONENT dev ${headers})
 endforeach()
-install(EXPORT libcluster-targets NAMESPACE cluster:: DESTINATION ${package_dir})
+install(EXPORT libcluster-targets NAMESPACE cluster:: DESTINATION ${package_dir} COMPONENT dev)
 
 foreach(program cluster-node cluster-cli)
   if(TARGET ${program})
-    install(TARGETS ${program} RUNTIME)
+    install(TARGETS ${program} RUNTIME COMPONENT programs)
   endif()
 endforeach()
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/libcluster-config.cmake.in
   ${PROJECT_BINARY_DIR}/package/libcluster-config.cmake INSTALL_DESTINATION ${package_dir})
@@ -44,4 +44,4 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/libcluster-config
 install(FILES ${PROJECT_BINARY_DIR}/package/libcluster-config.cmake
               ${PROJECT_BINARY_DIR}/package/libcluster-config-version.cmake
               ${PROJECT_SOURCE_DIR}/cmake/FindCAF.cmake
-  DESTINATION ${package_dir})
+  DESTINATION ${package_dir} COMPONENT dev)

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 namespace cluster::cli {
 namespace {
 
@@ -204,6 +206,60 @@ TEST_CASE("options: HTTP is served where it is asked for, by default where only 
     CHECK(!parse_node_options({"--http", wrong}));
   }
   CHECK(parse_node_options({"--http-cors", "x"}).error().message() == "--http-cors needs --http");
+}
+
+/// A variable of the environment, for a while.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+  ~Variable() { ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+TEST_CASE("options: others are discovered by names, in a list or one by one, and by a file") {
+  const std::vector<Endpoint> both{{"foo", 7022}, {"::1", 7023}};
+  for (const char* option : {"--discover", "--meet"}) {
+    CAPTURE(option);
+    for (const auto& arguments :
+         {Words{option, "foo:7022,[::1]:7023"}, Words{option, "foo:7022", option, "[::1]:7023"}}) {
+      const auto options = parse_node_options(arguments).value();
+      CHECK((std::string(option) == "--meet" ? options.meet : options.discover) == both);
+    }
+  }
+  CHECK(parse_node_options({"--discover-file", "a"}).value().discover_file == "a");
+  const auto refused = [](const Words& arguments) { return parse_node_options(arguments).error().message(); };
+  CHECK(refused({"--discover", "foo"}) == "--discover: 'foo' is not HOST:PORT");
+  CHECK(refused({"--discover-file", ""}) == "--discover-file: no file");
+  std::string many = "a:1";
+  for (int i = 1; i < 64; ++i) many += ",a:1";
+  CHECK(parse_node_options({"--discover", many}).value().discover.size() == 64);
+  CHECK(refused({"--discover", many + ",a:1"}) == "--discover: more than 64 names: use --discover-file");
+}
+
+TEST_CASE("options: what is not given is taken from the environment; empty variables count as none") {
+  const Variable instance("CLUSTER_INSTANCE", "foo");
+  const Variable host("CLUSTER_HOST", "foo.example.org");
+  const Variable port("CLUSTER_PORT", "7023");
+  const Variable discover("CLUSTER_DISCOVER", "a:1,b:2");
+  const Variable leave("CLUSTER_LEAVE_ON_STOP", "true");
+  const Variable weight("CLUSTER_WEIGHT", "");
+  const Variable cookie("CLUSTER_KEY", "not a cookie: CLUSTER_COOKIE is");
+  const auto options = parse_node_options({"--host", "bar.example.org"}).value();
+  CHECK(options.common.instance == NodeId("foo"));
+  CHECK(options.common.endpoint == Endpoint{"bar.example.org", 7023});
+  CHECK(options.discover == std::vector<Endpoint>{{"a", 1}, {"b", 2}});
+  CHECK(options.leave_on_stop);
+  CHECK(!options.weight);
+  CHECK(!options.common.key);
+  const auto client = parse_cli_options({"nodes"}).value();
+  CHECK(client.common.endpoint == Endpoint{"foo.example.org", 7023});
+  CHECK(!client.common.instance);
+  const Variable wrong("CLUSTER_PORT", "tcp://10.0.0.1:7022");
+  CHECK(parse_node_options({}).error().message() == "--port: 'tcp://10.0.0.1:7022' is not a port (1..65535)");
 }
 
 TEST_CASE("options: cluster-node refuses what it cannot use") {
