@@ -101,7 +101,8 @@ DiscoveryActions Discovery::on_met(Instant now, const Endpoint& endpoint, const 
   address.fault = fault;
   const auto place = endpoint.to_string();
   const bool says_where = fault.find(place) != fault.npos;
-  return {Finding{says_where ? std::move(fault) : place + ": " + fault, true}};
+  const bool is_expected = met.error().code() == Errc::refused;  // itself, or who is to stay out
+  return {Finding{says_where ? std::move(fault) : place + ": " + fault, !is_expected}};
 }
 
 DiscoveryActions Discovery::meet_some(Instant now, const Company& company) {

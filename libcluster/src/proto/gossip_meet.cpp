@@ -83,6 +83,8 @@ void Gossip::on(const MeetAsk& m) {
     if (m.ring == ring_) tell_if_removed(from_);  // it restarted in the ring, and does not know
     return refuse_it(Errc::refused, "Node '" + from_.str() + "' was removed from ring '" + ring_ + "'");
   }
+  if (ring_.empty() && !m.revive && has_departed(m.ring))
+    return refuse_it(Errc::refused, "Node '" + me + "' left ring '" + m.ring + "' or was removed from it");
   if (auto error = no_newcomer(from_)) return refuse_it(error->code(), error->message());
 
   if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
@@ -117,6 +119,9 @@ void Gossip::on(const MeetAnswer& m) {
   if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
   merge(m.state, false);
   if (ring_.empty()) return;
+  if (!found->second.command.revive && tell_if_removed(from_))
+    return end_meet(m.attempt,
+                    Error(Errc::refused, "Node '" + from_.str() + "' was removed from ring '" + ring_ + "'"));
   revive(from_, *peer);
   end_meet(m.attempt, {});
 }

@@ -147,6 +147,9 @@ TEST_CASE("discovery: who refuses is asked again after 30 s, and its words are t
   CHECK(faults(seeker.discovery.on_met(seeker.now, at(1), refusal)).empty());
   const auto other = faults(seeker.discovery.on_met(seeker.now, at(1), Error(Errc::wrong_cookie, "no")));
   CHECK(other == std::vector<std::string>{"10.0.0.1:7022: no"});
+  const auto itself = seeker.discovery.on_met(seeker.now, at(1), Error(Errc::refused, "is this node itself"));
+  CHECK(faults(itself).empty());
+  CHECK(all<Finding>(itself).size() == 1);
 }
 
 TEST_CASE(

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <map>
 #include <string>
 #include <tuple>
@@ -407,4 +408,73 @@ TEST_CASE("gossip: who asks a side without a quorum to meet is told, or goes on 
       CHECK(ended[0].result.error().message() == "Node at localhost:7022 did not meet: too few");
     }
   }
+}
+
+namespace {
+
+/// Two nodes that hear each other at once.
+struct Pair {
+  Gossip a = make("a");
+  Gossip b = make("b", "");
+  Moment at = kThen;
+
+  /// All that follows from `actions` of a (or b); the outcomes of commands.
+  std::vector<Result<void>> settle(Actions actions, bool of_a = true) {
+    std::vector<Result<void>> results;
+    std::deque<std::pair<bool, Actions>> open;
+    open.emplace_back(of_a, std::move(actions));
+    for (; !open.empty(); open.pop_front()) {
+      const bool from_a = open.front().first;
+      const auto said = std::move(open.front().second);
+      auto& self = from_a ? a : b;
+      auto& other = from_a ? b : a;
+      for (const auto& done : all_of<Done>(said)) results.push_back(done.result);
+      for (const auto& dial : all_of<Dial>(said))
+        open.emplace_back(from_a, self.on_dialed(at, dial.command, other.self()));
+      for (const auto& send : all_of<Send>(said))
+        if (send.to == other.self())
+          open.emplace_back(!from_a, other.on_message(at, self.self(), send.message));
+    }
+    at.now += 10s;
+    at.wall += 10s;
+    return results;
+  }
+  Result<void> meet(bool by_a, bool revive) {
+    auto& asker = by_a ? a : b;
+    const auto results =
+        settle(asker.on_command(at, 1, MeetCommand{.endpoint = kHere, .revive = revive}), by_a);
+    return results.empty() ? Result<void>(Error(Errc::internal, "no outcome")) : results.front();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("gossip: no automatic meet, by whichever side, brings back who was removed; one by a person does") {
+  for (const bool by_a : {true, false}) {
+    CAPTURE(by_a);
+    Pair pair;
+    REQUIRE(pair.meet(true, true));
+    REQUIRE(pair.b.ring() == "ring");
+    REQUIRE(pair.settle(pair.a.on_command(pair.at, 2, RemoveCommand{{"b"}})).front());
+    REQUIRE(pair.b.ring().empty());
+    const auto refused = pair.meet(by_a, false);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == Errc::refused);
+    CHECK(pair.b.ring().empty());
+    CHECK_FALSE(pair.a.state().present("b"));
+    CHECK(pair.meet(by_a, true));
+    CHECK(pair.b.ring() == "ring");
+    CHECK(pair.a.state().present("b"));
+  }
+}
+
+TEST_CASE("gossip: who has not heard of its removal hears of it when it is met, and is not brought back") {
+  Pair pair;
+  REQUIRE(pair.meet(true, true));
+  std::ignore = pair.a.on_command(pair.at, 2, RemoveCommand{{"b"}});  // all that is sent is lost
+  const auto refused = pair.meet(true, false);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::refused);
+  CHECK_FALSE(pair.a.state().present("b"));
+  CHECK(pair.b.ring().empty());
 }
