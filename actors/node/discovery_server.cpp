@@ -10,9 +10,8 @@
 namespace cluster {
 namespace {
 
-constexpr Duration kMeetTimeout = 4s;
-constexpr Duration kAnswerTimeout =
-    15s;  // the ring answers a meet when its own time is over, and is on the disk
+constexpr Duration kMeetTime = 4s;
+constexpr Duration kOutcomeTime = 15s;  // the answer comes when that is over and the ring is on the disk
 
 proto::DiscoveryConfig config_for(const DiscoveryOptions& options, ActorSystem& system) {
   return {.self = system.kernel().listening(),
@@ -48,9 +47,9 @@ void DiscoveryServer::handle_cast(const NameFound& found) {
 Task<> DiscoveryServer::handle_info(MeetOut out) {
   proto::MeetCommand meet;
   meet.endpoint = out.endpoint;
-  meet.timeout = kMeetTimeout;
+  meet.timeout = kMeetTime;
   meet.revive = false;
-  auto pending = call(ring_, ChangeRing{std::move(meet)}, kAnswerTimeout);
+  auto pending = call(ring_, ChangeRing{std::move(meet)}, kOutcomeTime);
   const auto met = co_await pending;
   perform(discovery_.on_met(now(), out.endpoint, met ? Result<void>() : met.error()));
 }

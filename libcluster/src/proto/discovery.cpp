@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kFaultsMax = 8;
 constexpr double kJitter = 0.1;  // share of a period
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_blanks(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r";
   const auto first = text.find_first_not_of(kBlanks);
   if (first == text.npos) return {};
@@ -32,7 +32,7 @@ AddressList parse_address_list(std::string_view text) {
   };
   for (std::size_t number = 1; !text.empty(); ++number) {
     const auto end = text.find('\n');
-    const auto line = trimmed(text.substr(0, end).substr(0, text.substr(0, end).find('#')));
+    const auto line = without_blanks(text.substr(0, end).substr(0, text.substr(0, end).find('#')));
     text = end == text.npos ? std::string_view() : text.substr(end + 1);
     if (line.empty()) continue;
     auto endpoint = Endpoint::parse(line);

@@ -14,7 +14,7 @@ using namespace cluster::proto;
 
 namespace {
 
-constexpr Instant kStart = Instant{} + 1h;
+constexpr Instant kBegin = Instant{} + 1h;
 const Company kAlone{};
 
 Endpoint at(std::size_t number) {
@@ -47,7 +47,7 @@ std::vector<std::string> faults(const DiscoveryActions& actions) {
 /// One that asks one source, which answers at once.
 struct Seeker {
   Discovery discovery;
-  Instant now = kStart;
+  Instant now = kBegin;
   Result<std::vector<Endpoint>> listed = std::vector<Endpoint>();
 
   explicit Seeker(std::uint64_t seed = 1, DiscoveryConfig config = {.self = at(0), .sources = 1})
@@ -171,8 +171,8 @@ TEST_CASE(
     "discovery: a source that does not answer is not asked twice, and holds the others up for one round "
     "only") {
   Discovery discovery({.self = at(0), .sources = 2}, Rng(1));
-  CHECK(all<FindAddresses>(discovery.on_time(kStart, kAlone)).size() == 2);
-  CHECK(meets(discovery.on_found(kStart, 0, std::vector<Endpoint>{at(1)}, kAlone)).empty());
+  CHECK(all<FindAddresses>(discovery.on_time(kBegin, kAlone)).size() == 2);
+  CHECK(meets(discovery.on_found(kBegin, 0, std::vector<Endpoint>{at(1)}, kAlone)).empty());
   const auto later = discovery.on_time(discovery.next_deadline(), kAlone);
   CHECK(meets(later) == std::set{at(1)});
   const auto asked = all<FindAddresses>(later);
