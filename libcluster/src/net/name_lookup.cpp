@@ -37,8 +37,7 @@ Result<std::vector<Endpoint>> ask_resolver(const Endpoint& name) {
       found.push_back({host.data(), name.port});
   }
   std::ranges::sort(found);
-  const auto doubles = std::ranges::unique(found);
-  found.erase(doubles.begin(), doubles.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 

@@ -1,6 +1,7 @@
 #include "cluster/proto/discovery.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace cluster::proto {
@@ -72,8 +73,7 @@ DiscoveryActions Discovery::on_found(Instant now, std::size_t number, Result<std
   if (found) {
     auto addresses = std::move(found).value();
     std::ranges::sort(addresses);
-    const auto doubles = std::ranges::unique(addresses);
-    addresses.erase(doubles.begin(), doubles.end());
+    addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
     if (addresses.size() > kAddressesMax) addresses.resize(kAddressesMax);
     source.addresses = std::move(addresses);
     forget_unlisted();
