@@ -1,6 +1,6 @@
 # The programs in a small image that runs as nobody in particular. docs/deployment.md says how to use it.
 FROM debian:12-slim AS build
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates npm && rm -rf /var/lib/apt/lists/*
 COPY . /source
 WORKDIR /source
 ENV CLUSTER_BUILD_DIR=/build
