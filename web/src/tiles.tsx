@@ -10,6 +10,7 @@ export function Tiles() {
   const late = store.status?.members.filter((member) => member.state !== 'same').length ?? 0;
   const quorum = store.metrics.find((family) => family.name === 'cluster_quorum')?.samples[0]?.value;
   const asked = store.statusAt > 0 && store.status ? duration(Date.now() - store.statusAt) : '';
+  const links = store.links.filter((link) => link.connected && link.role === 'node').length;
   const queued = store.links.reduce((sum, link) => sum + link.queued_bytes, 0);
   return (
     <section class="tiles" aria-label="Summary">
@@ -53,7 +54,7 @@ export function Tiles() {
         <h2>Waiting to be sent</h2>
         <p class="figure">{bytes(queued)}</p>
         <p class="quiet">
-          {store.links.filter((link) => link.connected && link.role === 'node').length} links to nodes
+          {links} {links === 1 ? 'link' : 'links'} to nodes
         </p>
       </div>
     </section>

@@ -51,7 +51,7 @@ export function MembersPanel() {
                     <button type="button" class="name" aria-pressed={store.selected === id} onClick={() => store.select(id)}>
                       <span class="swatch" style={{ background: colourOf(id, state) }} aria-hidden="true" />
                       {id}
-                      {id === store.self && <small> this node</small>}
+                      {id === store.self && <small> here</small>}
                     </button>
                   </th>
                   <td>
@@ -71,7 +71,7 @@ export function MembersPanel() {
                         <span class="text">{percent(place.share)}</span>
                       </span>
                     ) : (
-                      'not in the ring'
+                      <small>not in the ring</small>
                     )}
                   </td>
                 </tr>
