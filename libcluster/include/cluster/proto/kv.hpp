@@ -1,0 +1,325 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cluster/base/rng.hpp"
+#include "cluster/base/time.hpp"
+#include "cluster/proto/kv_config.hpp"
+#include "cluster/proto/kv_messages.hpp"
+#include "cluster/proto/kv_placement.hpp"
+#include "cluster/proto/kv_storage.hpp"
+#include "cluster/proto/kv_trees.hpp"
+
+namespace cluster::proto {
+
+// Actions: all that a driver must do, in order.
+
+struct KvSend {
+  NodeId to{};
+  KvMessage message{};
+};
+/// The answer to `on_request`.
+struct KvReply {
+  std::uint64_t id = 0;
+  Result<KvAnswer> answer;
+};
+/// Make durable all that the storage was given so far, then call `on_synced` with this or a later ticket.
+struct KvSync {
+  std::uint64_t ticket = 0;
+};
+/// What this node holds of a key has changed.
+struct KvChanged {
+  KvKey key{};
+};
+/// A message that was not taken, and why.
+struct KvRefused {
+  NodeId from{};
+  Error why{Errc::bad_message, ""};
+};
+using KvAction = std::variant<KvSend, KvReply, KvSync, KvChanged, KvRefused>;
+using KvActions = std::vector<KvAction>;
+
+/// One node of a replicated key-value store: coordinates what is asked here, holds its share of the keys, and
+/// keeps its copies and the others' alike. Source: Dynamo (DeCandia et al. 2007) for placement, quorums and
+/// anti-entropy; where it leaves it: strict quorums (only a key's own replicas count), a coordinator that
+/// holds hints as names of keys alone, reads that settle what they return, and replicas that do not count
+/// before they have what the key's earlier replicas had (docs/kv.md has the argument).
+///
+/// Reads the storage synchronously. Time, chance and messages come in, actions come out; `now` never goes
+/// backwards. One thread at a time.
+class Kv {
+ public:
+  /// Throws std::invalid_argument for a config that cannot work. `storage` outlives it.
+  Kv(KvConfig config, KvStorage& storage, Rng rng);
+
+  /// Before anything else: reads the storage's note.
+  [[nodiscard]] KvActions on_start(Instant now, WallTime wall);
+  /// The members of the ring named `name` (empty: this node is in none, and alone). Also when nothing
+  /// changed.
+  [[nodiscard]] KvActions on_ring(Instant now, const std::string& name, const KvEdition& edition,
+                                  const CHash& ring);
+  /// Whether a member can be reached, as far as is known; all can until this says otherwise.
+  [[nodiscard]] KvActions on_peer(Instant now, const NodeId& peer, bool reachable);
+  /// Handles one message from an authenticated peer, whatever it holds.
+  [[nodiscard]] KvActions on_message(Instant now, WallTime wall, const NodeId& from, KvMessage message);
+  /// Somebody at this node asks; the KvReply has the same id, which is given once.
+  [[nodiscard]] KvActions on_request(Instant now, WallTime wall, std::uint64_t id, KvRequest request);
+  /// All that the storage was given until `ticket` is durable; or the disk failed, and the store is at an
+  /// end: it answers nothing but errors.
+  [[nodiscard]] KvActions on_synced(Instant now, std::uint64_t ticket, bool succeeded);
+  /// Fires what is due. Early or repeated calls are harmless.
+  [[nodiscard]] KvActions on_time(Instant now, WallTime wall);
+  /// When `on_time` is next needed: the single timer a driver keeps.
+  [[nodiscard]] Instant next_deadline() const noexcept { return due_; }
+
+  /// Who is to hold a key, as this node sees it.
+  [[nodiscard]] KvReplicas replicas(const KvKey& key) const;
+  /// Whether this node has all that it is to hold in this ring, as far as others could tell it.
+  [[nodiscard]] bool settled() const noexcept { return settled_; }
+  [[nodiscard]] KvProgress progress() const;
+  [[nodiscard]] const KvCounters& counters() const noexcept { return counters_; }
+  [[nodiscard]] const NodeId& self() const noexcept { return config_.self; }
+  [[nodiscard]] const KvBucket& bucket(const std::string& name) const;
+
+ private:
+  enum class Phase : std::uint8_t {
+    forwarding,  ///< another node coordinates
+    waiting,     ///< to be placed anew
+    reading,     ///< until R replicas have answered
+    settling,    ///< until the replicas that were behind have what is returned
+    writing,     ///< until W replicas have it
+  };
+  struct Client {
+    NodeId node{};  ///< empty: this one
+    std::uint64_t id = 0;
+  };
+  struct Answered {
+    KvStatus status = KvStatus::ok;
+    bool ready = false;
+    std::uint64_t hash = 0;
+  };
+  /// A request under way.
+  struct Operation {
+    Client client{};
+    KvRequest request{};
+    Phase phase = Phase::waiting;
+    KvReplicas replicas{};
+    std::map<NodeId, Answered> answered{};  // in this phase
+    KvRecord record{};                      // read so far, or to be written
+    std::uint64_t hash = 0;                 // of it
+    KvAnswer answer{};
+    bool done = false;    // the client has its answer; replicas may still be waited for
+    bool placed = false;  // a write was begun: it may take effect whatever is answered
+    NodeId coordinator{};
+    Instant deadline{};
+    Instant retry_at{};
+  };
+  using Operations = std::map<std::uint64_t, Operation>;
+
+  /// What waits until the storage is durable.
+  struct Deferred {
+    enum class Kind : std::uint8_t { write_reply, read_reply, own_write, own_read, taken, session };
+    Kind kind = Kind::write_reply;
+    NodeId to{};
+    std::uint64_t id = 0;
+    KvKey key{};
+    std::uint16_t leaf = 0;
+    std::optional<KvRecord> read{};  // what was held when a read came, and
+    bool ready = false;              // whether this node counted for it then
+  };
+  struct Pending {
+    std::vector<Deferred> waiting{};
+    std::vector<KvKey> keys{};
+  };
+
+  /// A record on its way to replicas that lack it.
+  struct Spread {
+    KvKey key{};
+    std::uint64_t hash = 0;
+    std::set<NodeId> pending{};
+    bool hands_over = false;  // then it is removed here
+    Instant deadline{};
+  };
+
+  /// A comparison with another node that this one has begun.
+  struct Session {
+    std::uint64_t id = 0;
+    NodeId peer{};
+    std::uint64_t life = 0;               // of the peer that answered
+    std::vector<std::uint16_t> leaves{};  // that differ, and are still to be compared
+    std::uint64_t from = 0;               // in the last of them
+    std::size_t open = 0;                 // writes here and there that are not durable yet
+    bool page_end = false;                // of the leaf, once all of these are
+    std::uint64_t next = 0;
+    Instant deadline{};
+  };
+  /// Rings of which a node has what all of them gave it. None: it has nothing for certain.
+  using Bases = std::vector<std::shared_ptr<const KvPlacement>>;
+  struct Hello {
+    std::uint64_t life = 0;
+    bool verified = false;
+    bool settled = false;
+    Bases bases{};
+  };
+  struct Forgetting {
+    std::uint64_t id = 0;
+    std::vector<KvForget::Entry> entries{};
+    std::set<NodeId> pending{};
+    Instant deadline{};
+  };
+
+  // kv.cpp
+  void begin(Instant now);
+  void begin(Instant now, WallTime wall);
+  [[nodiscard]] KvActions finish();
+  void send(const NodeId& to, KvMessage message);
+  [[nodiscard]] bool reachable(const NodeId& id) const { return id == self() || !down_.contains(id); }
+  void load_note();
+  void save_note();
+
+  // kv_operations.cpp: what is asked here
+  void place(Operations::iterator at);
+  void forward(Operations::iterator at);
+  void begin_read(Operations::iterator at);
+  void begin_write(Operations::iterator at);
+  void send_phase(Operations::iterator at);
+  void answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready,
+                    const KvRecord* record);
+  void end_read(Operations::iterator at);
+  void end_phase_if_complete(Operations::iterator at);
+  void reply(Operation& operation, Result<KvAnswer> answer);
+  void end(Operations::iterator at);
+  void fail(Operations::iterator at, Errc code, std::string text);
+  void check_operations();
+  [[nodiscard]] std::size_t ready_answers(const Operation& operation) const;
+  [[nodiscard]] KvAnswer answer_of(const KvBucket& bucket, const KvRecord& record) const;
+  [[nodiscard]] Result<KvRecord> written(const Operation& operation);
+  [[nodiscard]] bool fulfils(const Operation& operation, const KvRecord& record) const;
+  void on(const NodeId& from, KvForward& m);
+  void on(const NodeId& from, KvForwarded& m);
+  void on(const NodeId& from, KvReadReply& m);
+  void on(const NodeId& from, KvWriteReply& m);
+
+  // kv_replica.cpp: what is held here
+  void on(const NodeId& from, KvRead& m);
+  void on(const NodeId& from, KvWrite& m);
+  /// Merges into what is held. A change is written, durable with `ticket_`.
+  Result<void> apply(const KvKey& key, const KvRecord& record);
+  Result<void> hold(const KvKey& key, const KvRecord& record);
+  [[nodiscard]] bool counts_for(const KvKey& key) const;
+  [[nodiscard]] bool is_durable(const KvKey& key) const { return !undurable_.contains(key); }
+  void defer(Deferred deferred, const KvKey& key);
+  void run(const Deferred& deferred, bool succeeded);
+  void build_trees();
+
+  // kv_sync.cpp: whether this node has what it is to hold, and the comparison with others
+  void greet(const NodeId& to, bool asks, bool tells = false);
+  void greet_all(bool asks);
+  void hear(const NodeId& from, const KvHello& m);
+  void learn(std::span<const KvRing> rings);
+  [[nodiscard]] bool has_settled(const NodeId& peer) const;
+  [[nodiscard]] bool too_many_silent(std::span<const CHash::Node* const> nodes, std::size_t w) const;
+  void settle_if_complete();
+  void settle();
+  void trim_log();
+  [[nodiscard]] bool lacks_any(std::set<NodeId>& lacking) const;
+  void begin_session();
+  void ask_leaf();
+  void end_session(bool complete);
+  void page_done();
+  [[nodiscard]] Result<std::vector<KvStorage::Entry>> shared_entries(const NodeId& peer, std::uint16_t leaf,
+                                                                     std::uint64_t from, std::size_t max,
+                                                                     bool& all) const;
+  void send_wanted(const std::vector<std::uint64_t>& positions, std::uint16_t leaf);
+  void take(const NodeId& from, const KvSyncRecords& m, Deferred::Kind kind);
+  void on(const NodeId& from, KvHello& m);
+  void on(const NodeId& from, KvSyncAsk& m);
+  void on(const NodeId& from, KvSyncDiffer& m);
+  void on(const NodeId& from, KvSyncLeaf& m);
+  void on(const NodeId& from, KvSyncRecords& m);
+  void on(const NodeId& from, KvSyncTaken& m);
+
+  // kv_upkeep.cpp: hints, keys that belong elsewhere, deleted keys
+  void hint(const NodeId& to, const KvKey& key);
+  void spread_hints();
+  void hand_over();
+  void spread(const KvKey& key, std::set<NodeId> to, bool hands_over);
+  bool take_spread_reply(const NodeId& from, const KvWriteReply& m);
+  void drop_late_spreads();
+  void look_for_dead();
+  void ask_to_forget();
+  void forget(const std::vector<KvForget::Entry>& entries);
+  void on(const NodeId& from, KvForget& m);
+  void on(const NodeId& from, KvForgetReply& m);
+
+  KvConfig config_;
+  KvStorage& storage_;
+  Rng rng_;
+  Instant now_{};
+  WallTime wall_{};
+  Instant due_ = kNever;
+  KvActions out_{};
+  bool broken_ = false;  // the disk failed
+
+  Boot actor_{};             // of this node's dots, anew in each ring
+  std::uint64_t count_ = 0;  // of the last of them
+
+  std::string ring_name_{};
+  KvPlacement ring_{};
+  Bases bases_{};
+  Bases entry_bases_{};        // when this ring began
+  std::vector<KvRing> log_{};  // the rings that this node was in, the newest last
+  bool log_cut_ = false;       // there were others before
+  std::set<NodeId> heard_{};   // who has told its history, in this ring
+  bool verified_ = false;      // enough have, for all keys
+  bool settled_ = false;
+  std::set<NodeId> members_{};  // without this one
+  std::set<NodeId> down_{};
+  std::map<NodeId, Hello> hellos_{};  // of nodes in the same ring
+  std::set<NodeId> synced_{};         // compared with, since this ring
+
+  std::uint64_t last_id_ = 0;
+  Operations operations_{};
+  std::set<std::pair<NodeId, std::uint64_t>> forwards_{};
+  std::deque<std::pair<NodeId, std::uint64_t>> forwards_in_order_{};
+  std::uint64_t ticket_ = 0;  // of what is written now
+  std::uint64_t ticket_asked_ = 0;
+  std::uint64_t ticket_synced_ = 0;
+  std::map<std::uint64_t, Pending> pending_{};
+  std::map<KvKey, std::uint64_t> undurable_{};  // the ticket of the last write
+
+  KvTrees trees_{};
+  std::uint64_t trees_from_ = 0;  // the trees hold what lies before this position
+  bool trees_built_ = false;
+
+  std::optional<Session> session_{};
+  NodeId last_peer_{};
+  std::set<NodeId> sync_soon_{};  // came back, and may have missed writes
+  std::map<std::uint64_t, Spread> spreads_{};
+  std::map<NodeId, std::set<KvKey>> hints_{};
+  std::size_t hints_held_ = 0;
+  bool foreign_ = true;  // keys of others may be held here
+  bool foreign_found_ = false;
+  std::uint64_t foreign_from_ = 0;
+  std::uint64_t dead_from_ = 0;
+  std::vector<KvForget::Entry> dead_{};
+  std::optional<Forgetting> forgetting_{};
+
+  Instant check_at_ = kNever;
+  Instant greet_at_ = kNever;
+  Instant sync_at_ = kNever;
+  Instant upkeep_at_ = kNever;
+  Instant dead_at_ = kNever;
+  KvCounters counters_{};
+};
+
+}  // namespace cluster::proto

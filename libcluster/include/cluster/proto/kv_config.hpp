@@ -1,0 +1,55 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "cluster/base/node_id.hpp"
+#include "cluster/base/time.hpp"
+#include "cluster/proto/kv_record.hpp"
+
+namespace cluster::proto {
+
+struct KvConfig {
+  NodeId self{};
+  Boot boot{};  ///< of this process
+  KvBucket bucket{};
+  std::map<std::string, KvBucket, std::less<>> buckets{};  ///< that differ from it; the same on all nodes
+  Duration request_timeout = 5s;
+  Duration retry_interval = 400ms;      ///< a replica that did not answer is asked again
+  Duration view_interval = 50ms;        ///< one that places the key elsewhere
+  Duration sync_interval = 10s;         ///< between two comparisons with another node
+  Duration session_timeout = 5s;        ///< of one without progress
+  Duration upkeep_interval = 20ms;      ///< between two portions of hints and of keys handed over
+  std::size_t page_bytes = 256u << 10;  ///< of one portion; a greater record goes alone
+  std::size_t page_keys = 256;
+  std::size_t hints_max = 100'000;  ///< keys; what was missed beyond is found by comparison
+  Duration tombstone_age = 24h;     ///< a deleted key is kept so long, at least
+};
+
+/// How far a node is with what it has to get, and to hand over.
+struct KvProgress {
+  bool settled = false;        ///< it has all that it is to hold
+  std::size_t to_compare = 0;  ///< nodes that it must compare with first
+  bool handing_over = false;   ///< it looks for keys that belong to others
+  double handed_over = 0;      ///< 0..1, of the key space in this pass
+  std::size_t hints = 0;       ///< writes that other nodes have missed
+};
+
+struct KvCounters {
+  std::uint64_t requests = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t reads = 0;    ///< answered as a replica
+  std::uint64_t writes = 0;   ///< taken as a replica
+  std::uint64_t views = 0;    ///< refused: the asker placed the key elsewhere
+  std::uint64_t repairs = 0;  ///< replicas that a read found behind
+  std::uint64_t sessions = 0;
+  std::uint64_t sessions_failed = 0;
+  std::uint64_t records_received = 0;  ///< by comparison
+  std::uint64_t handed_over = 0;       ///< keys
+  std::uint64_t hinted = 0;
+  std::uint64_t forgotten = 0;
+  std::uint64_t refused = 0;
+};
+
+}  // namespace cluster::proto

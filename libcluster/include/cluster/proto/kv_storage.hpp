@@ -1,0 +1,70 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cluster/base/result.hpp"
+#include "cluster/proto/kv_record.hpp"
+
+namespace cluster::proto {
+
+/// Where a replica keeps its records. What is written can be read at once; it is durable once the driver has
+/// carried out a KvSync that was asked for later. Not synchronised.
+class KvStorage {
+ public:
+  /// What there is of a key, without its values.
+  struct Entry {
+    std::uint64_t position = 0;  ///< kv_position
+    KvKey key{};
+    std::uint64_t hash = 0;  ///< fingerprint
+  };
+
+  KvStorage() = default;
+  KvStorage(const KvStorage&) = delete;
+  KvStorage& operator=(const KvStorage&) = delete;
+  virtual ~KvStorage() = default;
+
+  /// An empty record if there is none. `io`, `corrupt`.
+  [[nodiscard]] virtual Result<KvRecord> read(const KvKey& key) const = 0;
+  /// 0 if there is none.
+  [[nodiscard]] virtual Result<std::uint64_t> hash_of(std::uint64_t position, const KvKey& key) const = 0;
+  /// `entry.hash` is the record's; an empty record removes the key.
+  virtual Result<void> write(const Entry& entry, const KvRecord& record) = 0;
+  /// In the order (position, key), from `position` on, at most `limit`, but all of the last position.
+  [[nodiscard]] virtual Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const = 0;
+  /// Keys of a bucket in their own order, from `from` on.
+  [[nodiscard]] virtual Result<std::vector<KvKey>> keys(std::string_view bucket, std::string_view from,
+                                                        std::size_t limit) const = 0;
+  /// The store's own note, as last written; empty in a new store.
+  [[nodiscard]] virtual Result<Bytes> note() const = 0;
+  virtual Result<void> set_note(ByteView note) = 0;
+};
+
+/// In memory: nothing survives, all is durable at once.
+class KvMemory final : public KvStorage {
+ public:
+  [[nodiscard]] Result<KvRecord> read(const KvKey& key) const override;
+  [[nodiscard]] Result<std::uint64_t> hash_of(std::uint64_t position, const KvKey& key) const override;
+  Result<void> write(const Entry& entry, const KvRecord& record) override;
+  [[nodiscard]] Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override;
+  [[nodiscard]] Result<std::vector<KvKey>> keys(std::string_view bucket, std::string_view from,
+                                                std::size_t limit) const override;
+  [[nodiscard]] Result<Bytes> note() const override { return note_; }
+  Result<void> set_note(ByteView note) override {
+    note_.assign(note.begin(), note.end());
+    return {};
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
+  [[nodiscard]] const std::map<KvKey, KvRecord>& records() const noexcept { return records_; }
+
+ private:
+  std::map<KvKey, KvRecord> records_{};
+  std::map<std::pair<std::uint64_t, KvKey>, std::uint64_t> hashes_{};
+  Bytes note_{};
+};
+
+}  // namespace cluster::proto

@@ -1,0 +1,52 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cluster/base/time.hpp"
+
+namespace cluster::sim {
+
+/// Remembers every write that was begun and every read, and judges what was read:
+/// - a write that was acknowledged, or read, before a read began is in it, or one that replaces it is;
+/// - no value is in it that such a write replaced, and no two of which one replaced the other;
+/// - nothing is in it that was never written, or of which the writer was told that it had not happened.
+/// Knows writes by numbers, which are their values; shares no code with the store.
+class KvChecker {
+ public:
+  using Number = std::uint64_t;
+  using Values = std::set<Number>;
+
+  /// `replaces`: what the writer had read, or written last.
+  Number begin_write(const std::string& key, bool deletes, const Values& replaces, Instant now);
+  void acknowledged(Number write, Instant now) { writes_.at(write).known_at = now; }
+  /// It did not happen.
+  void refused(Number write) { writes_.at(write).refused = true; }
+  /// Judges a read, or what a replica holds in the end.
+  void read(const std::string& key, const Values& values, Instant began, Instant ended, const char* what);
+
+  [[nodiscard]] const std::vector<std::string>& violations() const noexcept { return violations_; }
+  [[nodiscard]] std::size_t acknowledged() const;
+
+ private:
+  struct Write {
+    std::string key{};
+    bool deletes = false;
+    bool refused = false;
+    Values replaces{};  // all, also by way of others
+    Instant begun{};
+    std::optional<Instant> known_at{};  // when it was acknowledged or first read
+  };
+  [[nodiscard]] bool stands(Number write, const Values& values, Instant until) const;
+  void violation(const std::string& key, std::string text, const char* what);
+
+  std::vector<Write> writes_{};
+  std::map<std::string, std::vector<Number>> of_key_{};
+  std::vector<std::string> violations_{};
+};
+
+}  // namespace cluster::sim

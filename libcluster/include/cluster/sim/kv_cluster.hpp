@@ -1,0 +1,157 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/proto/kv.hpp"
+#include "cluster/sim/host.hpp"
+#include "cluster/sim/network.hpp"
+#include "cluster/sim/simulator.hpp"
+
+namespace cluster::sim {
+
+/// A disk under a store: what was written is there after a crash up to some point behind the last sync.
+class KvDisk final : public proto::KvStorage {
+ public:
+  [[nodiscard]] Result<proto::KvRecord> read(const proto::KvKey& key) const override {
+    return live_->read(key);
+  }
+  [[nodiscard]] Result<std::uint64_t> hash_of(std::uint64_t position,
+                                              const proto::KvKey& key) const override {
+    return live_->hash_of(position, key);
+  }
+  Result<void> write(const Entry& entry, const proto::KvRecord& record) override;
+  [[nodiscard]] Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override {
+    return live_->scan(position, limit);
+  }
+  [[nodiscard]] Result<std::vector<proto::KvKey>> keys(std::string_view bucket, std::string_view from,
+                                                       std::size_t limit) const override {
+    return live_->keys(bucket, from, limit);
+  }
+  [[nodiscard]] Result<Bytes> note() const override { return live_->note(); }
+  Result<void> set_note(ByteView note) override;
+
+  /// How much has been written; `sync` to there.
+  [[nodiscard]] std::uint64_t written() const noexcept { return base_ + log_.size(); }
+  void sync(std::uint64_t to);
+  /// Of what was not synced, some first part is there.
+  void crash(Rng& rng);
+  void wipe();
+  [[nodiscard]] const proto::KvMemory& live() const noexcept { return *live_; }
+
+ private:
+  struct Step {
+    Entry entry{};
+    proto::KvRecord record{};
+    std::optional<Bytes> note{};
+  };
+  static void play(proto::KvMemory& to, const Step& step);
+
+  std::unique_ptr<proto::KvMemory> live_ = std::make_unique<proto::KvMemory>();
+  std::unique_ptr<proto::KvMemory> durable_ = std::make_unique<proto::KvMemory>();
+  std::deque<Step> log_{};  // in live_, not in durable_
+  std::uint64_t base_ = 0;
+};
+
+/// A mistake in what surrounds the state machines, or in how they are set, that the checker must find.
+enum class KvBug : std::uint8_t {
+  none,
+  early_ack,      ///< writes are acknowledged by one replica
+  quick_read,     ///< reads are answered by one replica
+  lying_disk,     ///< what is called durable is not
+  amnesia,        ///< a node that lost its records believes that it has them
+  repeated_dots,  ///< a process begins its dots anew under the name of the last one
+  lost_siblings,  ///< of siblings on their way one arrives
+  hasty_forget,   ///< deleted keys are forgotten without asking the others, nor heeding who is away
+};
+
+struct KvClusterConfig {
+  std::uint64_t seed = 1;
+  NetworkFaults faults{};
+  proto::KvConfig kv{};  ///< `self` and `boot` are each process's own
+  Duration disk_min = 100us;
+  Duration disk_max = 3ms;
+  Duration ring_delay_max = 1s;  ///< until a node hears of a change of the ring
+  KvBug bug = KvBug::none;
+};
+
+/// Processes that run proto::Kv as a node does. Every message is encoded, carried by the network and decoded.
+class KvCluster {
+ public:
+  using Done = std::function<void(Result<proto::KvAnswer>)>;
+
+  explicit KvCluster(KvClusterConfig config);
+
+  [[nodiscard]] Simulator& simulator() noexcept { return simulator_; }
+  [[nodiscard]] Network& network() noexcept { return network_; }
+
+  /// A new place with a process that is in no ring. Gives the place.
+  std::size_t add();
+  /// The members, by place, and their weights; each process hears of it after a while.
+  void set_ring(std::map<std::size_t, std::uint32_t> members);
+  [[nodiscard]] const std::map<std::size_t, std::uint32_t>& ring() const noexcept { return ring_; }
+
+  void kill(std::size_t place);
+  void restart(std::size_t place, bool keep_disk);
+  void pause(std::size_t place) { processes_.at(place).host.pause(); }
+  void resume(std::size_t place) { processes_.at(place).host.resume(); }
+  void set_skew(std::size_t place, Duration skew) { processes_.at(place).skew = skew; }
+  void request(std::size_t place, proto::KvRequest request, Done done);
+
+  [[nodiscard]] std::size_t size() const noexcept { return processes_.size(); }
+  [[nodiscard]] bool running(std::size_t place) const { return processes_.at(place).kv != nullptr; }
+  [[nodiscard]] bool paused(std::size_t place) const { return processes_.at(place).host.paused(); }
+  [[nodiscard]] const proto::Kv& at(std::size_t place) const { return *processes_.at(place).kv; }
+  [[nodiscard]] const proto::KvMemory& held(std::size_t place) const {
+    return processes_.at(place).disk.live();
+  }
+  [[nodiscard]] NodeId id(std::size_t place) const { return NodeId("n" + std::to_string(place)); }
+  /// All members run, know the ring, and have what they are to hold.
+  [[nodiscard]] bool settled() const;
+  /// Settled, and no two members differ in a key, nor does anybody hold a key of others. Empty, or what is
+  /// not so.
+  [[nodiscard]] std::string differences() const;
+
+ private:
+  struct Process {
+    Process(Simulator& simulator, std::function<void()> tick) : host(simulator, std::move(tick)) {}
+    Host host;
+    KvDisk disk{};
+    std::unique_ptr<proto::Kv> kv{};
+    std::uint32_t life = 0;
+    std::uint64_t ring_version = 0;
+    std::string ring_name{};
+    CHash ring{};
+    Duration skew{};
+    std::map<std::uint64_t, Done> asked{};
+    std::map<std::size_t, Instant> missing_since{};  // by place, who does not answer
+    std::map<std::size_t, bool> told_down{};
+  };
+
+  void start(std::size_t place);
+  void hear_ring(std::size_t place, std::uint64_t version);
+  void perform(std::size_t place, proto::KvActions actions);
+  void carry(std::size_t place, proto::KvSend& send);
+  void agree_for(std::size_t place, const NodeId& other, const proto::KvForget& ask);
+  void sync(std::size_t place, std::uint64_t ticket);
+  void tick(std::size_t place);
+  void watch();
+  [[nodiscard]] WallTime wall(std::size_t place) const;
+
+  KvClusterConfig config_;
+  Simulator simulator_;
+  Network network_;
+  Rng rng_;
+  std::deque<Process> processes_{};
+  std::map<std::size_t, std::uint32_t> ring_{};
+  std::uint64_t ring_version_ = 0;
+  std::uint64_t requests_ = 0;
+};
+
+}  // namespace cluster::sim

@@ -1,0 +1,40 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cluster/sim/kv_cluster.hpp"
+
+namespace cluster::sim {
+
+/// Clients read, write and delete a few keys while the seed chooses what fails: processes (with their disks
+/// kept and lost, one or all at once), the network, the time; and nodes join, leave and change their weights.
+/// Disks are lost one at a time: the next only when all have again what they are to hold.
+struct KvScenario {
+  std::uint64_t seed = 1;
+  std::size_t nodes = 5;
+  std::size_t clients = 4;
+  std::size_t keys = 6;
+  Duration duration = 60s;
+  bool ring_changes = true;
+  bool disks_lost = true;
+  bool disks_alone = false;  ///< nothing else fails, but each disk as soon as the last one is made good
+  KvBug bug = KvBug::none;
+};
+
+struct KvVerdict {
+  std::vector<std::string> violations{};
+  std::size_t acknowledged = 0;  ///< writes, or read by somebody
+  std::size_t unknown = 0;
+  std::size_t refused = 0;  ///< requests
+  std::size_t reads = 0;
+  std::size_t siblings = 0;   ///< reads with more than one value
+  std::size_t forgotten = 0;  ///< deleted keys
+  Duration converged{};       ///< after the last fault
+  std::uint64_t trace = 0;
+};
+
+[[nodiscard]] KvVerdict run(const KvScenario& scenario);
+
+}  // namespace cluster::sim

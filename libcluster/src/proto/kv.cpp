@@ -1,0 +1,262 @@
+#include "cluster/proto/kv.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "cluster/wire/codec.hpp"
+
+namespace cluster::proto {
+namespace {
+
+constexpr Duration kGreetInterval = 500ms;
+
+/// What a store remembers of itself.
+struct Note {
+  static constexpr bool wire_positional = true;
+
+  std::uint32_t version = 1;
+  std::string ring{};
+  std::vector<KvRing> bases{};
+  std::vector<KvRing> entry_bases{};
+  std::vector<KvRing> log{};
+  bool log_cut = false;
+};
+
+}  // namespace
+
+Kv::Kv(KvConfig config, KvStorage& storage, Rng rng)
+    : config_(std::move(config)), storage_(storage), rng_(rng) {
+  if (config_.self.empty() || config_.retry_interval <= Duration::zero() ||
+      config_.view_interval <= Duration::zero() || config_.upkeep_interval <= Duration::zero() ||
+      config_.sync_interval <= Duration::zero() || config_.page_bytes == 0 || config_.page_keys == 0)
+    throw std::invalid_argument("a key-value store that cannot work");
+  if (auto ok = check(config_.bucket); !ok) throw std::invalid_argument(ok.error().message());
+  for (const auto& [name, bucket] : config_.buckets) {
+    if (!is_bucket_name(name)) throw std::invalid_argument("a bucket's name is out of bounds");
+    if (auto ok = check(bucket); !ok) throw std::invalid_argument(ok.error().message());
+  }
+}
+
+KvActions Kv::on_start(Instant now, WallTime wall) {
+  begin(now, wall);
+  load_note();
+  last_id_ = rng_.next() >> 1;  // what answers an earlier process of this node answers nothing here
+  sync_at_ = now + Duration(rng_.between(0, config_.sync_interval.count()));
+  dead_at_ = now + config_.sync_interval;
+  return finish();
+}
+
+KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edition, const CHash& ring) {
+  begin(now);
+  KvPlacement next(ring, edition);
+  if (name == ring_name_ && next.fingerprint() == ring_.fingerprint()) return finish();
+  // Who comes from elsewhere has not seen what this ring did meanwhile, whatever it holds.
+  if (name != ring_name_) {
+    bases_.clear();
+    log_.clear();
+    log_cut_ = false;
+    ring_name_ = name;
+  }
+  ring_ = std::move(next);
+  if (log_.size() == kKvHistoryMax) {
+    log_.erase(log_.begin());
+    log_cut_ = true;
+  }
+  log_.push_back(ring_.description());
+  // Rings that this node was in, and in which it may not have become complete.
+  const auto base = std::ranges::find_if(log_, [&](const KvRing& earlier) {
+    return !bases_.empty() && earlier.edition == bases_.front()->edition();
+  });
+  if (base != log_.end()) learn({base, log_.end() - 1});
+  const bool again = log_.size() > 1 && log_[log_.size() - 2] == log_.back();  // started again in it
+  if (again) log_.pop_back();
+  if (!again || entry_bases_.empty()) entry_bases_ = bases_;
+  save_note();  // before any write in this ring
+  // Dots by an actor that hands keys over and gets them back would claim writes that it no longer holds.
+  actor_ = {config_.boot.number, rng_.next()};
+  members_.clear();
+  for (const auto& [id, weight] : ring_.ring().weights())
+    if (id != self()) members_.insert(id);
+  hellos_.clear();
+  heard_.clear();
+  verified_ = false;
+  synced_.clear();
+  settled_ = false;
+  session_.reset();
+  forgetting_.reset();
+  dead_.clear();
+  trees_.clear();
+  trees_from_ = 0;
+  trees_built_ = false;
+  foreign_ = true;
+  foreign_found_ = false;
+  foreign_from_ = 0;
+  upkeep_at_ = now;
+  settle_if_complete();
+  greet_all(true);
+  greet_at_ = now + kGreetInterval;
+  sync_at_ = now;
+  return finish();
+}
+
+KvActions Kv::on_peer(Instant now, const NodeId& peer, bool is_reachable) {
+  begin(now);
+  if (is_reachable) {
+    if (down_.erase(peer) != 0) {
+      sync_soon_.insert(peer);
+      sync_at_ = std::min(sync_at_, now + config_.view_interval);
+      upkeep_at_ = now;
+      if (!heard_.contains(peer) && members_.contains(peer)) greet(peer, true);
+    }
+  } else {
+    down_.insert(peer);
+    if (session_ && session_->peer == peer) end_session(false);
+    for (auto at = operations_.begin(); at != operations_.end();) {
+      const auto operation = at++;
+      if (operation->second.phase == Phase::forwarding && operation->second.coordinator == peer)
+        fail(operation, Errc::peer_lost, "the replica that coordinated the request is gone");
+    }
+  }
+  return finish();
+}
+
+KvActions Kv::on_message(Instant now, WallTime wall, const NodeId& from, KvMessage message) {
+  begin(now, wall);
+  auto ok = from == self() || from.empty()
+                ? Result<void>(Error(Errc::invalid_argument, "a message from this node to itself"))
+                : check(message);
+  if (!ok) {
+    ++counters_.refused;
+    out_.emplace_back(KvRefused{from, std::move(ok).error()});
+    return finish();
+  }
+  std::visit([&](auto& m) { on(from, m); }, message);
+  return finish();
+}
+
+KvActions Kv::on_request(Instant now, WallTime wall, std::uint64_t id, KvRequest request) {
+  begin(now, wall);
+  ++counters_.requests;
+  if (auto ok = check(request); !ok) {
+    ++counters_.failures;
+    out_.emplace_back(KvReply{id, std::move(ok).error()});
+    return finish();
+  }
+  const auto timeout =
+      request.timeout_ms == 0 ? config_.request_timeout : std::chrono::milliseconds(request.timeout_ms);
+  const auto at = operations_.emplace(++last_id_, Operation{}).first;
+  at->second.client.id = id;
+  at->second.request = std::move(request);
+  at->second.deadline = saturated_add(now, timeout);
+  place(at);
+  return finish();
+}
+
+KvActions Kv::on_synced(Instant now, std::uint64_t ticket, bool succeeded) {
+  begin(now);
+  if (!succeeded) broken_ = true;
+  ticket_synced_ = std::max(ticket_synced_, ticket);
+  while (!pending_.empty() && pending_.begin()->first <= ticket) {
+    const auto done = std::move(pending_.extract(pending_.begin()).mapped());
+    for (const auto& key : done.keys)
+      if (const auto at = undurable_.find(key); at != undurable_.end() && at->second <= ticket)
+        undurable_.erase(at);
+    for (const auto& deferred : done.waiting) run(deferred, succeeded);
+  }
+  return finish();
+}
+
+KvActions Kv::on_time(Instant now, WallTime wall) {
+  begin(now, wall);
+  if (check_at_ <= now) check_operations();
+  if (!trees_built_) build_trees();
+  if (greet_at_ <= now) {
+    greet_at_ = kNever;
+    if (!settled_ || heard_.size() < members_.size()) {
+      for (const auto& member : members_)
+        if (reachable(member) && (!heard_.contains(member) || !has_settled(member))) greet(member, true);
+      greet_at_ = now + kGreetInterval;
+      settle_if_complete();
+    }
+  }
+  if (session_ && session_->deadline <= now) end_session(false);
+  if (sync_at_ <= now) begin_session();
+  if (upkeep_at_ <= now) {
+    upkeep_at_ = kNever;
+    drop_late_spreads();
+    spread_hints();
+    hand_over();
+  }
+  if (forgetting_ && forgetting_->deadline <= now) forgetting_.reset();
+  if (dead_at_ <= now) look_for_dead();
+  return finish();
+}
+
+KvReplicas Kv::replicas(const KvKey& key) const { return ring_.replicas(key, bucket(key.bucket)); }
+
+KvProgress Kv::progress() const {
+  KvProgress progress{.settled = settled_, .handing_over = foreign_, .hints = hints_held_};
+  std::set<NodeId> lacking;
+  if (!settled_ && lacks_any(lacking)) progress.to_compare = lacking.size();
+  progress.handed_over =
+      foreign_ ? static_cast<double>(foreign_from_) / static_cast<double>(~std::uint64_t{0}) : 1;
+  return progress;
+}
+
+const KvBucket& Kv::bucket(const std::string& name) const {
+  const auto found = config_.buckets.find(name);
+  return found == config_.buckets.end() ? config_.bucket : found->second;
+}
+
+void Kv::begin(Instant now) { now_ = now; }
+
+void Kv::begin(Instant now, WallTime wall) {
+  now_ = now;
+  wall_ = wall;
+}
+
+KvActions Kv::finish() {
+  if (ticket_asked_ != ticket_) {
+    ticket_asked_ = ticket_;
+    out_.emplace_back(KvSync{ticket_});
+  }
+  if (!operations_.empty() && check_at_ == kNever) check_at_ = now_ + config_.view_interval / 2;
+  if (operations_.empty()) check_at_ = kNever;
+  due_ = std::min({check_at_, greet_at_, sync_at_, upkeep_at_, dead_at_});
+  if (!trees_built_ && !ring_.empty()) due_ = std::min(due_, now_);
+  if (session_) due_ = std::min(due_, session_->deadline);
+  if (forgetting_) due_ = std::min(due_, forgetting_->deadline);
+  return std::exchange(out_, {});
+}
+
+void Kv::send(const NodeId& to, KvMessage message) {
+  out_.emplace_back(std::in_place_type<KvSend>, KvSend{to, std::move(message)});
+}
+
+void Kv::load_note() {
+  const auto bytes = storage_.note();
+  if (!bytes) {
+    broken_ = true;
+    return;
+  }
+  if (bytes->empty()) return;
+  const auto note = wire::decode<Note>(*bytes);
+  if (!note || note->version != 1) return;  // as a new store: all is compared again
+  ring_name_ = note->ring;
+  for (const auto& ring : note->bases)
+    bases_.push_back(std::make_shared<const KvPlacement>(KvPlacement::of(ring)));
+  for (const auto& ring : note->entry_bases)
+    entry_bases_.push_back(std::make_shared<const KvPlacement>(KvPlacement::of(ring)));
+  log_ = note->log;
+  log_cut_ = note->log_cut;
+}
+
+void Kv::save_note() {
+  Note note{.ring = ring_name_, .bases = {}, .entry_bases = {}, .log = log_, .log_cut = log_cut_};
+  for (const auto& base : bases_) note.bases.push_back(base->description());
+  for (const auto& base : entry_bases_) note.entry_bases.push_back(base->description());
+  if (!storage_.set_note(wire::encode(note))) broken_ = true;
+  if (ticket_ == ticket_asked_) ++ticket_;
+}
+
+}  // namespace cluster::proto

@@ -1,0 +1,361 @@
+// Kv: requests that this node coordinates, or forwards to a replica that does.
+#include <algorithm>
+
+#include "cluster/proto/kv.hpp"
+
+namespace cluster::proto {
+namespace {
+
+// A forwarded request that was refused with this was not begun, and is placed anew.
+constexpr Errc kPlacedElsewhere = Errc::cancelled;
+// How long replicas are waited for once the client has its answer.
+constexpr Duration kLinger = 1s;
+constexpr std::size_t kForwardsMax = 4096;  // remembered
+
+bool is_write(const KvRequest& request) { return request.verb != KvVerb::get; }
+
+}  // namespace
+
+void Kv::place(Operations::iterator at) {
+  auto& operation = at->second;
+  if (broken_) return fail(at, Errc::io, "this node's store has failed");
+  // Alone it would answer from what it happens to hold, and take writes that the ring it joins never heard
+  // of.
+  if (ring_name_.empty()) return fail(at, Errc::unreachable, "this node is in no ring");
+  operation.replicas = replicas(operation.request.key);
+  const auto& nodes = operation.replicas.nodes;
+  if (!is_write(operation.request)) return begin_read(at);
+  // A replica writes by itself; where a condition is to be judged, all go through the same one.
+  const bool mine = operation.replicas.has(self());
+  if (!operation.client.node.empty() && !mine)
+    return fail(at, kPlacedElsewhere, "this node is no replica of the key");
+  NodeId coordinator = self();
+  if (operation.client.node.empty() && (!mine || operation.request.condition != KvCondition::none)) {
+    const auto first = std::ranges::find_if(nodes, [this](const NodeId& id) { return reachable(id); });
+    if (first == nodes.end()) return fail(at, Errc::unreachable, "no replica of the key can be reached");
+    coordinator = *first;
+  }
+  if (coordinator != self()) {
+    operation.coordinator = coordinator;
+    return forward(at);
+  }
+  if (operation.request.condition != KvCondition::none)
+    begin_read(at);
+  else
+    begin_write(at);
+}
+
+void Kv::forward(Operations::iterator at) {
+  auto& operation = at->second;
+  operation.phase = Phase::forwarding;
+  operation.retry_at = kNever;
+  send(operation.coordinator, KvForward{at->first, operation.request});
+}
+
+void Kv::begin_read(Operations::iterator at) {
+  auto& operation = at->second;
+  operation.phase = Phase::reading;
+  operation.answered.clear();
+  operation.record = {};
+  const auto& nodes = operation.replicas.nodes;
+  const auto present = std::ranges::count_if(nodes, [this](const NodeId& id) { return reachable(id); });
+  if (nodes.empty() || static_cast<std::size_t>(present) < operation.replicas.r)
+    return fail(at, Errc::unreachable, "too few replicas of the key can be reached for a read");
+  send_phase(at);
+}
+
+void Kv::begin_write(Operations::iterator at) {
+  auto& operation = at->second;
+  operation.phase = Phase::writing;
+  operation.answered.clear();
+  const auto& key = operation.request.key;
+  const auto present =
+      std::ranges::count_if(operation.replicas.nodes, [this](const NodeId& id) { return reachable(id); });
+  if (static_cast<std::size_t>(present) < operation.replicas.w)
+    return fail(at, Errc::unreachable, "too few replicas of the key can be reached for a write");
+  auto record = written(operation);
+  if (!record) return fail(at, record.error().code(), record.error().message());
+  operation.record = std::move(record).value();
+  operation.hash = fingerprint(key, operation.record);
+  // What the writer has seen: with siblings beside its own it has to read them first.
+  if (operation.record.siblings.size() == 1) operation.answer.context = operation.record.context;
+  if (auto held = hold(key, operation.record); !held)
+    return fail(at, held.error().code(), held.error().message());
+  operation.placed = true;
+  for (const auto& node : operation.replicas.nodes)
+    if (!reachable(node)) hint(node, key);
+  send_phase(at);
+}
+
+/// The record after this write.
+Result<KvRecord> Kv::written(const Operation& operation) {
+  const auto& request = operation.request;
+  auto held = storage_.read(request.key);
+  if (!held) return held;
+  auto& record = *held;
+  const auto& rule = bucket(request.key.bucket);
+  KvValue value{.data = request.value, .deleted = request.verb == KvVerb::del, .written = wall_};
+  if (value.deleted) value.data.clear();
+  if (rule.resolve == KvResolve::last)  // later than what it replaces, whatever the clocks say
+    for (const auto& sibling : record.siblings)
+      value.written = std::max(value.written, sibling.value.written + std::chrono::microseconds(1));
+  if (request.ttl_ms != 0) value.expires = wall_ + std::chrono::milliseconds(request.ttl_ms);
+  record.put(request.context, {actor_, ++count_}, std::move(value));
+  prune(rule, record);
+  if (rule.resolve == KvResolve::merge && record.siblings.size() > 1) {
+    const auto merged = answer_of(rule, record);
+    if (merged.values.size() == 1) {
+      KvValue one{.data = merged.values.front(), .written = wall_};
+      record.put(VersionVector(record.context), {actor_, ++count_}, std::move(one));
+    }
+  }
+  if (record.siblings.size() > kKvSiblingsMax)
+    return Error(Errc::overloaded, "the key has 64 siblings already: read it, and write with the context");
+  if (bytes_of(record) > kKvRecordBytesMax)
+    return Error(Errc::too_large, "the values of the key would be more than 65 MiB");
+  return held;
+}
+
+/// Asks all replicas that have not answered in this phase.
+void Kv::send_phase(Operations::iterator at) {
+  auto& operation = at->second;
+  operation.retry_at = now_ + config_.retry_interval;
+  const auto key = operation.request.key;
+  bool own = false;
+  for (const auto& node : operation.replicas.nodes) {
+    if (operation.answered.contains(node) || !reachable(node)) continue;
+    if (node == self())
+      own = true;
+    else if (operation.phase == Phase::reading)
+      send(node, KvRead{at->first, key, operation.replicas.view});
+    else
+      send(node, KvWrite{at->first, key, operation.replicas.view, operation.record});
+  }
+  if (!own) return;
+  if (operation.phase == Phase::settling)
+    if (auto taken = apply(key, operation.record); !taken)
+      return fail(at, taken.error().code(), taken.error().message());
+  const auto kind = operation.phase == Phase::reading ? Deferred::Kind::own_read : Deferred::Kind::own_write;
+  defer({kind, {}, at->first, key, 0, {}}, key);
+}
+
+void Kv::on(const NodeId& from, KvForward& m) {
+  if (!forwards_.emplace(from, m.id).second) return;  // come twice
+  forwards_in_order_.emplace_back(from, m.id);
+  if (forwards_in_order_.size() > kForwardsMax) {
+    forwards_.erase(forwards_in_order_.front());
+    forwards_in_order_.pop_front();
+  }
+  const auto at = operations_.emplace(++last_id_, Operation{}).first;
+  at->second.client = {from, m.id};
+  at->second.request = std::move(m.request);
+  const auto timeout = at->second.request.timeout_ms == 0
+                           ? config_.request_timeout
+                           : std::chrono::milliseconds(at->second.request.timeout_ms);
+  at->second.deadline = saturated_add(now_, timeout);
+  place(at);
+}
+
+void Kv::on(const NodeId& from, KvForwarded& m) {
+  const auto at = operations_.find(m.id);
+  if (at == operations_.end() || at->second.phase != Phase::forwarding || at->second.coordinator != from)
+    return;
+  auto& operation = at->second;
+  if (!m.failure) {
+    reply(operation, std::move(m.answer));
+    operations_.erase(at);
+  } else if (m.failure->code == kPlacedElsewhere) {
+    operation.phase = Phase::waiting;
+    operation.retry_at = now_ + config_.view_interval;
+  } else {
+    reply(operation, Error(m.failure->code, std::move(m.failure->text), m.failure->executed));
+    operations_.erase(at);
+  }
+}
+
+void Kv::on(const NodeId& from, KvReadReply& m) {
+  if (const auto at = operations_.find(m.id); at != operations_.end())
+    answer_phase(at, from, m.status, m.ready, &m.record);
+}
+
+void Kv::on(const NodeId& from, KvWriteReply& m) {
+  if (take_spread_reply(from, m)) return;
+  if (const auto at = operations_.find(m.id); at != operations_.end())
+    answer_phase(at, from, m.status, m.ready, nullptr);
+}
+
+/// `record`: of a read.
+void Kv::answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready,
+                      const KvRecord* record) {
+  auto& operation = at->second;
+  if (!operation.replicas.has(from)) return;
+  if (status == KvStatus::view) {
+    if (!operation.done) operation.retry_at = std::min(operation.retry_at, now_ + config_.view_interval);
+    return;
+  }
+  if (record == nullptr) {
+    if (operation.phase != Phase::writing && operation.phase != Phase::settling) return;
+    operation.answered[from] = {status, ready, operation.hash};
+    return end_phase_if_complete(at);
+  }
+  if (operation.phase != Phase::reading) {
+    // A replica that answered after R others had: if it is behind, it is told.
+    if (status != KvStatus::ok || is_write(operation.request) || operation.answered.contains(from)) return;
+    const auto& key = operation.request.key;
+    operation.answered[from] = {status, ready, operation.hash};
+    if (fingerprint(key, *record) != operation.hash) {
+      ++counters_.repairs;
+      auto known = *record;
+      known.merge(operation.record);
+      prune(bucket(key.bucket), known);
+      operation.answered.erase(from);
+      if (from != self()) {
+        send(from, KvWrite{at->first, key, operation.replicas.view, std::move(known)});
+      } else if (apply(key, known)) {
+        defer({Deferred::Kind::own_write, {}, at->first, key, 0, {}}, key);
+        return;  // the operation may be over
+      }
+    }
+    return end_phase_if_complete(at);
+  }
+  operation.answered[from] = {status, ready && status == KvStatus::ok,
+                              fingerprint(operation.request.key, *record)};
+  if (status == KvStatus::ok) operation.record.merge(*record);
+  if (ready_answers(operation) >= operation.replicas.r) end_read(at);
+}
+
+std::size_t Kv::ready_answers(const Operation& operation) const {
+  return static_cast<std::size_t>(std::ranges::count_if(operation.answered, [](const auto& answer) {
+    return answer.second.ready && answer.second.status == KvStatus::ok;
+  }));
+}
+
+void Kv::end_read(Operations::iterator at) {
+  auto& operation = at->second;
+  const auto& key = operation.request.key;
+  if (is_write(operation.request)) {
+    if (auto taken = apply(key, operation.record); !taken)
+      return fail(at, taken.error().code(), taken.error().message());
+    const auto held = storage_.read(key);
+    if (!held) return fail(at, held.error().code(), held.error().message());
+    if (!fulfils(operation, *held))
+      return fail(at,
+                  operation.request.condition == KvCondition::absent ? Errc::already_exists : Errc::refused,
+                  operation.request.condition == KvCondition::absent ? "the key has a value"
+                                                                     : "the value has changed meanwhile");
+    return begin_write(at);
+  }
+  prune(bucket(key.bucket), operation.record);
+  operation.hash = fingerprint(key, operation.record);
+  operation.answer = answer_of(bucket(key.bucket), operation.record);
+  // What is returned must be found by all later reads: the replicas that were counted have it first.
+  operation.phase = Phase::settling;
+  std::erase_if(operation.answered, [&](const auto& answer) {
+    const bool behind = answer.second.hash != operation.hash;
+    counters_.repairs += behind ? 1 : 0;
+    return behind;
+  });
+  if (ready_answers(operation) < operation.replicas.r) return send_phase(at);
+  end_phase_if_complete(at);
+}
+
+void Kv::end_phase_if_complete(Operations::iterator at) {
+  auto& operation = at->second;
+  const auto needed = operation.phase == Phase::writing ? operation.replicas.w : operation.replicas.r;
+  if (!operation.done && ready_answers(operation) >= needed) {
+    reply(operation, std::move(operation.answer));
+    operation.deadline = std::min(operation.deadline, saturated_add(now_, kLinger));
+  }
+  const auto is_over = [&](const NodeId& node) {
+    return operation.answered.contains(node) || !reachable(node);
+  };
+  if (operation.done && std::ranges::all_of(operation.replicas.nodes, is_over)) end(at);
+}
+
+/// Who has not taken the write by now is told later.
+void Kv::end(Operations::iterator at) {
+  const auto& operation = at->second;
+  if (operation.phase == Phase::writing)
+    for (const auto& node : operation.replicas.nodes)
+      if (!operation.answered.contains(node) && node != self()) hint(node, operation.request.key);
+  operations_.erase(at);
+}
+
+bool Kv::fulfils(const Operation& operation, const KvRecord& record) const {
+  if (operation.request.condition == KvCondition::absent) return is_dead(record, wall_);
+  return !is_dead(record, wall_) &&
+         std::ranges::all_of(record.siblings, [&](const KvRecord::Sibling& sibling) {
+           return operation.request.context.covers(sibling.dot);
+         });
+}
+
+KvAnswer Kv::answer_of(const KvBucket& rule, const KvRecord& record) const {
+  KvAnswer answer{.context = record.context};
+  for (const auto& sibling : record.siblings)
+    if (!sibling.value.is_dead(wall_)) answer.values.push_back(sibling.value.data);
+  if (rule.resolve != KvResolve::merge) return answer;
+  while (answer.values.size() > 1) {
+    answer.values.front() = rule.merge(answer.values.front(), answer.values.back());
+    answer.values.pop_back();
+  }
+  return answer;
+}
+
+void Kv::reply(Operation& operation, Result<KvAnswer> answer) {
+  operation.done = true;
+  if (!answer) ++counters_.failures;
+  if (operation.client.node.empty()) {
+    out_.emplace_back(KvReply{operation.client.id, std::move(answer)});
+    return;
+  }
+  KvForwarded reply{.id = operation.client.id};
+  if (answer)
+    reply.answer = std::move(answer).value();
+  else
+    reply.failure = KvFailure{answer.error().code(), answer.error().message(), answer.error().executed()};
+  send(operation.client.node, std::move(reply));
+}
+
+/// A write that was begun may take effect; one that another node coordinates may have been.
+void Kv::fail(Operations::iterator at, Errc code, std::string text) {
+  auto& operation = at->second;
+  const bool maybe = operation.placed || operation.phase == Phase::forwarding;
+  const auto executed = is_write(operation.request) && maybe ? Executed::unknown : Executed::no;
+  if (!operation.done) reply(operation, Error(code, std::move(text), executed));
+  end(at);
+}
+
+/// Asks again, and gives up.
+void Kv::check_operations() {
+  check_at_ = kNever;
+  for (auto next = operations_.begin(); next != operations_.end();) {
+    const auto at = next++;
+    auto& operation = at->second;
+    if (operation.deadline <= now_) {
+      fail(at, Errc::timeout, "not enough replicas answered in time");
+    } else if (operation.retry_at <= now_ && !operation.done) {
+      if (operation.phase == Phase::waiting) {
+        place(at);
+        continue;
+      }
+      auto now = replicas(operation.request.key);
+      if (now.view == operation.replicas.view) {
+        send_phase(at);
+        continue;
+      }
+      if (operation.placed && !now.has(self())) {
+        fail(at, Errc::timeout, "the key moved to other nodes while it was written");
+        continue;
+      }
+      // Under a new number, so that answers of the old ring do not count in this one.
+      auto moved = operations_.extract(at);
+      moved.key() = ++last_id_;
+      moved.mapped().replicas = std::move(now);
+      moved.mapped().answered.clear();
+      if (moved.mapped().phase == Phase::reading) moved.mapped().record = {};
+      send_phase(operations_.insert(std::move(moved)).position);
+    }
+  }
+}
+
+}  // namespace cluster::proto

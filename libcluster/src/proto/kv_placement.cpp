@@ -1,0 +1,77 @@
+#include "cluster/proto/kv_placement.hpp"
+
+#include <algorithm>
+
+namespace cluster::proto {
+namespace {
+
+std::uint64_t hash_of(std::string_view text) { return position_of(HashPolicy::xxh3, text).words[0]; }
+
+std::uint64_t mix(std::uint64_t hash, const KvBucket& bucket) {
+  for (const auto number : {bucket.n, bucket.r, bucket.w, static_cast<std::uint32_t>(bucket.resolve)}) {
+    hash = (hash ^ number) * 0x9e3779b97f4a7c15ULL;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+}  // namespace
+
+bool KvReplicas::has(const NodeId& id) const noexcept { return std::ranges::find(nodes, id) != nodes.end(); }
+
+KvPlacement::KvPlacement(CHash ring, const KvEdition& edition) : ring_(std::move(ring)), edition_(edition) {
+  std::string text;
+  for (const auto& member : description().members)
+    text.append(member.id.str())
+        .append(1, '\0')
+        .append(std::to_string(member.weight))
+        .append(1, '\0')
+        .append(member.zone)
+        .append(1, '\0');
+  if (text.empty()) return;
+  text.append(std::to_string(edition.time)).append(1, '\0').append(std::to_string(edition.hash));
+  fingerprint_ = hash_of(text);
+}
+
+KvPlacement KvPlacement::of(const KvRing& ring) {
+  std::vector<CHash::Insertion> insertions;
+  insertions.reserve(ring.members.size());
+  for (const auto& member : ring.members)
+    insertions.push_back({{.id = member.id, .zone = member.zone}, member.weight});
+  CHash nodes;
+  if (!nodes.insert_all(insertions)) return {};
+  return KvPlacement(std::move(nodes), ring.edition);
+}
+
+KvReplicas KvPlacement::replicas(const KvKey& key, const KvBucket& bucket) const {
+  KvReplicas replicas;
+  if (empty()) return replicas;
+  for (const auto* node : ring_.replicas(ring_text(key), bucket.n)) replicas.nodes.push_back(node->id);
+  replicas.r = std::min<std::size_t>(bucket.r, replicas.nodes.size());
+  replicas.w = std::min<std::size_t>(bucket.w, replicas.nodes.size());
+  replicas.view = mix(fingerprint_, bucket);
+  return replicas;
+}
+
+bool KvPlacement::is_replica(const NodeId& id, const KvKey& key, const KvBucket& bucket) const {
+  const auto nodes = ring_.replicas(ring_text(key), bucket.n);
+  return std::ranges::any_of(nodes, [&](const CHash::Node* node) { return node->id == id; });
+}
+
+std::vector<const CHash::Node*> KvPlacement::nodes_from(const KvKey& key, std::size_t count) const {
+  return ring_.replicas(ring_text(key), count);
+}
+
+KvRing KvPlacement::description() const {
+  KvRing ring{.edition = edition_, .members = {}};
+  for (const auto& node : ring_.nodes())
+    ring.members.push_back({node.id, ring_.weight(node.id.str()), node.zone});
+  std::ranges::sort(ring.members, {}, &KvMemberWeight::id);
+  return ring;
+}
+
+std::uint64_t kv_position(const KvKey& key) {
+  return position_of(HashPolicy::sha256, ring_text(key)).words[0];
+}
+
+}  // namespace cluster::proto

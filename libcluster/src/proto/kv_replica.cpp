@@ -1,0 +1,142 @@
+// Kv: what this node holds as a replica.
+#include <algorithm>
+
+#include "cluster/proto/kv.hpp"
+
+namespace cluster::proto {
+namespace {
+
+constexpr std::size_t kBuildKeys = 1024;  // put into the trees in one step
+
+}  // namespace
+
+/// Whether this node has all that it ever was to hold of the key, as far as others could tell it.
+bool Kv::counts_for(const KvKey& key) const {
+  if (settled_) return true;
+  const auto& rule = bucket(key.bucket);
+  if (!verified_ && too_many_silent(ring_.nodes_from(key, std::size_t{2} * rule.n), rule.w)) return false;
+  return !bases_.empty() &&
+         std::ranges::all_of(bases_, [&](const auto& base) { return base->is_replica(self(), key, rule); });
+}
+
+void Kv::on(const NodeId& from, KvRead& m) {
+  if (broken_ || replicas(m.key).view != m.view) {
+    counters_.views += broken_ ? 0 : 1;
+    return send(from, KvReadReply{.id = m.id, .status = broken_ ? KvStatus::failed : KvStatus::view});
+  }
+  ++counters_.reads;
+  defer({Deferred::Kind::read_reply, from, m.id, m.key, 0, {}}, m.key);
+}
+
+void Kv::on(const NodeId& from, KvWrite& m) {
+  if (broken_ || replicas(m.key).view != m.view) {
+    counters_.views += broken_ ? 0 : 1;
+    return send(from, KvWriteReply{m.id, broken_ ? KvStatus::failed : KvStatus::view, false});
+  }
+  ++counters_.writes;
+  if (!apply(m.key, m.record)) return send(from, KvWriteReply{m.id, KvStatus::failed, false});
+  defer({Deferred::Kind::write_reply, from, m.id, m.key, 0, {}}, m.key);
+}
+
+Result<void> Kv::apply(const KvKey& key, const KvRecord& record) {
+  auto held = storage_.read(key);
+  if (!held) return held.error();
+  if (!held->merge(record)) return {};
+  prune(bucket(key.bucket), *held);
+  if (held->siblings.size() > kKvSiblingsMax || bytes_of(*held) > kKvRecordBytesMax)
+    return Error(Errc::too_large, "the key has too many siblings");
+  return hold(key, *held);
+}
+
+Result<void> Kv::hold(const KvKey& key, const KvRecord& record) {
+  if (broken_) return Error(Errc::io, "this node's store has failed");
+  const auto position = kv_position(key);
+  const auto before = storage_.hash_of(position, key);
+  if (!before) return before.error();
+  const auto after = fingerprint(key, record);
+  if (auto written = storage_.write({position, key, after}, record); !written) return written;
+  if (ticket_ == ticket_asked_) ++ticket_;
+  auto& last = undurable_[key];
+  if (last != ticket_) {
+    last = ticket_;
+    pending_[ticket_].keys.push_back(key);
+  }
+  const auto nodes = replicas(key);
+  if (!nodes.has(self())) {
+    foreign_ = true;
+    foreign_found_ = true;
+    upkeep_at_ = std::min(upkeep_at_, now_ + config_.upkeep_interval);
+  }
+  if (trees_built_ || position < trees_from_) {
+    for (const auto& node : nodes.nodes)
+      if (node != self()) trees_.change(node, position, *before, after);
+  }
+  out_.emplace_back(KvChanged{key});
+  return {};
+}
+
+/// Runs at once, or when what is held of the key now is durable.
+void Kv::defer(Deferred deferred, const KvKey& key) {
+  const auto at = undurable_.find(key);
+  if (at == undurable_.end()) return run(deferred, !broken_);
+  if (deferred.kind == Deferred::Kind::read_reply || deferred.kind == Deferred::Kind::own_read)
+    if (auto held = storage_.read(key)) {
+      deferred.read = std::move(held).value();
+      deferred.ready = counts_for(key);
+    }
+  pending_[at->second].waiting.push_back(std::move(deferred));
+}
+
+void Kv::run(const Deferred& deferred, bool succeeded) {
+  const auto status = succeeded ? KvStatus::ok : KvStatus::failed;
+  switch (deferred.kind) {
+    case Deferred::Kind::write_reply:
+      return send(deferred.to, KvWriteReply{deferred.id, status, counts_for(deferred.key)});
+    case Deferred::Kind::taken:
+      if (succeeded) send(deferred.to, KvSyncTaken{deferred.id, deferred.leaf});
+      return;
+    case Deferred::Kind::session:
+      if (session_ && session_->id == deferred.id) {
+        if (!succeeded) return end_session(false);
+        --session_->open;
+        page_done();
+      }
+      return;
+    case Deferred::Kind::own_write: {
+      const auto at = operations_.find(deferred.id);
+      if (at != operations_.end()) answer_phase(at, self(), status, counts_for(deferred.key), nullptr);
+      return;
+    }
+    case Deferred::Kind::read_reply:
+    case Deferred::Kind::own_read:
+      break;
+  }
+  auto held = deferred.read ? Result<KvRecord>(*deferred.read) : storage_.read(deferred.key);
+  const bool can = succeeded && held;
+  const bool ready = can && (deferred.read ? deferred.ready : counts_for(deferred.key));
+  if (!can) held = KvRecord();
+  const auto read_status = can ? KvStatus::ok : KvStatus::failed;
+  if (deferred.kind == Deferred::Kind::read_reply)
+    return send(deferred.to, KvReadReply{deferred.id, read_status, ready, std::move(held).value()});
+  const auto at = operations_.find(deferred.id);
+  if (at != operations_.end()) answer_phase(at, self(), read_status, ready, &*held);
+}
+
+/// One portion of what is held goes into the hash trees.
+void Kv::build_trees() {
+  if (ring_.empty()) return;
+  const auto entries = storage_.scan(trees_from_, kBuildKeys);
+  if (!entries) {
+    broken_ = true;
+    trees_built_ = true;
+    return;
+  }
+  for (const auto& entry : *entries) {
+    for (const auto& node : replicas(entry.key).nodes)
+      if (node != self()) trees_.change(node, entry.position, 0, entry.hash);
+  }
+  trees_built_ = entries->size() < kBuildKeys || entries->back().position == ~std::uint64_t{0};
+  trees_from_ = entries->empty() ? ~std::uint64_t{0} : entries->back().position + 1;
+}
+
+}  // namespace cluster::proto

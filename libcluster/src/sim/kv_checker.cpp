@@ -1,0 +1,72 @@
+#include "cluster/sim/kv_checker.hpp"
+
+#include <algorithm>
+
+namespace cluster::sim {
+
+KvChecker::Number KvChecker::begin_write(const std::string& key, bool deletes, const Values& replaces,
+                                         Instant now) {
+  Write write{.key = key, .deletes = deletes, .replaces = replaces, .begun = now};
+  for (const auto number : replaces) {
+    const auto& earlier = writes_.at(number).replaces;
+    write.replaces.insert(earlier.begin(), earlier.end());
+  }
+  writes_.push_back(std::move(write));
+  of_key_[key].push_back(writes_.size() - 1);
+  return writes_.size() - 1;
+}
+
+/// Whether the write is among `values`, or was replaced by one that is, or by a deletion.
+bool KvChecker::stands(Number write, const Values& values, Instant until) const {
+  if (values.contains(write)) return true;
+  return std::ranges::any_of(of_key_.at(writes_.at(write).key), [&](Number number) {
+    const auto& other = writes_.at(number);
+    return !other.refused && other.begun <= until && other.replaces.contains(write) &&
+           (other.deletes || values.contains(number));
+  });
+}
+
+void KvChecker::read(const std::string& key, const Values& values, Instant began, Instant ended,
+                     const char* what) {
+  for (const auto value : values) {
+    if (value >= writes_.size() || writes_[value].key != key || writes_[value].deletes) {
+      violation(key, std::to_string(value) + " was never written", what);
+      return;
+    }
+    if (writes_[value].refused)
+      violation(key, std::to_string(value) + " is there, and its writer was told that it is not", what);
+    for (const auto other : values)
+      if (writes_[other].replaces.contains(value))
+        violation(key,
+                  std::to_string(value) + " is there beside " + std::to_string(other) + ", which replaced it",
+                  what);
+  }
+  if (const auto writes = of_key_.find(key); writes != of_key_.end())
+    for (const auto number : writes->second) {
+      const auto& write = writes_[number];
+      if (!write.known_at || *write.known_at >= began) continue;
+      if (!write.deletes && !stands(number, values, ended))
+        violation(key, std::to_string(number) + " was acknowledged or read, and is lost", what);
+      for (const auto value : values)
+        if (write.replaces.contains(value))
+          violation(key,
+                    std::to_string(value) + " is there, and " + std::to_string(number) +
+                        (write.deletes ? " deleted it" : " replaced it"),
+                    what);
+    }
+  for (const auto value : values) {
+    auto& known_at = writes_[value].known_at;
+    if (!known_at || ended < *known_at) known_at = ended;
+  }
+}
+
+std::size_t KvChecker::acknowledged() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(writes_, [](const Write& write) { return write.known_at.has_value(); }));
+}
+
+void KvChecker::violation(const std::string& key, std::string text, const char* what) {
+  violations_.push_back(std::string(what) + " of " + key + ": " + std::move(text));
+}
+
+}  // namespace cluster::sim

@@ -1,0 +1,274 @@
+#include "cluster/sim/kv_scenario.hpp"
+
+#include <algorithm>
+
+#include "cluster/sim/kv_checker.hpp"
+
+namespace cluster::sim {
+namespace {
+
+using proto::KvCondition;
+using proto::KvVerb;
+
+constexpr std::uint32_t kWeight = 16;
+constexpr Duration kConvergenceMax = 180s;
+constexpr Duration kForgetting = 40s;
+
+KvClusterConfig config_of(const KvScenario& scenario) {
+  KvClusterConfig config{
+      .seed = scenario.seed, .faults = {.delay = Latency::uniform(200us, 10ms)}, .bug = scenario.bug};
+  config.kv.request_timeout = 2s;
+  config.kv.sync_interval = 2s;
+  config.kv.tombstone_age = scenario.bug == KvBug::hasty_forget ? 500ms : 20s;
+  config.kv.session_timeout = 2s;
+  return config;
+}
+
+class KvRun {
+ public:
+  explicit KvRun(const KvScenario& scenario)
+      : scenario_(scenario), cluster_(config_of(scenario)), rng_(cluster_.simulator().rng().split()) {}
+
+  KvVerdict verdict() {
+    const auto spare = scenario_.ring_changes ? 2U : 0U;
+    std::map<std::size_t, std::uint32_t> ring;
+    for (std::size_t i = 0; i < scenario_.nodes + spare; ++i)
+      if (const auto place = cluster_.add(); place < scenario_.nodes) ring[place] = kWeight;
+    cluster_.set_ring(ring);
+    for (std::size_t i = 0; i < scenario_.clients; ++i) clients_.push_back({});
+    for (std::size_t i = 0; i < scenario_.clients; ++i) think(i);
+    next_fault();
+    cluster_.simulator().run_for(scenario_.duration);
+    ending_ = true;
+    heal();
+    const auto healed = cluster_.simulator().now();
+    while (!(verdict_.converged = cluster_.simulator().now() - healed, cluster_.differences().empty()) &&
+           verdict_.converged < kConvergenceMax)
+      cluster_.simulator().run_for(200ms);
+    judge_replicas();
+    cluster_.simulator().run_for(kForgetting);  // deleted keys go
+    if (const auto text = cluster_.differences(); !text.empty())
+      verdict_.violations.push_back("no convergence: " + text);
+    judge_replicas();
+    verdict_.acknowledged = checker_.acknowledged();
+    for (std::size_t place = 0; place < cluster_.size(); ++place)
+      if (cluster_.running(place)) verdict_.forgotten += cluster_.at(place).counters().forgotten;
+    verdict_.violations.insert(verdict_.violations.end(), checker_.violations().begin(),
+                               checker_.violations().end());
+    verdict_.trace = cluster_.simulator().trace_hash();
+    return std::move(verdict_);
+  }
+
+ private:
+  /// What a client remembers of a key: the context, and which values it stands for.
+  struct Token {
+    VersionVector context{};
+    KvChecker::Values values{};
+  };
+  struct Client {
+    std::map<std::string, Token> tokens{};
+  };
+
+  [[nodiscard]] Instant now() { return cluster_.simulator().now(); }
+  Duration between(Duration low, Duration high) { return Duration(rng_.between(low.count(), high.count())); }
+
+  void think(std::size_t client) {
+    cluster_.simulator().after(between(5ms, 150ms), [this, client] { act(client); });
+  }
+
+  void act(std::size_t client) {
+    if (ending_) return;
+    const auto place = static_cast<std::size_t>(rng_.below(cluster_.size()));
+    if (!cluster_.running(place) || !cluster_.ring().contains(place)) return think(client);
+    const auto key = "k" + std::to_string(rng_.below(scenario_.keys));
+    const auto dice = rng_.uniform();
+    if (dice < 0.5)
+      read(client, place, key);
+    else
+      write(client, place, key, dice<0.6, dice> 0.9);
+  }
+
+  void read(std::size_t client, std::size_t place, const std::string& key) {
+    const auto began = now();
+    cluster_.request(place, {.verb = KvVerb::get, .key = {"default", key}},
+                     [this, client, key, began](Result<proto::KvAnswer> answer) {
+                       if (!answer) {
+                         ++verdict_.refused;
+                         return think(client);
+                       }
+                       ++verdict_.reads;
+                       Token token{answer->context, {}};
+                       for (const auto& value : answer->values)
+                         token.values.insert(std::stoull(std::string(as_text(value))));
+                       verdict_.siblings += token.values.size() > 1 ? 1 : 0;
+                       checker_.read(key, token.values, began, now(), "a read");
+                       cluster_.simulator().trace(token.values.size() + token.context.entries.size());
+                       clients_[client].tokens[key] = std::move(token);
+                       think(client);
+                     });
+  }
+
+  void write(std::size_t client, std::size_t place, const std::string& key, bool deletes, bool conditional) {
+    auto& token = clients_[client].tokens[key];
+    proto::KvRequest request{.verb = deletes ? KvVerb::del : KvVerb::put, .key = {"default", key}};
+    const bool blind = rng_.chance(0.2);
+    if (!blind) request.context = token.context;
+    if (conditional && !deletes)
+      request.condition = request.context.entries.empty() ? KvCondition::absent : KvCondition::matches;
+    const auto number = checker_.begin_write(key, deletes, blind ? KvChecker::Values{} : token.values, now());
+    if (!deletes) {
+      const auto text = std::to_string(number);
+      request.value.assign(text.begin(), text.end());
+    }
+    cluster_.request(place, std::move(request),
+                     [this, client, key, number, deletes](Result<proto::KvAnswer> answer) {
+                       auto& known = clients_[client].tokens[key];
+                       known = {};
+                       if (answer) {
+                         checker_.acknowledged(number, now());
+                         if (!deletes && !answer->context.entries.empty())
+                           known = {answer->context, {number}};
+                       } else if (answer.error().executed() == Executed::no) {
+                         checker_.refused(number);
+                         ++verdict_.refused;
+                       } else {
+                         ++verdict_.unknown;
+                       }
+                       think(client);
+                     });
+  }
+
+  void next_fault() {
+    const auto wait = scenario_.disks_alone ? between(20ms, 200ms) : between(200ms, 3s);
+    cluster_.simulator().after(wait, [this] {
+      if (ending_) return;
+      if (damaged_ && cluster_.settled()) damaged_ = false;
+      if (scenario_.disks_alone)
+        lose_disk(some_member(), 300ms);
+      else
+        fault();
+      next_fault();
+    });
+  }
+
+  std::size_t some_member() {
+    auto at = cluster_.ring().begin();
+    std::advance(at, static_cast<std::ptrdiff_t>(rng_.below(cluster_.ring().size())));
+    return at->first;
+  }
+
+  void fault() {
+    const auto place = some_member();
+    switch (rng_.below(8)) {
+      case 0:
+        if (rng_.chance(0.8)) return restart_later(place, true);
+        for (std::size_t all = 0; all < cluster_.size(); ++all) restart_later(all, true);  // the power fails
+        return;
+      case 1:
+        return restart_later(place, true);
+      case 2:
+        if (!scenario_.disks_lost || !lose_disk(place, 8s)) restart_later(place, true);
+        return;
+      case 3:
+        cluster_.pause(place);
+        return cluster_.simulator().after(between(50ms, 5s), [this, place] { cluster_.resume(place); });
+      case 4:
+        return partition();
+      case 5:
+        return cluster_.network().set_faults(
+            {.delay = Latency::uniform(200us, rng_.chance(0.3) ? 200ms : 10ms),
+             .loss = rng_.chance(0.5) ? 0.05 * rng_.uniform() : 0,
+             .duplication = rng_.chance(0.3) ? 0.05 : 0,
+             .reordering = rng_.chance(0.3) ? 0.2 : 0});
+      case 6:
+        return cluster_.set_skew(place, between(-2s, 2s));
+      default:
+        if (scenario_.ring_changes) change_ring(place);
+    }
+  }
+
+  void restart_later(std::size_t place, bool keep_disk, Duration after_max = 8s) {
+    if (!cluster_.running(place)) return;  // what was begun with it goes on
+    cluster_.kill(place);
+    cluster_.simulator().after(between(50ms, after_max), [this, place, keep_disk] {
+      if (cluster_.ring().contains(place)) cluster_.restart(place, keep_disk);
+    });
+  }
+
+  /// Only when all have what they are to hold.
+  bool lose_disk(std::size_t place, Duration after_max) {
+    if (damaged_ || !cluster_.settled()) return false;
+    damaged_ = true;
+    restart_later(place, false, after_max);
+    return true;
+  }
+
+  void partition() {
+    std::vector<std::vector<std::size_t>> groups(2);
+    for (std::size_t place = 0; place < cluster_.size(); ++place) groups[rng_.below(2)].push_back(place);
+    const auto cut = cluster_.network().cut(groups, rng_.chance(0.2));
+    cluster_.simulator().after(between(500ms, 6s), [this, cut] { cluster_.network().mend(cut); });
+  }
+
+  void change_ring(std::size_t place) {
+    auto ring = cluster_.ring();
+    const auto dice = rng_.below(3);
+    if (dice == 0) {
+      ring[place] = static_cast<std::uint32_t>(rng_.between(4, 32));
+    } else if (dice == 1) {
+      for (std::size_t other = 0; other < cluster_.size(); ++other)
+        if (!ring.contains(other)) {
+          ring[other] = kWeight;
+          if (!cluster_.running(other)) cluster_.restart(other, false);
+          break;
+        }
+    } else if (ring.size() > 4 && !damaged_ && cluster_.settled()) {
+      // Gone for good, with its disk.
+      damaged_ = true;
+      ring.erase(place);
+      cluster_.resume(place);
+      cluster_.kill(place);
+    }
+    cluster_.set_ring(std::move(ring));
+  }
+
+  void heal() {
+    cluster_.network().heal();
+    cluster_.network().set_faults({.delay = Latency::uniform(200us, 10ms)});
+    for (std::size_t place = 0; place < cluster_.size(); ++place) {
+      cluster_.resume(place);
+      if (!cluster_.running(place) && cluster_.ring().contains(place)) cluster_.restart(place, true);
+    }
+  }
+
+  void judge_replicas() {
+    for (const auto& [place, weight] : cluster_.ring()) {
+      if (!cluster_.running(place)) continue;
+      for (std::size_t i = 0; i < scenario_.keys; ++i) {
+        const proto::KvKey key{"default", "k" + std::to_string(i)};
+        if (!cluster_.at(place).replicas(key).has(cluster_.id(place))) continue;
+        KvChecker::Values values;
+        if (const auto held = cluster_.held(place).records().find(key);
+            held != cluster_.held(place).records().end())
+          for (const auto& sibling : held->second.siblings)
+            if (!sibling.value.deleted) values.insert(std::stoull(std::string(as_text(sibling.value.data))));
+        checker_.read(key.key, values, now(), now(), "a replica");
+      }
+    }
+  }
+
+  KvScenario scenario_;
+  KvCluster cluster_;
+  Rng rng_;
+  KvChecker checker_{};
+  std::vector<Client> clients_{};
+  KvVerdict verdict_{};
+  bool damaged_ = false;  // a disk was lost, and not all have again what they are to hold
+  bool ending_ = false;
+};
+
+}  // namespace
+
+KvVerdict run(const KvScenario& scenario) { return KvRun(scenario).verdict(); }
+
+}  // namespace cluster::sim

@@ -1,0 +1,189 @@
+// The key-value store under faults, judged by a checker; and the checker by planted mistakes.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "cluster/sim/kv_scenario.hpp"
+#include "seeds.hpp"
+
+namespace cluster::sim {
+namespace {
+
+KvVerdict checked(const KvScenario& scenario) {
+  auto verdict = run(scenario);
+  CAPTURE(scenario.seed);
+  for (const auto& violation : verdict.violations) {
+    CAPTURE(violation);
+    CHECK(violation.empty());
+  }
+  return verdict;
+}
+
+}  // namespace
+
+TEST_CASE("kv: without faults all is answered, and nothing is lost") {
+  for (std::uint64_t seed = 1; seed <= seeds(4); ++seed) {
+    KvCluster cluster({.seed = seed, .faults = {.delay = Latency::uniform(200us, 2ms)}});
+    std::map<std::size_t, std::uint32_t> ring;
+    for (int i = 0; i < 5; ++i) ring[cluster.add()] = 16;
+    cluster.set_ring(ring);
+    cluster.simulator().run_for(5s);
+    CHECK(cluster.settled());
+    int done = 0;
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      const proto::KvKey key{"default", "key " + std::to_string(i)};
+      cluster.request(i % 5, {.verb = proto::KvVerb::put, .key = key, .value = {1, 2, 3}},
+                      [&, key, i](auto put) {
+                        REQUIRE(put.has_value());
+                        cluster.request((i + 1) % 5, {.key = key}, [&](auto got) {
+                          REQUIRE(got.has_value());
+                          CHECK(got->values == std::vector<Bytes>{{1, 2, 3}});
+                          ++done;
+                        });
+                      });
+    }
+    cluster.simulator().run_for(10s);
+    CHECK(done == 200);
+    CHECK(cluster.differences() == "");
+  }
+}
+
+TEST_CASE(
+    "kv: a node in no ring answers nothing: what it alone held would hide what a ring has acknowledged") {
+  KvCluster cluster({.seed = 1});
+  const auto place = cluster.add();
+  cluster.set_ring({{cluster.add(), 16}});
+  cluster.simulator().run_for(5s);
+  int refused = 0;
+  for (const auto verb : {proto::KvVerb::get, proto::KvVerb::put, proto::KvVerb::del})
+    cluster.request(place, {.verb = verb, .key = {"default", "key"}}, [&](auto answer) {
+      REQUIRE(!answer);
+      CHECK(answer.error().executed() == Executed::no);
+      ++refused;
+    });
+  cluster.simulator().run_for(5s);
+  CHECK(refused == 3);
+  CHECK(cluster.held(place).size() == 0);
+}
+
+TEST_CASE(
+    "kv: with a fixed ring nothing acknowledged is lost or stale, as long as one disk is lost at a time") {
+  for (std::uint64_t seed = 1; seed <= seeds(10); ++seed)
+    CHECK(checked({.seed = seed, .ring_changes = false}).acknowledged > 0);
+}
+
+TEST_CASE("kv: the next disk may be lost as soon as all say that they have what they are to hold") {
+  for (std::uint64_t seed = 1; seed <= seeds(6); ++seed)
+    CHECK(checked({.seed = seed, .ring_changes = false, .disks_alone = true}).acknowledged > 0);
+}
+
+TEST_CASE("kv: nothing acknowledged is lost or stale while nodes join, leave and change their weights, too") {
+  std::size_t acknowledged = 0, reads = 0, siblings = 0, forgotten = 0;
+  for (std::uint64_t seed = 1; seed <= seeds(30); ++seed) {
+    const auto verdict = checked({.seed = seed});
+    acknowledged += verdict.acknowledged;
+    reads += verdict.reads;
+    siblings += verdict.siblings;
+    forgotten += verdict.forgotten;
+  }
+  CHECK(acknowledged > 0);
+  CHECK(reads > 0);
+  CHECK(siblings > 0);
+  CHECK(forgotten > 0);
+}
+
+TEST_CASE("kv: each planted mistake is found") {
+  struct Row {
+    KvBug bug;
+    const char* name;
+    bool disks_alone;
+  };
+  const Row rows[] = {
+      {KvBug::early_ack, "early_ack", false},         {KvBug::quick_read, "quick_read", false},
+      {KvBug::lying_disk, "lying_disk", false},       {KvBug::amnesia, "amnesia", true},
+      {KvBug::repeated_dots, "repeated_dots", false}, {KvBug::lost_siblings, "lost_siblings", false},
+      {KvBug::hasty_forget, "hasty_forget", false}};
+  constexpr std::uint64_t kSeedsMax = 10;
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    std::uint64_t seed = 1;
+    while (seed <= kSeedsMax &&
+           run({.seed = seed, .disks_alone = row.disks_alone, .bug = row.bug}).violations.empty())
+      ++seed;
+    CHECK(seed <= kSeedsMax);
+  }
+}
+
+TEST_CASE("kv: a message out of bounds is refused, and leaves nothing behind") {
+  proto::KvMemory storage;
+  proto::Kv kv({.self = NodeId("a"), .boot = {1, 1}}, storage, Rng(1));
+  CHash ring;
+  for (const auto* id : {"a", "b", "c"}) REQUIRE(ring.insert({.id = NodeId(id)}, 16));
+  static_cast<void>(kv.on_start(Instant{}, WallTime{}));
+  static_cast<void>(kv.on_ring(Instant{}, "ring", {1, 1}, ring));
+
+  const proto::KvKey key{"default", "key"};
+  proto::KvRecord unordered;
+  unordered.context.entries = {{{2, 2}, 1}, {{1, 1}, 1}};
+  proto::KvRecord uncovered;
+  uncovered.siblings.push_back({{{1, 1}, 1}, {}});
+  proto::KvSyncLeaf leaf{.leaf = 0, .held = {{2, 1}, {1, 1}}};
+  proto::KvHello hello;
+  hello.history.resize(1000);
+  const proto::KvMessage hostile[] = {
+      proto::KvRead{1, {"default", ""}, 0},
+      proto::KvRead{1, {"a/b", "key"}, 0},
+      proto::KvRead{1, {"default", std::string(proto::kKvKeyBytesMax + 1, 'k')}, 0},
+      proto::KvWrite{1, key, 0, unordered},
+      proto::KvWrite{1, key, 0, uncovered},
+      proto::KvReadReply{.id = 1, .record = unordered},
+      proto::KvForward{1, {.verb = proto::KvVerb::put, .key = {"", "key"}}},
+      proto::KvSyncAsk{.session = 1, .branches = {1, 2, 3}},
+      proto::KvSyncDiffer{.session = 1, .branches = {{64, std::vector<std::uint64_t>(64)}}},
+      proto::KvSyncDiffer{.session = 1, .branches = {{0, std::vector<std::uint64_t>(63)}}},
+      leaf,
+      proto::KvSyncLeaf{.leaf = proto::kKvLeaves},
+      proto::KvSyncRecords{.leaf = proto::kKvLeaves},
+      proto::KvSyncRecords{.entries = {{key, uncovered}}},
+      proto::KvForget{.entries = std::vector<proto::KvForget::Entry>(proto::kKvForgetMax + 1)},
+      hello};
+  for (const auto& message : hostile) {
+    CAPTURE(message.index());
+    const auto actions = kv.on_message(Instant{}, WallTime{}, NodeId("b"), message);
+    CHECK(std::ranges::count_if(
+              actions, [](const auto& a) { return std::holds_alternative<proto::KvRefused>(a); }) == 1);
+    CHECK(storage.size() == 0);
+  }
+  const auto from_itself = kv.on_message(Instant{}, WallTime{}, NodeId("a"), proto::KvSyncTaken{});
+  CHECK(std::holds_alternative<proto::KvRefused>(from_itself.front()));
+}
+
+TEST_CASE("kv: a coordinator whose own copy answers last does not write to itself over the network") {
+  proto::KvMemory storage;
+  proto::Kv kv({.self = NodeId("a"), .boot = {1, 1}}, storage, Rng(1));
+  CHash ring;
+  for (const auto* id : {"a", "b", "c"}) REQUIRE(ring.insert({.id = NodeId(id)}, 16));
+  static_cast<void>(kv.on_start(Instant{}, WallTime{}));
+  static_cast<void>(kv.on_ring(Instant{}, "ring", {1, 1}, ring));
+  const proto::KvKey key{"default", "key"};
+  std::uint64_t ticket = 0;
+  for (const auto& action : kv.on_request(Instant{}, WallTime{}, 1, {.verb = proto::KvVerb::put, .key = key}))
+    if (const auto* sync = std::get_if<proto::KvSync>(&action)) ticket = sync->ticket;
+  REQUIRE(ticket != 0);
+  std::uint64_t read = 0;  // waits here for the disk
+  for (const auto& action : kv.on_request(Instant{}, WallTime{}, 2, {.key = key}))
+    if (const auto* send = std::get_if<proto::KvSend>(&action))
+      if (const auto* asked = std::get_if<proto::KvRead>(&send->message)) read = asked->id;
+  REQUIRE(read != 0);
+  for (const auto* id : {"b", "c"})
+    static_cast<void>(
+        kv.on_message(Instant{}, WallTime{}, NodeId(id), proto::KvReadReply{.id = read, .ready = true}));
+  for (const auto& action : kv.on_synced(Instant{}, ticket, true))
+    if (const auto* send = std::get_if<proto::KvSend>(&action)) CHECK(send->to != NodeId("a"));
+}
+
+TEST_CASE("kv: one seed is one course of events") {
+  CHECK(run({.seed = 3, .duration = 10s}).trace == run({.seed = 3, .duration = 10s}).trace);
+}
+
+}  // namespace cluster::sim
