@@ -13,7 +13,7 @@ namespace cluster::net {
 namespace {
 
 constexpr Duration kPollMax = 50ms;  // how soon `cancelled` is noticed
-constexpr Duration kGoodbyeTimeout = 200ms;
+constexpr Duration kClientGoodbye = 200ms;
 
 NodeId random_id() {
   Bytes bytes(8);
@@ -43,7 +43,7 @@ struct Client::Impl final : NetEvents {
   std::optional<Error> down;
 
   ~Impl() override {
-    if (kernel) kernel->stop(kGoodbyeTimeout);
+    if (kernel) kernel->stop(kClientGoodbye);
   }
 
   void on_message(const PeerInfo&, Lane, ByteView message) override {

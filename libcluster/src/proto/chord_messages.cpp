@@ -27,7 +27,7 @@ Result<void> check_path(const std::vector<NodeId>& path) {
   return {};
 }
 
-struct Checker {
+struct ChordMessageChecker {
   Result<void> operator()(const ChordNeighbours& m) const {
     if (m.predecessor)
       if (auto ok = check(*m.predecessor); !ok) return ok;
@@ -58,6 +58,6 @@ struct Checker {
 
 }  // namespace
 
-Result<void> check(const ChordMessage& message) { return std::visit(Checker{}, message); }
+Result<void> check(const ChordMessage& message) { return std::visit(ChordMessageChecker{}, message); }
 
 }  // namespace cluster::proto

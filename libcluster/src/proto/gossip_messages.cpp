@@ -5,14 +5,14 @@
 namespace cluster::proto {
 namespace {
 
-constexpr std::size_t kTextBytesMax = 1024;
+constexpr std::size_t kReasonBytesMax = 1024;
 
 Result<void> check_horizon(WallTime horizon) {
   if (horizon <= kTimeMax) return {};
   return Error(Errc::bad_message, "a time out of bounds");
 }
 
-struct Checker {
+struct GossipChecker {
   Result<void> operator()(const RingDigest& m) const {
     if (auto ok = check_ring_id(m.ring); !ok) return ok;
     return check_horizon(m.horizon);
@@ -72,7 +72,7 @@ struct Checker {
   }
 
   Result<void> operator()(const MeetAnswer& m) const {
-    if (m.text.size() > kTextBytesMax) return Error(Errc::too_large, "a reason that is too long");
+    if (m.text.size() > kReasonBytesMax) return Error(Errc::too_large, "a reason that is too long");
     if (m.refusal != 0) return {};
     if (auto ok = check_ring_id(m.ring); !ok) return ok;
     return check(m.state);
@@ -88,6 +88,6 @@ struct Checker {
 
 }  // namespace
 
-Result<void> check(const GossipMessage& message) { return std::visit(Checker{}, message); }
+Result<void> check(const GossipMessage& message) { return std::visit(GossipChecker{}, message); }
 
 }  // namespace cluster::proto

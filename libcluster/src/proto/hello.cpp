@@ -9,7 +9,7 @@
 namespace cluster::proto {
 namespace {
 
-constexpr std::string_view kMagic = "lcluster";
+constexpr std::string_view kHelloMagic = "lcluster";
 
 template <class U>
 void put(Bytes& out, U value) {
@@ -59,7 +59,7 @@ class Reader {
   bool ok_ = true;
 };
 
-Error bad(std::string text) { return Error(Errc::bad_message, "HELLO: " + std::move(text)); }
+Error bad_hello(std::string text) { return Error(Errc::bad_message, "HELLO: " + std::move(text)); }
 
 bool is_printable(std::string_view text) { return is_utf8(text) && !has_control_character(text); }
 
@@ -68,7 +68,7 @@ bool is_printable(std::string_view text) { return is_utf8(text) && !has_control_
 Bytes encode_hello(const Hello& hello) {
   Bytes out;
   out.reserve(256);
-  put_bytes(out, as_bytes(kMagic));
+  put_bytes(out, as_bytes(kHelloMagic));
   put(out, hello.version_min);
   put(out, hello.version_max);
   put(out, hello.protections);
@@ -89,7 +89,7 @@ Bytes encode_hello(const Hello& hello) {
 
 Result<Hello> decode_hello(ByteView body) {
   Reader reader(body);
-  if (!reader.skip(kMagic)) return bad("not this protocol");
+  if (!reader.skip(kHelloMagic)) return bad_hello("not this protocol");
   Hello hello;
   hello.version_min = reader.number<std::uint8_t>();
   hello.version_max = reader.number<std::uint8_t>();
@@ -107,15 +107,15 @@ Result<Hello> decode_hello(ByteView body) {
   hello.identity.advertised.host = reader.text();
   hello.identity.advertised.port = reader.number<std::uint16_t>();
 
-  if (!reader.ok()) return bad("too short");
-  if (hello.version_min > hello.version_max) return bad("versions");
-  if (protection_min > static_cast<std::uint8_t>(Protection::tls)) return bad("protection");
-  if (role > static_cast<std::uint8_t>(Role::client)) return bad("role");
+  if (!reader.ok()) return bad_hello("too short");
+  if (hello.version_min > hello.version_max) return bad_hello("versions");
+  if (protection_min > static_cast<std::uint8_t>(Protection::tls)) return bad_hello("protection");
+  if (role > static_cast<std::uint8_t>(Role::client)) return bad_hello("role");
   auto checked_id = NodeId::parse(id);
-  if (!checked_id) return bad("node id");
-  if (!is_printable(hello.identity.ring)) return bad("ring id");
+  if (!checked_id) return bad_hello("node id");
+  if (!is_printable(hello.identity.ring)) return bad_hello("ring id");
   if (!hello.identity.advertised.host.empty() && !parse_host(hello.identity.advertised.host))
-    return bad("advertised host");
+    return bad_hello("advertised host");
   hello.protection_min = static_cast<Protection>(protection_min);
   hello.identity.role = static_cast<Role>(role);
   hello.identity.id = std::move(checked_id).value();

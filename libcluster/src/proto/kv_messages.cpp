@@ -5,11 +5,11 @@
 namespace cluster::proto {
 namespace {
 
-Error bad(const char* what) { return Error(Errc::bad_message, what); }
+Error bad_kv(const char* what) { return Error(Errc::bad_message, what); }
 
 Result<void> check_that(const KvForward& m) { return check(m.request); }
 Result<void> check_that(const KvForwarded& m) {
-  if (m.answer.values.size() > kKvSiblingsMax) return bad("an answer with too many values");
+  if (m.answer.values.size() > kKvSiblingsMax) return bad_kv("an answer with too many values");
   return {};
 }
 Result<void> check_that(const KvRead& m) { return check(m.key); }
@@ -20,14 +20,14 @@ Result<void> check_that(const KvWrite& m) {
 }
 Result<void> check_that(const KvWriteReply&) { return {}; }
 Result<void> check_that(const KvHello& m) {
-  if (m.bases.size() > 2 * kKvHistoryMax || m.history.size() > kKvHistoryMax) return bad("too many rings");
+  if (m.bases.size() > 2 * kKvHistoryMax || m.history.size() > kKvHistoryMax) return bad_kv("too many rings");
   for (const auto* rings : {&m.bases, &m.history})
     for (const auto& ring : *rings)
-      if (ring.members.size() > kKvMembersMax) return bad("too many members");
+      if (ring.members.size() > kKvMembersMax) return bad_kv("too many members");
   return {};
 }
 Result<void> check_that(const KvSyncAsk& m) {
-  if (m.branches.size() != kKvBranches) return bad("a hash tree of another size");
+  if (m.branches.size() != kKvBranches) return bad_kv("a hash tree of another size");
   return {};
 }
 Result<void> check_that(const KvSyncDiffer& m) {
@@ -35,17 +35,17 @@ Result<void> check_that(const KvSyncDiffer& m) {
     const auto& branch = m.branches[i];
     if (branch.index >= kKvBranches || branch.leaves.size() != kKvBranches ||
         (i > 0 && m.branches[i - 1].index >= branch.index))
-      return bad("a hash tree of another shape");
+      return bad_kv("a hash tree of another shape");
   }
   return {};
 }
 Result<void> check_that(const KvSyncLeaf& m) {
   if (m.leaf >= kKvLeaves || m.held.size() > kKvHeldMax || !std::ranges::is_sorted(m.held))
-    return bad("a leaf out of bounds");
+    return bad_kv("a leaf out of bounds");
   return {};
 }
 Result<void> check_that(const KvSyncRecords& m) {
-  if (m.leaf >= kKvLeaves || m.wanted.size() > kKvHeldMax) return bad("records out of bounds");
+  if (m.leaf >= kKvLeaves || m.wanted.size() > kKvHeldMax) return bad_kv("records out of bounds");
   for (const auto& entry : m.entries) {
     if (auto ok = check(entry.key); !ok) return ok;
     if (auto ok = check(entry.record); !ok) return ok;
@@ -53,17 +53,17 @@ Result<void> check_that(const KvSyncRecords& m) {
   return {};
 }
 Result<void> check_that(const KvSyncTaken& m) {
-  if (m.leaf >= kKvLeaves) return bad("a leaf out of bounds");
+  if (m.leaf >= kKvLeaves) return bad_kv("a leaf out of bounds");
   return {};
 }
 Result<void> check_that(const KvForget& m) {
-  if (m.entries.size() > kKvForgetMax) return bad("too many keys to forget");
+  if (m.entries.size() > kKvForgetMax) return bad_kv("too many keys to forget");
   for (const auto& entry : m.entries)
     if (auto ok = check(entry.key); !ok) return ok;
   return {};
 }
 Result<void> check_that(const KvForgetReply& m) {
-  if (m.agreed.size() > kKvForgetMax) return bad("too many keys to forget");
+  if (m.agreed.size() > kKvForgetMax) return bad_kv("too many keys to forget");
   return {};
 }
 

@@ -45,13 +45,13 @@ void put_aside(PoolBlock* batch, std::size_t size_class) noexcept {
 }
 
 enum class Thread : std::uint8_t { fresh, pooling, ended };
-constinit thread_local Thread this_thread = Thread::fresh;
+constinit thread_local Thread thread_state = Thread::fresh;
 
 /// Gives a thread's blocks back when it ends. Objects that are destroyed after that are freed one by one.
 struct AtThreadEnd {
-  AtThreadEnd() noexcept { this_thread = Thread::pooling; }
+  AtThreadEnd() noexcept { thread_state = Thread::pooling; }
   ~AtThreadEnd() {
-    this_thread = Thread::ended;
+    thread_state = Thread::ended;
     for (std::size_t size_class = 0; size_class < kPoolClasses; ++size_class) {
       PoolList& list = pool_lists[size_class];
       free_blocks(std::exchange(list.first, nullptr));
@@ -62,7 +62,7 @@ struct AtThreadEnd {
 };
 
 void see_to_thread_end() noexcept {
-  if (this_thread != Thread::fresh) return;
+  if (thread_state != Thread::fresh) return;
   thread_local const AtThreadEnd at_thread_end;
   static_cast<void>(at_thread_end);
 }
@@ -74,7 +74,7 @@ constinit thread_local std::array<PoolList, kPoolClasses> pool_lists{};
 void* pool_refill(std::size_t size_class) {
   PoolList& list = pool_lists[size_class];
   see_to_thread_end();
-  if (this_thread == Thread::ended) return ::operator new(bytes_of(size_class));
+  if (thread_state == Thread::ended) return ::operator new(bytes_of(size_class));
   PoolBlock* batch = std::exchange(list.batch, nullptr);
   if (batch == nullptr) batch = depots[size_class].take();
   if (batch == nullptr) return ::operator new(bytes_of(size_class));
@@ -87,7 +87,7 @@ void pool_spill(std::size_t size_class) noexcept {
   PoolList& list = pool_lists[size_class];
   see_to_thread_end();
   PoolBlock* full = std::exchange(list.first, nullptr);
-  if (this_thread == Thread::ended) {
+  if (thread_state == Thread::ended) {
     list.count = kPoolBatchBlocks - 1;
     return free_blocks(full);
   }

@@ -10,43 +10,45 @@ namespace cluster::sim {
 namespace {
 
 constexpr std::size_t kIntrudersMax = 100;
-constexpr Duration kDurationMax = std::chrono::hours(24);
+constexpr Duration kScenarioMax = std::chrono::hours(24);
 
-std::string plain(double value) {
+std::string plain_text(double value) {
   std::ostringstream out;
   out << value;
   return out.str();
 }
 
-Error bad(std::string text) { return Error(Errc::invalid_argument, std::move(text)); }
+Error bad_scenario(std::string text) { return Error(Errc::invalid_argument, std::move(text)); }
 
 }  // namespace
 
 Result<void> Scenario::check() const {
   if (nodes == 0 || nodes > proto::RingState::kMembersMax)
-    return bad("a cluster has 1 to " + std::to_string(proto::RingState::kMembersMax) + " nodes");
-  if (duration <= Duration{} || duration > kDurationMax)
-    return bad("a run takes more than 0 s and at most 24 h");
+    return bad_scenario("a cluster has 1 to " + std::to_string(proto::RingState::kMembersMax) + " nodes");
+  if (duration <= Duration{} || duration > kScenarioMax)
+    return bad_scenario("a run takes more than 0 s and at most 24 h");
   for (const auto share : {network.loss, network.duplication, network.reordering})
-    if (!(share >= 0 && share < 1)) return bad("a probability is at least 0 and less than 1");
-  if (!(edits_per_s >= 0 && edits_per_s <= 10'000)) return bad("edits: 0 to 10000 a second");
-  if (!(churn_per_s >= 0 && churn_per_s <= 100)) return bad("churn: 0 to 100 nodes a second");
-  if (intruders > kIntrudersMax) return bad("at most " + std::to_string(kIntrudersMax) + " intruders");
-  if (skew < Duration{} || skew > std::chrono::minutes(30)) return bad("clocks are at most 30 min off");
+    if (!(share >= 0 && share < 1)) return bad_scenario("a probability is at least 0 and less than 1");
+  if (!(edits_per_s >= 0 && edits_per_s <= 10'000)) return bad_scenario("edits: 0 to 10000 a second");
+  if (!(churn_per_s >= 0 && churn_per_s <= 100)) return bad_scenario("churn: 0 to 100 nodes a second");
+  if (intruders > kIntrudersMax)
+    return bad_scenario("at most " + std::to_string(kIntrudersMax) + " intruders");
+  if (skew < Duration{} || skew > std::chrono::minutes(30))
+    return bad_scenario("clocks are at most 30 min off");
   for (const auto& fault : faults) {
     if (fault.from >= duration || fault.end() > duration)
-      return bad("'" + fault.text() + "' ends after the run of " + to_text(duration));
+      return bad_scenario("'" + fault.text() + "' ends after the run of " + to_text(duration));
     for (const auto& group : fault.groups)
       for (const auto place : group.places)
         if (place >= nodes)
-          return bad("'" + fault.text() + "': the nodes are 0 to " + std::to_string(nodes - 1));
+          return bad_scenario("'" + fault.text() + "': the nodes are 0 to " + std::to_string(nodes - 1));
   }
   if (!planted.empty()) {
     const auto bugs = planted_bugs();
     if (std::ranges::find(bugs, planted, &PlantedBugName::name) == bugs.end()) {
       std::string names;
       for (const auto& bug : bugs) names += (names.empty() ? "" : ", ") + std::string(bug.name);
-      return bad("'" + planted + "' cannot be broken: choose " + names);
+      return bad_scenario("'" + planted + "' cannot be broken: choose " + names);
     }
   }
   return {};
@@ -59,12 +61,12 @@ std::vector<std::string> Scenario::arguments() const {
     words.emplace_back(option);
     words.push_back(value);
   };
-  if (network.loss > 0) add("--loss", plain(network.loss));
-  if (network.duplication > 0) add("--duplicate", plain(network.duplication));
-  if (network.reordering > 0) add("--reorder", plain(network.reordering));
+  if (network.loss > 0) add("--loss", plain_text(network.loss));
+  if (network.duplication > 0) add("--duplicate", plain_text(network.duplication));
+  if (network.reordering > 0) add("--reorder", plain_text(network.reordering));
   if (skew > Duration{}) add("--skew", to_text(skew));
-  if (edits_per_s > 0) add("--edits", plain(edits_per_s));
-  if (churn_per_s > 0) add("--churn", plain(churn_per_s));
+  if (edits_per_s > 0) add("--edits", plain_text(edits_per_s));
+  if (churn_per_s > 0) add("--churn", plain_text(churn_per_s));
   for (const auto& fault : faults) add(fault.option().c_str(), fault.text());
   if (mesh_max != Scenario{}.mesh_max) add("--mesh-max", std::to_string(mesh_max));
   if (intruders > 0) add("--intruders", std::to_string(intruders));
