@@ -9,13 +9,12 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/sim/faults.hpp"
+#include "exit.hpp"
 
 namespace cluster::sim {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-enum Exit : int { kOk = 0, kCheckFailed = 1, kUsage = 2 };
 
 struct ChordOptions {
   ChordScenario scenario{};

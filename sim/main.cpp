@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "chord.hpp"
+#include "exit.hpp"
 #include "options.hpp"
 #include "report.hpp"
 #include "timeline.hpp"
@@ -13,7 +14,6 @@
 namespace cluster::sim {
 namespace {
 
-enum class Exit : std::uint8_t { ok = 0, check_failed = 1, usage = 2 };
 constexpr std::size_t kShrinkRuns = 60;
 
 /// Writes a line now and then while a run takes long.
@@ -46,7 +46,7 @@ Scenario scenario_of(const Options& options, std::uint64_t seed) {
 
 int fail(const std::string& why) {
   std::cerr << "cluster-sim: " << why << '\n';
-  return static_cast<int>(Exit::usage);
+  return kUsage;
 }
 
 /// The shortest command that fails as this scenario does.
@@ -91,7 +91,7 @@ int run_one(const Options& options) {
   const auto replay = failed ? replay_of(scenario, options) : "";
   std::cout << (options.json ? to_json(report, replay) + "\n" : to_text(report));
   if (failed) std::cerr << "seed " << scenario.seed << " fails; replay: " << replay << '\n';
-  return static_cast<int>(failed ? Exit::check_failed : Exit::ok);
+  return failed ? kCheckFailed : kOk;
 }
 
 int run_many(const Options& options) {
@@ -109,7 +109,7 @@ int run_many(const Options& options) {
   const auto replay = first_failure ? replay_of(*first_failure, options) : "";
   std::cout << (options.json ? to_json(summary, replay) + "\n" : to_text(summary));
   if (first_failure) std::cerr << "seed " << first_failure->seed << " fails; replay: " << replay << '\n';
-  return static_cast<int>(first_failure ? Exit::check_failed : Exit::ok);
+  return first_failure ? kCheckFailed : kOk;
 }
 
 }  // namespace
@@ -121,7 +121,7 @@ int main(int count, char** words) {
   const auto options = parse_options({words + 1, words + count});
   if (!options) {
     std::cerr << "cluster-sim: " << options.error().message() << "\nTry cluster-sim --help.\n";
-    return static_cast<int>(Exit::usage);
+    return kUsage;
   }
   if (!options->notice.empty()) {
     std::cout << options->notice;

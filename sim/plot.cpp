@@ -9,7 +9,8 @@
 namespace cluster::sim {
 namespace {
 
-constexpr double kWidth = 640, kHeight = 400, kLeft = 60, kRight = 20, kTop = 40, kBottom = 50;
+constexpr double kPlotWidth = 640, kPlotHeight = 400, kPlotLeft = 60, kPlotRight = 20, kPlotTop = 40,
+                 kPlotBottom = 50;
 constexpr std::array kColours{"#2563eb", "#dc2626", "#059669", "#9333ea", "#d97706"};
 
 /// 1, 2 or 5 times a power of ten: some five steps to `range`.
@@ -29,29 +30,32 @@ std::string number(double value) {
 struct Scale {
   double x_min = 0, x_max = 1, y_max = 1;
   [[nodiscard]] double x(double value) const {
-    return kLeft + (value - x_min) / (x_max - x_min) * (kWidth - kLeft - kRight);
+    return kPlotLeft + (value - x_min) / (x_max - x_min) * (kPlotWidth - kPlotLeft - kPlotRight);
   }
   [[nodiscard]] double y(double value) const {
-    return kHeight - kBottom - value / y_max * (kHeight - kTop - kBottom);
+    return kPlotHeight - kPlotBottom - value / y_max * (kPlotHeight - kPlotTop - kPlotBottom);
   }
 };
 
 void draw_axes(std::ostream& out, const Plot& plot, const Scale& scale) {
   const double step_y = step_of(scale.y_max);
   for (double y = 0; y <= scale.y_max * 1.0001; y += step_y)
-    out << "<line class=\"grid\" x1=\"" << kLeft << "\" x2=\"" << kWidth - kRight << "\" y1=\"" << scale.y(y)
-        << "\" y2=\"" << scale.y(y) << "\"/><text class=\"tick\" text-anchor=\"end\" x=\"" << kLeft - 6
-        << "\" y=\"" << scale.y(y) + 4 << "\">" << number(y) << "</text>\n";
+    out << "<line class=\"grid\" x1=\"" << kPlotLeft << "\" x2=\"" << kPlotWidth - kPlotRight << "\" y1=\""
+        << scale.y(y) << "\" y2=\"" << scale.y(y) << "\"/><text class=\"tick\" text-anchor=\"end\" x=\""
+        << kPlotLeft - 6 << "\" y=\"" << scale.y(y) + 4 << "\">" << number(y) << "</text>\n";
   const double step_x =
       plot.log_x ? std::max(1.0, step_of(scale.x_max - scale.x_min)) : step_of(scale.x_max - scale.x_min);
   for (double x = std::max(0.0, std::ceil(scale.x_min / step_x) * step_x); x <= scale.x_max * 1.0001;
        x += step_x)
     out << "<text class=\"tick\" text-anchor=\"middle\" x=\"" << scale.x(x) << "\" y=\""
-        << kHeight - kBottom + 18 << "\">" << number(plot.log_x ? std::exp2(x) : x + 0.0) << "</text>\n";
-  out << "<text class=\"name\" text-anchor=\"middle\" x=\"" << (kLeft + kWidth - kRight) / 2 << "\" y=\""
-      << kHeight - 10 << "\">" << plot.x_name << "</text>\n<text class=\"name\" text-anchor=\"middle\" "
-      << "transform=\"translate(16," << (kTop + kHeight - kBottom) / 2 << ") rotate(-90)\">" << plot.y_name
-      << "</text>\n<text class=\"title\" x=\"" << kLeft << "\" y=\"20\">" << plot.title << "</text>\n";
+        << kPlotHeight - kPlotBottom + 18 << "\">" << number(plot.log_x ? std::exp2(x) : x + 0.0)
+        << "</text>\n";
+  out << "<text class=\"name\" text-anchor=\"middle\" x=\"" << (kPlotLeft + kPlotWidth - kPlotRight) / 2
+      << "\" y=\"" << kPlotHeight - 10 << "\">" << plot.x_name
+      << "</text>\n<text class=\"name\" text-anchor=\"middle\" "
+      << "transform=\"translate(16," << (kPlotTop + kPlotHeight - kPlotBottom) / 2 << ") rotate(-90)\">"
+      << plot.y_name << "</text>\n<text class=\"title\" x=\"" << kPlotLeft << "\" y=\"20\">" << plot.title
+      << "</text>\n";
 }
 
 }  // namespace
@@ -74,7 +78,7 @@ std::string Plot::svg() const {
   scale.y_max *= 1.05;
   std::ostringstream out;
   out << std::fixed << std::setprecision(1) << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 "
-      << kWidth << ' ' << kHeight
+      << kPlotWidth << ' ' << kPlotHeight
       << "\" font-family=\"sans-serif\">\n<style>.grid{stroke:#ddd}.tick{font-size:"
       << "11px;fill:#555}.name{font-size:12px;fill:#333}.title{font-size:14px;fill:#111}</style>\n"
       << "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n";
@@ -100,9 +104,9 @@ std::string Plot::svg() const {
             << scale.y(point.y) << "\" width=\"" << scale.x(0.8) - scale.x(0) << "\" height=\""
             << scale.y(0) - scale.y(point.y) << "\"/>\n";
     }
-    const double y = kTop + 8 + 18 * static_cast<double>(i);
-    out << "<rect x=\"" << kLeft + 12 << "\" y=\"" << y - 9 << "\" width=\"12\" height=\"10\" fill=\""
-        << colour << "\"/><text class=\"name\" x=\"" << kLeft + 30 << "\" y=\"" << y << "\">" << one.name
+    const double y = kPlotTop + 8 + 18 * static_cast<double>(i);
+    out << "<rect x=\"" << kPlotLeft + 12 << "\" y=\"" << y - 9 << "\" width=\"12\" height=\"10\" fill=\""
+        << colour << "\"/><text class=\"name\" x=\"" << kPlotLeft + 30 << "\" y=\"" << y << "\">" << one.name
         << "</text>\n";
   }
   out << "</svg>\n";

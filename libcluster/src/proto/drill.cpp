@@ -161,10 +161,10 @@ void Drill::send(DrillActions& actions) {
     DrillProbe probe{plan_.id, ++link.casts, phase_, together_at_ != kNever, ring_};
     if (calls) {
       probe.number = ++link.calls;
-      actions.push_back(DrillCall{to, probe});
+      actions.emplace_back(DrillCall{to, probe});
       probe.number = link.casts;
     }
-    actions.push_back(DrillCast{to, std::move(probe)});
+    actions.emplace_back(DrillCast{to, std::move(probe)});
   }
 }
 
