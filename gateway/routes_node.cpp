@@ -34,6 +34,10 @@ Value links(const std::vector<net::PeerStatus>& peers) {
     shown.set("protection", peer.connected ? Value(wire::name(peer.protection)) : Value());
     shown.set("queued_messages", peer.queued_messages);
     shown.set("queued_bytes", peer.queued_bytes);
+    shown.set("messages_in", peer.messages_in);
+    shown.set("messages_out", peer.messages_out);
+    shown.set("bytes_in", peer.bytes_in);
+    shown.set("bytes_out", peer.bytes_out);
     shown.set("dials_failed", peer.dials_failed);
     shown.set("last_error", peer.last_error.empty() ? Value() : Value(peer.last_error));
     list.push_back(std::move(shown));

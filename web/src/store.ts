@@ -158,8 +158,8 @@ export class Store {
     for (const link of this.links) {
       let rates = this.linkRates.get(link.id);
       if (!rates) this.linkRates.set(link.id, (rates = { in: new Rate(45), out: new Rate(45), queue: [] }));
-      if (link.bytes_in !== undefined) rates.in.read(link.bytes_in, now);
-      if (link.bytes_out !== undefined) rates.out.read(link.bytes_out, now);
+      rates.in.read(link.bytes_in, now);
+      rates.out.read(link.bytes_out, now);
       rates.queue.push(link.queued_bytes);
       if (rates.queue.length > 45) rates.queue.shift();
     }

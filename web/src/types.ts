@@ -54,10 +54,10 @@ export interface Link extends Place {
   queued_bytes: number;
   dials_failed: number;
   last_error: string | null;
-  bytes_in?: number;
-  bytes_out?: number;
-  messages_in?: number;
-  messages_out?: number;
+  messages_in: number;
+  messages_out: number;
+  bytes_in: number;
+  bytes_out: number;
 }
 
 export interface Status extends Place {
@@ -86,8 +86,8 @@ export interface Actor {
   name: string;
   type: string;
   serial: number;
+  waiting: number;
   events?: ServerEvent[];
-  [more: string]: unknown;
 }
 
 /** Something that happened to the ring or its members. */

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "cluster/base/utf8.hpp"
+#include "peer.hpp"
 #include "sockets.hpp"
 
 namespace cluster::net {
@@ -202,6 +203,7 @@ void Connection::after_read(FrameReader::Got got) {
   const int fault = errno;
   const std::uint64_t bytes = reader_->bytes_read() - std::exchange(bytes_counted_, reader_->bytes_read());
   add(shared_.counters.bytes_in, bytes);
+  if (peer) add(peer->traffic.bytes_in, bytes);
   const std::uint64_t frames =
       reader_->frames_read() - std::exchange(frames_counted_, reader_->frames_read());
   add(shared_.counters.frames_in, frames);
@@ -262,10 +264,12 @@ void Connection::on_messages(const wire::FrameHeader& header, ByteView body) {
     events_.on_message(self, header.lane, **message);
   }
   add(shared_.counters.messages_in, count);
+  if (peer) add(peer->traffic.messages_in, count);
 }
 
 void Connection::on_large(Lane lane, Buffer&& message) {
   add(shared_.counters.messages_in);
+  if (peer) add(peer->traffic.messages_in);
   events_.on_large_message(shared_from_this(), lane, std::move(message));
 }
 

@@ -125,8 +125,10 @@ void Peer::run_writer(const ConnectionRef& link, Lock& lock) {
     const auto wrote = writer.write(link->socket());
     const int fault = errno;
     add(shared_.counters.frames_out, std::exchange(writer.frames_out, 0));
-    add(shared_.counters.messages_out, std::exchange(writer.messages_out, 0));
-    add(shared_.counters.bytes_out, std::exchange(writer.bytes_out, 0));
+    add(shared_.counters.messages_out, writer.messages_out);
+    add(traffic.messages_out, std::exchange(writer.messages_out, 0));
+    add(shared_.counters.bytes_out, writer.bytes_out);
+    add(traffic.bytes_out, std::exchange(writer.bytes_out, 0));
     lock.lock();
     if (wrote == FrameWriter::Wrote::failed) return host_.on_write_failed(link, fault);
     if (wrote == FrameWriter::Wrote::blocked || round == kRoundsMax) return host_.on_blocked(link);
@@ -317,6 +319,10 @@ PeerStatus Peer::status() const {
                     .key = info_.key,
                     .queued_messages = outbox_.messages(),
                     .queued_bytes = outbox_.bytes(),
+                    .messages_in = traffic.messages_in.load(std::memory_order_relaxed),
+                    .messages_out = traffic.messages_out.load(std::memory_order_relaxed),
+                    .bytes_in = traffic.bytes_in.load(std::memory_order_relaxed),
+                    .bytes_out = traffic.bytes_out.load(std::memory_order_relaxed),
                     .dials_failed = dials_failed_,
                     .last_error = last_error_};
 }

@@ -45,6 +45,11 @@ class Peer : public std::enable_shared_from_this<Peer> {
 
   const NodeId id;
   const Role role;
+  /// What went over all its connections; added to by any thread.
+  struct Traffic {
+    AtomicCounters::Count messages_in{}, messages_out{}, bytes_in{}, bytes_out{};
+  };
+  Traffic traffic{};
 
   template <class Message>
   [[nodiscard]] Result<Ticket> send(Message&& message, const SendOptions& options);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -54,6 +55,28 @@ TEST_CASE("net: two nodes connect, each learns who the other is, and messages go
   CHECK(foo.kernel->counters().messages_in == 2);
   CHECK(bar.kernel->counters().messages_in == 100);
   CHECK(foo.kernel->counters().messages_out == 100);
+}
+
+TEST_CASE("net: what goes to and comes from a peer is counted for that peer") {
+  TestNode foo("foo"), bar("bar"), baz("baz");
+  foo.kernel->add_peer("bar", bar.at());
+  foo.kernel->add_peer("baz", baz.at());
+  for (int i = 0; i < 10; ++i) CHECK(foo.send("bar", "small"));
+  CHECK(foo.send("bar", std::string(1'000'000, 'x')));
+  for (int i = 0; i < 3; ++i) CHECK(foo.send("baz", "small"));
+  REQUIRE(drive({&foo, &bar, &baz}, [&] { return bar.messages.size() == 11 && baz.messages.size() == 3; }));
+  const auto status = [](const TestNode& node, const char* peer) {
+    const auto peers = node.kernel->peers();
+    return *std::ranges::find(peers, NodeId(peer), &PeerStatus::id);
+  };
+  REQUIRE(drive({&foo, &bar, &baz}, [&] { return status(foo, "bar").messages_out == 11; }));
+  CHECK(status(foo, "baz").messages_out == 3);
+  CHECK(status(bar, "foo").messages_in == 11);
+  CHECK(status(baz, "foo").messages_in == 3);
+  CHECK(status(bar, "foo").messages_out == 0);
+  CHECK(status(foo, "bar").bytes_out > 1'000'000);
+  CHECK(status(bar, "foo").bytes_in > 1'000'000);
+  CHECK(status(foo, "baz").bytes_out < 100'000);
 }
 
 TEST_CASE("net: a message of any size arrives whole, and lanes keep their order") {

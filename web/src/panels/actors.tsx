@@ -41,13 +41,6 @@ function useActors(node: string): { actors: Actor[]; problem: string } {
   return answer;
 }
 
-/** What is known of a server beyond its name: a count of what waits for it, by whatever name the node tells it. */
-function waiting(actor: Actor): number | undefined {
-  for (const name of ['mailbox', 'mailbox_length', 'queued', 'waiting'])
-    if (typeof actor[name] === 'number') return actor[name];
-  return undefined;
-}
-
 export function ActorsPanel() {
   const store = useStore();
   const [node, setNode] = useState('');
@@ -70,7 +63,6 @@ export function ActorsPanel() {
       ended = true;
     };
   }, [address]);
-  const hasWaiting = actors.some((actor) => waiting(actor) !== undefined);
   return (
     <>
       <label class="filter">
@@ -98,11 +90,9 @@ export function ActorsPanel() {
               <th scope="col" class="number wide">
                 Serial
               </th>
-              {hasWaiting && (
-                <th scope="col" class="number">
-                  Mailbox
-                </th>
-              )}
+              <th scope="col" class="number">
+                Mailbox
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -121,7 +111,7 @@ export function ActorsPanel() {
                 </th>
                 <td>{actor.type}</td>
                 <td class="number wide">{actor.serial}</td>
-                {hasWaiting && <td class="number">{count(waiting(actor) ?? 0)}</td>}
+                <td class="number">{count(actor.waiting)}</td>
               </tr>
             ))}
           </tbody>

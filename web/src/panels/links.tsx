@@ -5,7 +5,6 @@ import { useStore } from '../store';
 export function LinksPanel() {
   const store = useStore();
   if (store.links.length === 0) return <p class="quiet">This node has no links: it is alone.</p>;
-  const hasTraffic = store.links.some((link) => link.bytes_in !== undefined);
   return (
     <div class="scroll" role="region" aria-label="Links" tabIndex={0}>
       <table class="links-table">
@@ -14,19 +13,15 @@ export function LinksPanel() {
           <tr>
             <th scope="col">To</th>
             <th scope="col">Link</th>
-            {hasTraffic && (
-              <>
-                <th scope="col" class="number">
-                  In
-                </th>
-                <th scope="col" class="number">
-                  Out
-                </th>
-                <th scope="col" class="wide">
-                  <span class="sr-only">Over time</span>
-                </th>
-              </>
-            )}
+            <th scope="col" class="number">
+              In
+            </th>
+            <th scope="col" class="number">
+              Out
+            </th>
+            <th scope="col" class="wide">
+              <span class="sr-only">Over time</span>
+            </th>
             <th scope="col" class="number">
               Queue
             </th>
@@ -48,17 +43,11 @@ export function LinksPanel() {
                   </span>
                   {!link.connected && link.dials_failed > 0 && <small> dialled {count(link.dials_failed)}×</small>}
                 </td>
-                {hasTraffic && (
-                  <>
-                    <td class="number">{bytes(Math.round(rates?.in.now ?? 0))}/s</td>
-                    <td class="number">{bytes(Math.round(rates?.out.now ?? 0))}/s</td>
-                    <td class="wide">
-                      {rates && (
-                        <Spark series={[rates.in.series, rates.out.series]} label={`Traffic with ${link.id}`} />
-                      )}
-                    </td>
-                  </>
-                )}
+                <td class="number">{bytes(Math.round(rates?.in.now ?? 0))}/s</td>
+                <td class="number">{bytes(Math.round(rates?.out.now ?? 0))}/s</td>
+                <td class="wide">
+                  {rates && <Spark series={[rates.in.series, rates.out.series]} label={`Traffic with ${link.id}`} />}
+                </td>
                 <td class="number">
                   {count(link.queued_messages)} <small>{link.queued_bytes > 0 ? bytes(link.queued_bytes) : ''}</small>
                 </td>

@@ -164,7 +164,9 @@ struct PeerStatus {
   proto::KeyId key = 0;                      ///< of the connection
   std::size_t queued_messages = 0;
   std::size_t queued_bytes = 0;
-  std::uint32_t dials_failed = 0;  ///< since the last success
+  std::uint64_t messages_in = 0, messages_out = 0;  ///< of all its connections
+  std::uint64_t bytes_in = 0, bytes_out = 0;        ///< the same, on the wire
+  std::uint32_t dials_failed = 0;                   ///< since the last success
   std::string last_error;
 };
 
