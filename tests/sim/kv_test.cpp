@@ -19,6 +19,19 @@ KvVerdict checked(const KvScenario& scenario) {
   return verdict;
 }
 
+/// Node `a` in a ring with `b` and `c`.
+struct OneOfThree {
+  proto::KvMemory storage{};
+  proto::Kv kv{{.self = NodeId("a"), .boot = {1, 1}}, storage, Rng(1)};
+
+  OneOfThree() {
+    CHash ring;
+    for (const auto* id : {"a", "b", "c"}) REQUIRE(ring.insert({.id = NodeId(id)}, 16));
+    static_cast<void>(kv.on_start(Instant{}, WallTime{}));
+    static_cast<void>(kv.on_ring(Instant{}, "ring", {1, 1}, ring));
+  }
+};
+
 }  // namespace
 
 TEST_CASE("kv: without faults all is answered, and nothing is lost") {
@@ -115,12 +128,8 @@ TEST_CASE("kv: each planted mistake is found") {
 }
 
 TEST_CASE("kv: a message out of bounds is refused, and leaves nothing behind") {
-  proto::KvMemory storage;
-  proto::Kv kv({.self = NodeId("a"), .boot = {1, 1}}, storage, Rng(1));
-  CHash ring;
-  for (const auto* id : {"a", "b", "c"}) REQUIRE(ring.insert({.id = NodeId(id)}, 16));
-  static_cast<void>(kv.on_start(Instant{}, WallTime{}));
-  static_cast<void>(kv.on_ring(Instant{}, "ring", {1, 1}, ring));
+  OneOfThree one;
+  auto& kv = one.kv;
 
   const proto::KvKey key{"default", "key"};
   proto::KvRecord unordered;
@@ -152,19 +161,15 @@ TEST_CASE("kv: a message out of bounds is refused, and leaves nothing behind") {
     const auto actions = kv.on_message(Instant{}, WallTime{}, NodeId("b"), message);
     CHECK(std::ranges::count_if(
               actions, [](const auto& a) { return std::holds_alternative<proto::KvRefused>(a); }) == 1);
-    CHECK(storage.size() == 0);
+    CHECK(one.storage.size() == 0);
   }
   const auto from_itself = kv.on_message(Instant{}, WallTime{}, NodeId("a"), proto::KvSyncTaken{});
   CHECK(std::holds_alternative<proto::KvRefused>(from_itself.front()));
 }
 
 TEST_CASE("kv: a coordinator whose own copy answers last does not write to itself over the network") {
-  proto::KvMemory storage;
-  proto::Kv kv({.self = NodeId("a"), .boot = {1, 1}}, storage, Rng(1));
-  CHash ring;
-  for (const auto* id : {"a", "b", "c"}) REQUIRE(ring.insert({.id = NodeId(id)}, 16));
-  static_cast<void>(kv.on_start(Instant{}, WallTime{}));
-  static_cast<void>(kv.on_ring(Instant{}, "ring", {1, 1}, ring));
+  OneOfThree one;
+  auto& kv = one.kv;
   const proto::KvKey key{"default", "key"};
   std::uint64_t ticket = 0;
   for (const auto& action : kv.on_request(Instant{}, WallTime{}, 1, {.verb = proto::KvVerb::put, .key = key}))
