@@ -43,6 +43,12 @@ def example() -> dict:
     e["frame_call"] = frame(e["key_to_l"], e["call"])
     e["reply"] = msgpack.pack([2, 1, 2])
     e["frame_reply"] = frame(e["key_to_d"], e["reply"])
+    baz = ["baz", {"host": "127.0.0.1", "port": 7024}]
+    place = hashlib.sha1(b"user-17").digest()
+    e["chord_ask"] = msgpack.pack(["bar", {"chord_ask": [1, 160]}])
+    e["neighbours"] = msgpack.pack(["foo", {"chord_neighbours": [1, None, [baz]]}])
+    e["chord_step"] = msgpack.pack(["bar", {"chord_step": [2, 160, place, False]}])
+    e["chord_next"] = msgpack.pack(["foo", {"chord_next": [2, False, [], [baz]]}])
     return e
 
 

@@ -4,10 +4,13 @@
 #include <map>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "cluster/proto/chord_messages.hpp"
 #include "cluster/proto/handshake.hpp"
 #include "cluster/wire/codec.hpp"
+#include "cluster/wire/codec_types.hpp"
 #include "cluster/wire/frame.hpp"
 #include "cluster/wire/message.hpp"
 
@@ -78,7 +81,7 @@ std::string frame_around(ByteView message, ByteView key) {
 
 TEST_CASE("wire format: the document's worked example is what two nodes really send") {
   auto said = values_of_document();
-  REQUIRE(said.size() == 17);
+  REQUIRE(said.size() == 21);
 
   const auto keyring = Keyring::from_cookies({"the cookie of the example"}).value();
   CHECK(hex(as_bytes("the cookie of the example")) == said["cookie"]);
@@ -137,6 +140,19 @@ TEST_CASE("wire format: the document's worked example is what two nodes really s
   wire::encode_to(reply, std::int64_t{2});
   CHECK(hex(reply) == said["reply"]);
   CHECK(frame_around(reply, listener_keys->send.view()) == said["frame_reply"]);
+}
+
+TEST_CASE("wire format: the document's messages of Chord are those that are sent") {
+  const auto said = values_of_document();
+  const ChordContacts baz{{NodeId("baz"), {"127.0.0.1", 7024}}};
+  const auto place = ChordSpace().place("user-17");
+  const auto mail = [](const char* from, ChordMessage message) {
+    return hex(wire::encode(std::pair{NodeId(from), std::move(message)}));
+  };
+  CHECK(mail("bar", ChordAsk{1, ChordSpace().code()}) == said.at("chord_ask"));
+  CHECK(mail("foo", ChordNeighbours{1, {}, baz}) == said.at("neighbours"));
+  CHECK(mail("bar", ChordStep{2, ChordSpace().code(), place, false}) == said.at("chord_step"));
+  CHECK(mail("foo", ChordNext{2, false, {}, baz}) == said.at("chord_next"));
 }
 
 TEST_CASE("wire format: the document's frames of both levels are those that travel") {
