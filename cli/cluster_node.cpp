@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cluster/base/log.hpp"
+#include "cluster/chord/overlay.hpp"
 #include "cluster/gateway/gateway.hpp"
 #include "cluster/node/discovery_server.hpp"
 #include "cluster/node/node.hpp"
@@ -116,6 +117,9 @@ int run(const NodeOptions& options) {
   if (discovers(options))
     if (const auto begun = discover(*node, {options.discover, options.discover_file}); !begun)
       return fail(begun.error(), Exit::refused);
+  if (options.chord)
+    if (const auto started = start_chord(*node, *options.chord); !started)
+      return fail(started.error(), Exit::refused);
   std::optional<gateway::Gateway> http;
   if (*http_config) {
     auto started = gateway::Gateway::start(*node, **std::move(http_config));

@@ -236,6 +236,47 @@ struct HttpTexts {
   }
 };
 
+/// --chord and what goes with it, as text.
+struct ChordTexts {
+  std::string bits = "160";
+  std::string hash = "sha1";
+  std::string successors = "8";
+
+  void add_to(CLI::App& app) {
+    app.add_flag("--chord", "run the Chord overlay (docs/chord.md), which finds the owners of keys");
+    app.add_option("--chord-bits", bits, "length of its identifiers, 8 to 160; the same on all nodes")
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--chord-hash", hash, "what makes them, sha1 or sha256; the same on all nodes")
+        ->type_name("HASH")
+        ->capture_default_str();
+    app.add_option("--chord-successors", successors, "how many successors this node knows, 1 to 32")
+        ->type_name("N")
+        ->capture_default_str();
+  }
+
+  Result<std::optional<proto::ChordConfig>> checked(const CLI::App& app) const {
+    if (app.count("--chord") == 0) {
+      for (const char* name : {"--chord-bits", "--chord-hash", "--chord-successors"})
+        if (app.count(name) > 0) return usage_error(std::string(name) + " needs --chord");
+      return std::optional<proto::ChordConfig>();
+    }
+    proto::ChordConfig config;
+    const auto checked_bits =
+        parse_count(bits, "a length of identifiers", proto::ChordSpace::kBitsMin, proto::ChordId::kBitsMax);
+    if (!checked_bits) return checked_bits.error();
+    config.bits = *checked_bits;
+    if (hash != "sha1" && hash != "sha256")
+      return usage_error("--chord-hash: '" + hash + "' is no hash; there are sha1 and sha256");
+    config.hash = hash == "sha1" ? proto::ChordHash::sha1 : proto::ChordHash::sha256;
+    const auto checked_successors =
+        parse_count(successors, "a number of successors", 1, proto::kChordSuccessorsMax);
+    if (!checked_successors) return checked_successors.error();
+    config.successors = *checked_successors;
+    return std::optional(std::move(config));
+  }
+};
+
 }  // namespace
 
 Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) {
@@ -349,6 +390,8 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   app.add_flag("--allow-drills", options.allow_drills,
                "let 'cluster-cli drill' cut this node's links for a while, to rehearse a partition");
   app.add_flag("--leave-on-stop", options.leave_on_stop, "leave the ring before stopping");
+  ChordTexts chord;
+  chord.add_to(app);
   app.add_flag("--demo-actors", options.demo_actors, "start the servers 'counter' and 'echo'");
   app.footer(
       "An option that is not given may be in the environment: --data-dir as CLUSTER_DATA_DIR, and so on; a "
@@ -400,6 +443,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   auto checked_http = http.checked(app);
   if (!checked_http) return checked_http.error();
   options.http = std::move(checked_http).value();
+  auto checked_chord = chord.checked(app);
+  if (!checked_chord) return checked_chord.error();
+  options.chord = std::move(checked_chord).value();
   const auto level = log::level_from_name(log_level);
   if (!level) return usage_error("--log-level: '" + log_level + "' is not a level");
   options.log_level = *level;

@@ -9,6 +9,7 @@
 #include "cluster/base/node_id.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
+#include "cluster/proto/chord.hpp"
 #include "cluster/proto/partition_policy.hpp"
 #include "cluster/wire/frame_protection.hpp"
 
@@ -57,6 +58,7 @@ struct NodeOptions {
   log::Level log_level = log::Level::info;
   bool allow_drills = false;
   std::optional<HttpOptions> http{};
+  std::optional<proto::ChordConfig> chord{};
   bool leave_on_stop = false;
   bool demo_actors = false;
   std::string notice{};  ///< not empty: print this and exit 0

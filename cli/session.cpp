@@ -66,6 +66,7 @@ Exit Session::run(std::span<const std::string> words) {
   if (!request) return fail(request.error(), Exit::usage);
   if (const auto json = check_json_argument(*request); !json) return fail(json.error(), Exit::usage);
   const auto& command = *proto::find_command(request->name);
+  raw_ = !request->format.empty();
   if (command.runs_at == proto::RunsAt::here) return run_here(*request);
   if (request->name == "key" && request->args.front() == "add") return add_key(*request);
   if (const auto connected = connect(); connected != Exit::ok) return connected;
@@ -195,7 +196,9 @@ Exit Session::show_reply(const Json& reply) {
   const bool succeeded = ok->get<bool>();
   const auto error = reply.value("error", Json::object());
   const auto data = reply.find("data");
-  if (config_.json)
+  if (succeeded && raw_)
+    out_ << text_field(reply, "data");
+  else if (config_.json)
     out_ << to_line(reply) << '\n';
   else if (succeeded)
     out_ << (data == reply.end() ? "ok\n" : to_table(*data)) << note_line(reply);

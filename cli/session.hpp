@@ -60,6 +60,7 @@ class Session {
   std::ostream& err_;
   std::unique_ptr<Connection> connection_;
   bool ended_ = false;
+  bool raw_ = false;  // the reply is a picture, to be shown as it is
 };
 
 }  // namespace cluster::cli

@@ -52,6 +52,7 @@ Result<Gateway> Gateway::start(Node& node, GatewayConfig config) {
   add_ring_routes(router, tools);
   add_node_routes(router, tools);
   add_call_routes(router, tools);
+  add_chord_routes(router, tools);
   add_event_routes(router, tools);
   add_watch_routes(router, tools);
   add_metrics_routes(router, tools);

@@ -24,6 +24,8 @@ void add_ring_routes(Router& router, const Toolbox& tools);
 /// Members, links, status, actors; calls and casts.
 void add_node_routes(Router& router, const Toolbox& tools);
 void add_call_routes(Router& router, const Toolbox& tools);
+/// The Chord overlay: what this node knows of it, and lookups.
+void add_chord_routes(Router& router, const Toolbox& tools);
 /// The node's events, as a list or as they come.
 void add_event_routes(Router& router, const Toolbox& tools);
 /// What watches the node: healthz, readyz.

@@ -92,6 +92,7 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   if (command.name == "events") co_return co_await events(command);
   if (command.name == "drill") co_return co_await drill(command);
   if (command.name == "describe") co_return co_await describe(command);
+  if (command.name == "chord") co_return co_await ask_chord(command);
   if (command.name == "call") co_return co_await call_server(command);
   if (command.name == "cast")
     co_return replies::outcome(cast(command.args[0], command.args[1], command.payload));
@@ -201,6 +202,17 @@ Task<Value> CommandServer::drill(const proto::CommandRequest& request) {
   auto pending = call(*drill_, RunDrill{request, time}, time);
   auto reply = co_await pending;
   co_return reply ? std::move(*reply) : replies::failure(reply.error());
+}
+
+/// The overlay is a library of its own, which this node may run or not.
+Task<Value> CommandServer::ask_chord(const proto::CommandRequest& request) {
+  const auto message = Value::of(request);
+  auto pending = call("chord_commands", proto::CommandRequest::event, message, budget(request));
+  auto answer = co_await pending;
+  if (answer) co_return std::move(*answer);
+  if (answer.error().code() != Errc::no_server) co_return replies::failure(answer.error());
+  co_return replies::failure(
+      Error(Errc::no_server, "this node runs no Chord: start it with --chord", Executed::no));
 }
 
 /// With `follow` it answers when there are events, or with none in time for the client to ask again.

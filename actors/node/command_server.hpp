@@ -47,6 +47,7 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   Task<wire::Value> drill(const proto::CommandRequest& request);
   Task<wire::Value> change_keys(const proto::CommandRequest& request);
   Task<wire::Value> call_server(const proto::CommandRequest& request);
+  Task<wire::Value> ask_chord(const proto::CommandRequest& request);
   Task<wire::Value> describe(const proto::CommandRequest& request);
   Task<wire::Value> status();
   Task<wire::Value> events(const proto::CommandRequest& request);

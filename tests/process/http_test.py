@@ -242,7 +242,7 @@ class Api(unittest.TestCase):
 
 
     def test_everything_in_the_openapi_document_is_there_and_is_as_it_says(self):
-        node = self.node("--demo-actors")
+        node = self.node("--demo-actors", "--chord")
         document = node.get("/v1/openapi.json", token=False).json
         jsonschema.Draft202012Validator.check_schema({"$defs": document["components"]["schemas"]})
         fill = {"{server}": "counter", "{event}": "get", "{key}": "a%2Fb"}

@@ -209,11 +209,21 @@ void Chord::look_for_lost() {
   if (lost_.empty()) return;
   auto& lost = lost_[rng_.below(lost_.size())];
   ++lost.tries;
+  look_through(lost.contact);
+}
+
+ChordActions Chord::meet(Instant now, const ChordContact& contact) {
+  begin(now);
+  if (state_ == State::member && contact.id != self_.id && lookups_.size() < kOpenMax) look_through(contact);
+  return finish();
+}
+
+void Chord::look_through(const ChordContact& contact) {
   Lookup lookup{.aim = Aim::merge,
                 .target = space_.add_power(self_.place, 0),
                 .deadline = now_ + config_.lookup_timeout};
-  lookup.contact = lost.contact;
-  lookup.ways = {{peer_of(lost.contact), false}};
+  lookup.contact = contact;
+  lookup.ways = {{peer_of(contact), false}};
   begin_lookup(std::move(lookup));
 }
 

@@ -143,6 +143,18 @@ Result<void> check_drill(const CommandRequest& request) {
   return {};
 }
 
+Result<void> check_chord(const CommandRequest& request) {
+  const auto& what = request.args.front();
+  if (request.trace && what != "lookup") return bad_command("chord " + what + " does not take --trace");
+  if (request.recursive && what != "lookup")
+    return bad_command("chord " + what + " does not take --recursive");
+  if (request.format.empty()) return {};
+  if (request.format != "dot" && request.format != "svg")
+    return bad_command("chord: '" + request.format.substr(0, 16) + "' is no format");
+  if (what != "graph") return bad_command("chord " + what + " does not take --" + request.format);
+  return {};
+}
+
 /// The words of an argument that came as several, as one.
 void join_rest(const Form& form, std::vector<std::string>& args) {
   const auto last = form.args.size() - 1;
@@ -155,6 +167,8 @@ Result<CommandRequest> normal_form(CommandRequest request) {
     if (auto taken = take_weight(request); !taken) return taken.error();
   } else if (request.name == "drill") {
     if (auto checked = check_drill(request); !checked) return checked.error();
+  } else if (request.name == "chord") {
+    if (auto checked = check_chord(request); !checked) return checked.error();
   } else if (request.name == "plan") {
     if (auto normal = normal_plan(request); !normal) return normal.error();
   } else if (request.name == "meet" && request.args.size() == 1) {
@@ -190,6 +204,9 @@ Result<CommandRequest> check(CommandRequest request) {
   if (request.wait && !command->takes_wait) return not_taken(*command, "--wait");
   if (request.follow && !command->takes_follow) return not_taken(*command, "--follow");
   if (request.for_ms && !command->takes_for) return not_taken(*command, "--for");
+  if (request.trace && !command->takes_chord_flags) return not_taken(*command, "--trace");
+  if (request.recursive && !command->takes_chord_flags) return not_taken(*command, "--recursive");
+  if (!request.format.empty() && !command->takes_chord_flags) return not_taken(*command, "--dot and --svg");
   if (request.for_ms)
     if (const auto time = check_drill_time(*request.for_ms); !time)
       return bad_command(request.name + ": " + time.error().message());

@@ -108,6 +108,13 @@ class ArgumentReader {
     if (word == "-f" || word == "--force") return set(request_.force);
     if (word == "--wait") return set(request_.wait);
     if (word == "--follow") return set(request_.follow);
+    if (word == "--trace") return set(request_.trace);
+    if (word == "--recursive") return set(request_.recursive);
+    if (word == "--dot" || word == "--svg") {
+      if (!request_.format.empty()) return bad_command("--dot and --svg exclude each other");
+      request_.format = word.substr(2);
+      return {};
+    }
     if (word == "-w" || word == "--weight") {
       if (at_ + 1 == words_.size()) return bad_command(std::string(word) + " needs a weight");
       return take_weight(words_[++at_]);
@@ -189,6 +196,8 @@ std::vector<std::string> completions(std::span<const std::string> words, std::st
   if (command->takes_wait) offer("--wait");
   if (command->takes_follow) offer("--follow");
   if (command->takes_for) offer("--for");
+  if (command->takes_chord_flags)
+    for (const auto* flag : {"--trace", "--recursive", "--dot", "--svg"}) offer(flag);
   return found;
 }
 

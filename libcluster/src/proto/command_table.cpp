@@ -36,6 +36,11 @@ const Form kDrillPartition{{{"partition", ArgKind::word}, {"A,B '|' C,D", ArgKin
 const Form kDrillReport{{{"report", ArgKind::word}}};
 const Form kDrillHeal{{{"heal", ArgKind::word}}};
 
+const Form kChordJoin{{{"join", ArgKind::word}, {"HOST:PORT", ArgKind::endpoint, true}}};
+const Form kChordLookup{{{"lookup", ArgKind::word}, {"KEY", ArgKind::text}}};
+
+Form only(std::string_view word) { return {{{word, ArgKind::word}}}; }
+
 const std::vector<Command>& table() {
   static const std::vector<Command> commands{
       {.name = "inspect",
@@ -208,6 +213,18 @@ const std::vector<Command>& table() {
            "answers when the drill has begun; with --wait, as 'report', at its end with the report.\n"
            "'drill heal' ends the cut now.\n"
            "All members must run with --allow-drills."},
+      {.name = "chord",
+       .forms = {kChordJoin, only("leave"), kChordLookup, only("info"), only("fingers"), only("successors"),
+                 only("graph")},
+       .takes_chord_flags = true,
+       .summary = "Ask the Chord overlay: which node owns a key, in O(log N) hops",
+       .details =
+           "'chord join HOST:PORT' enters the Chord ring of another node, from whatever ring this one is "
+           "in;\n"
+           "without HOST:PORT the node begins one. 'chord lookup' finds the owner of KEY; with --trace it\n"
+           "shows whom it went over, with --recursive each node hands it on. 'chord graph' follows the\n"
+           "successors around the ring; --dot and --svg draw it, with the fingers of this node.\n"
+           "The nodes must run with --chord."},
       {.name = "help",
        .forms = {{{{"COMMAND", ArgKind::text, true}}}},
        .runs_at = RunsAt::here,
@@ -250,6 +267,7 @@ std::string usage(const Command& command) {
   if (command.takes_wait) text += " [--wait]";
   if (command.takes_follow) text += " [--follow]";
   if (command.takes_for) text += " [--for TIME]";
+  if (command.takes_chord_flags) text += " [--trace] [--recursive] [--dot|--svg]";
   return text;
 }
 

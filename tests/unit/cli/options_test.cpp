@@ -262,6 +262,28 @@ TEST_CASE("options: what is not given is taken from the environment; empty varia
   CHECK(parse_node_options({}).error().message() == "--port: 'tcp://10.0.0.1:7022' is not a port (1..65535)");
 }
 
+TEST_CASE("options: Chord runs where it is asked for, with identifiers and lists as told") {
+  CHECK(!parse_node_options({}).value().chord);
+  const auto plain = parse_node_options({"--chord"}).value().chord.value();
+  CHECK(plain.bits == 160);
+  CHECK(plain.hash == proto::ChordHash::sha1);
+  CHECK(plain.successors == 8);
+  const auto told = parse_node_options({"--chord", "--chord-bits", "8", "--chord-hash", "sha256",
+                                        "--chord-successors", "32"})
+                        .value()
+                        .chord.value();
+  CHECK(told.bits == 8);
+  CHECK(told.hash == proto::ChordHash::sha256);
+  CHECK(told.successors == 32);
+  for (const Words& wrong :
+       {Words{"--chord-bits", "7"}, Words{"--chord-bits", "161"}, Words{"--chord-hash", "md5"},
+        Words{"--chord-successors", "0"}, Words{"--chord-successors", "33"}}) {
+    CAPTURE(wrong[1]);
+    CHECK(!parse_node_options({"--chord", wrong[0], wrong[1]}));
+  }
+  CHECK(parse_node_options({"--chord-bits", "16"}).error().message() == "--chord-bits needs --chord");
+}
+
 TEST_CASE("options: cluster-node refuses what it cannot use") {
   const auto refused = [](const Words& arguments) { return parse_node_options(arguments).error().message(); };
   CHECK(refused({"--rfactor", "0"}) == "'0' is not an rfactor (1..65535)");

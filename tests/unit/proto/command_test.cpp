@@ -18,12 +18,36 @@ std::string refusal(CommandRequest asked) {
   return checked ? "accepted" : checked.error().message();
 }
 
+TEST_CASE("command: chord takes its flags where they mean something, and nowhere else") {
+  const auto chord = [](std::vector<std::string> args, auto change) {
+    auto asked = request("chord", std::move(args));
+    change(asked);
+    return refusal(std::move(asked));
+  };
+  const auto trace = [](CommandRequest& asked) { asked.trace = true; };
+  const auto dot = [](CommandRequest& asked) { asked.format = "dot"; };
+  const auto nothing = [](CommandRequest&) {};
+  for (const auto* word : {"join", "leave", "info", "fingers", "successors", "graph"})
+    CHECK(chord({word}, nothing) == "accepted");
+  CHECK(chord({"join", "host:1"}, nothing) == "accepted");
+  CHECK(chord({"join", "host"}, nothing) != "accepted");
+  CHECK(chord({"lookup"}, nothing).find("missing KEY") != std::string::npos);
+  CHECK(chord({"lookup", "k"}, trace) == "accepted");
+  CHECK(chord({"graph"}, trace) == "chord graph does not take --trace");
+  CHECK(chord({"graph"}, dot) == "accepted");
+  CHECK(chord({"info"}, dot) == "chord info does not take --dot");
+  CHECK(chord({"graph"}, [](CommandRequest& asked) { asked.format = "png"; }) == "chord: 'png' is no format");
+  auto other = request("nodes");
+  other.trace = true;
+  CHECK(refusal(std::move(other)).starts_with("nodes does not take --trace"));
+}
+
 TEST_CASE("command: the table has each command once, with a usage and a summary of one line") {
   const std::set<std::string_view> wanted{
       "inspect", "nodes",  "get",     "has",     "weight", "weights",  "ping",    "join",
       "meet",    "leave",  "insert",  "minsert", "update", "remove",   "mremove", "help",
       "exit",    "status", "actors",  "call",    "cast",   "describe", "owner",   "keygen",
-      "balance", "plan",   "members", "events",  "key",    "drill",    "token"};
+      "balance", "plan",   "members", "events",  "key",    "drill",    "token",   "chord"};
   std::set<std::string_view> found;
   for (const auto& command : commands()) {
     CAPTURE(command.name);

@@ -30,7 +30,7 @@ struct ChordConfig {
   Duration hop_timeout = 500ms;    ///< of a finger, and a node on the way of a lookup: others are tried
   Duration lookup_timeout = 5s;
   Duration attempt_timeout = 2s;  ///< of a recursive lookup, which may be lost with a node on its way
-  Duration join_timeout = 10s;
+  Duration join_timeout = 5s;
   Duration merge_interval = 5s;  ///< between looks for neighbours that were lost
   std::uint16_t hops_max = 64;   ///< of a lookup; at most kChordHopsMax
   /// Routes over the successor list too, not over the fingers alone: the last log2 r of some log2 N halvings
@@ -115,6 +115,9 @@ class Chord {
   [[nodiscard]] ChordActions create(Instant now);
   /// Into the ring of `contact`. A member leaves its own ring first.
   [[nodiscard]] ChordActions join(Instant now, std::uint64_t command, const ChordContact& contact);
+  /// Asks a node that may be in another part of the ring, or in another ring, for this node's successor as it
+  /// sees it; if that is nearer, the two become one.
+  [[nodiscard]] ChordActions meet(Instant now, const ChordContact& contact);
   /// For a driver that begins with a ring already formed: what a member knows.
   struct Formed {
     ChordContact predecessor{};
@@ -246,6 +249,7 @@ class Chord {
   void retry_join(std::uint64_t lookup);
   void end_join(Result<void> result);
   void look_for_lost();
+  void look_through(const ChordContact& contact);
   void merged(const Lookup& lookup, const ChordPeer& owner);
 
   // chord_fix.cpp: the finger table

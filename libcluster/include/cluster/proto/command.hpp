@@ -26,6 +26,10 @@ struct CommandRequest {
   wire::Value payload{};                  ///< the message of `call` and `cast`; nil: one without fields
   std::optional<std::uint32_t> for_ms{};  ///< --for: how long a drill cuts, kDrillCutMin to kDrillCutMax
 
+  bool trace = false;      ///< of `chord lookup`: whom it went over
+  bool recursive = false;  ///< of `chord lookup`: each node hands it on
+  std::string format{};    ///< of `chord graph`: "dot", "svg", or JSON
+
   static constexpr std::string_view event = "run";
   using reply = wire::Value;  ///< {"ok": true, "data": ...} or {"ok": false, "error": {...}}
 
@@ -88,6 +92,7 @@ struct Command {
   bool takes_wait = false;
   bool takes_follow = false;
   bool takes_for = false;
+  bool takes_chord_flags = false;  ///< --trace, --recursive, --dot, --svg
   bool changes_ring = false;
   RunsAt runs_at = RunsAt::server;
   std::string_view summary{};  ///< one line

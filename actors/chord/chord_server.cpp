@@ -1,0 +1,219 @@
+#include "cluster/chord/chord_server.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "cluster/crypto/random.hpp"
+#include "cluster/wire/message.hpp"
+
+namespace cluster {
+namespace {
+
+constexpr Duration kDialTimeout = 2s;
+constexpr Duration kViewTimeout = 1s;
+constexpr Duration kMailWait = 1s;       // for a link that has to be opened first
+constexpr Duration kLookPeriod = 10s;    // between questions to members of the gossip ring, give or take half
+constexpr Duration kAlonePeriod = 2s;    // the same for a node that is alone on its Chord ring
+constexpr Duration kStrangerTime = 60s;  // without a message, until a peer is forgotten
+constexpr Duration kSilence = 2s;        // then a peer may have moved
+
+}  // namespace
+
+ChordServer::ChordServer(proto::ChordConfig config, ActorSystem* system,
+                         std::shared_ptr<const RingBoard> board)
+    : system_(system),
+      board_(std::move(board)),
+      rng_(crypto::random_u64()),
+      chord_(std::move(config), Rng(crypto::random_u64())) {}
+
+Result<void> ChordServer::init() {
+  perform(chord_.create(now()));
+  send_after(1s, Look{});  // soon: a node that starts with its ring finds the overlay at once
+  return {};
+}
+
+void ChordServer::terminate(const runtime::ExitReason&) {
+  was_member_ = false;
+  auto actions = chord_.leave(now());
+  for (auto& action : actions) std::visit([this](auto& what) { perform(what); }, action);
+}
+
+void ChordServer::handle_cast(const ChordMail& mail) {
+  if (const auto known = introduced_.find(mail.from); known != introduced_.end())
+    known->second.heard = known->second.used = now();
+  perform(chord_.on_message(now(), mail.from, mail.message));
+}
+
+void ChordServer::handle_call(const FindOwner& find, From<proto::ChordAnswer> from) {
+  const auto command = ++command_last_;
+  lookups_.emplace(command, std::move(from));
+  perform(chord_.lookup(now(), command, chord_.space().place(find.key),
+                        find.recursive ? proto::ChordMode::recursive : proto::ChordMode::iterative));
+}
+
+void ChordServer::handle_call(const JoinChord& join, From<> from) {
+  if (!join.endpoint) {
+    perform(chord_.create(now()));
+    return from.reply();
+  }
+  const auto command = ++command_last_;
+  joins_.emplace(command, std::move(from));
+  system_->kernel().dial(*join.endpoint, kDialTimeout,
+                         [system = system_, ref = self(), command](Result<net::PeerInfo> peer) {
+                           ChordDialed dialed{.command = command};
+                           if (peer) {
+                             dialed.node = proto::ChordContact{peer->id, peer->endpoint};
+                           } else {
+                             dialed.code = static_cast<std::uint16_t>(peer.error().code());
+                             dialed.text = peer.error().message();
+                           }
+                           static_cast<void>(system->cast(ref, std::move(dialed)));
+                         });
+}
+
+/// Asks before it gives up the ring that it is in: whether there is one to join.
+Task<void> ChordServer::handle_cast(ChordDialed dialed) {
+  const auto command = dialed.command;
+  if (!dialed.node) co_return fail_join(command, Error(static_cast<Errc>(dialed.code), dialed.text));
+  const auto& id = dialed.node->id;
+  if (id == chord_.self().id)
+    co_return fail_join(command, Error(Errc::invalid_argument, "this is the node itself"));
+  const Ref<ChordServer> there(runtime::Target{std::string(kName), id});
+  const auto view = co_await call_within<ChordView>(kViewTimeout, there);
+  const auto name = "'" + id.str() + "'";
+  if (!view && view.error().code() == Errc::no_server)
+    co_return fail_join(command, Error(Errc::refused, name + " runs no Chord: start it with --chord"));
+  if (!view) co_return fail_join(command, view.error());
+  if (!view->member) co_return fail_join(command, Error(Errc::refused, name + " is in no Chord ring"));
+  if (view->bits != chord_.space().bits() || view->hash != chord_.space().hash())
+    co_return fail_join(command, Error(Errc::incompatible, "the identifiers of the Chord ring of " + name +
+                                                               " are of another kind"));
+  was_member_ = chord_.state() == proto::Chord::State::member;
+  perform(chord_.join(now(), command, *dialed.node));
+}
+
+void ChordServer::fail_join(std::uint64_t command, const Error& why) {
+  auto waiting = joins_.extract(command);
+  if (!waiting.empty()) waiting.mapped().fail(why);
+}
+
+Result<void> ChordServer::handle_call(const LeaveChord&) {
+  if (chord_.state() == proto::Chord::State::idle)
+    return Error(Errc::refused, "this node is in no Chord ring");
+  was_member_ = false;  // of a join that this ends
+  perform(chord_.leave(now()));
+  return {};
+}
+
+ChordView::Answer ChordServer::handle_call(const ChordView&) {
+  ChordView::Answer view{.self = chord_.self().contact(),
+                         .member = chord_.state() == proto::Chord::State::member,
+                         .bits = chord_.space().bits(),
+                         .hash = chord_.space().hash(),
+                         .counters = chord_.counters()};
+  if (chord_.predecessor()) view.predecessor = chord_.predecessor()->contact();
+  for (const auto& peer : chord_.successors()) view.successors.push_back(peer.contact());
+  for (const auto& run : chord_.fingers().runs())
+    view.fingers.push_back({run.first, run.last, run.peer.contact()});
+  return view;
+}
+
+void ChordServer::handle_cast(const ChordLinkLost& lost) { perform(chord_.on_unanswered(now(), lost.peer)); }
+
+void ChordServer::handle_info(const Tick&) {
+  tick_at_ = kNever;
+  perform(chord_.on_time(now()));
+}
+
+/// A member of the gossip ring may be in another part of the overlay: then both become one.
+void ChordServer::handle_info(const Look&) {
+  const auto period = chord_.successors().empty() ? kAlonePeriod : kLookPeriod;
+  send_after(period / 2 + std::chrono::nanoseconds(rng_.below(static_cast<std::uint64_t>(period.count()))),
+             Look{});
+  forget_strangers();
+  const auto view = board_->read();
+  if (view->members.size() < 2) return;
+  const auto& member = view->members[rng_.below(view->members.size())];
+  perform(chord_.meet(now(), {member.id, member.endpoint}));
+}
+
+void ChordServer::perform(proto::ChordActions actions) {
+  for (auto& action : actions) std::visit([this](auto& what) { perform(what); }, action);
+  set_tick();
+}
+
+/// Tells the kernel where a peer listens, unless somebody else has. Lists of others may be older than the
+/// link.
+void ChordServer::introduce(const NodeId& id, const Endpoint& endpoint) {
+  auto& kernel = system_->kernel();
+  const auto found = introduced_.find(id);
+  const bool is_known = kernel.peer(id) != nullptr;
+  if (found == introduced_.end()) {
+    if (is_known || introduced_.size() >= kPeersMax) return;
+    kernel.add_peer(id, endpoint, net::Keep::on_demand);
+    introduced_.emplace(id, Introduced{endpoint, {}, now()});
+    return;
+  }
+  auto& known = found->second;
+  known.used = now();
+  if (is_known && (known.endpoint == endpoint || now() - known.heard < kSilence)) return;
+  known.endpoint = endpoint;
+  kernel.add_peer(id, endpoint, net::Keep::on_demand);
+}
+
+void ChordServer::forget_strangers() {
+  const auto view = board_->read();
+  std::erase_if(introduced_, [&](const auto& entry) {
+    const auto& [id, known] = entry;
+    if (now() - known.used < kStrangerTime) return false;
+    const auto member = std::ranges::lower_bound(view->members, id, {}, &proto::MemberView::id);
+    const bool is_member = member != view->members.end() && member->id == id;
+    if (!is_member) system_->kernel().remove_peer(id, false);
+    return true;
+  });
+}
+
+void ChordServer::perform(proto::ChordSend& send) {
+  if (!send.endpoint.host.empty()) introduce(send.to, send.endpoint);
+  Bytes bytes;
+  wire::begin_cast(bytes, {.to = kName, .from = 0, .event = wire::event_name<ChordMail>()});
+  wire::encode_to(bytes, ChordMail{chord_.self().id, std::move(send.message)});
+  static_cast<void>(system_->kernel().send(
+      send.to, std::move(bytes), {.lane = net::Lane::control, .flush_now = false, .wait_max = kMailWait}));
+}
+
+void ChordServer::perform(proto::ChordLookupDone& done) {
+  auto waiting = lookups_.extract(done.command);
+  if (!waiting.empty()) waiting.mapped().reply(std::move(done.answer));
+}
+
+void ChordServer::perform(proto::ChordJoinDone& done) {
+  auto waiting = joins_.extract(done.command);
+  if (!waiting.empty()) waiting.mapped().reply(done.result);
+  if (done.result)
+    log::info("chord", "joined a Chord ring");
+  else if (was_member_ && chord_.state() == proto::Chord::State::idle)
+    perform(chord_.create(now()));  // alone again, and reachable
+}
+
+void ChordServer::perform(proto::ChordChanged&) {
+  const auto& successors = chord_.successors();
+  log::debug("chord", "predecessor '", chord_.predecessor() ? chord_.predecessor()->id.str() : "",
+             "', successor '", successors.empty() ? "" : successors.front().id.str(), "'");
+}
+
+void ChordServer::perform(proto::ChordRefused& refused) {
+  log::limited(refusal_lines_, log::Level::warn, "chord", "a message of '", refused.from.str(),
+               "' was refused: ", refused.why.message());
+}
+
+void ChordServer::set_tick() {
+  const Instant due = chord_.next_deadline();
+  if (due == tick_at_) return;
+  if (tick_at_ != kNever) cancel(tick_);
+  tick_at_ = due;
+  if (due != kNever) tick_ = send_after(std::max(Duration::zero(), due - now()), Tick{});
+}
+
+}  // namespace cluster

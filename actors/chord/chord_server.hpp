@@ -1,0 +1,136 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/base/log.hpp"
+#include "cluster/node/ring_board.hpp"
+#include "cluster/proto/chord.hpp"
+#include "cluster/runtime/actor_system.hpp"
+
+namespace cluster {
+
+/// One message of another node's overlay.
+struct ChordMail {
+  static constexpr bool wire_positional = true;
+  static constexpr bool of_node = true;
+
+  NodeId from{};
+  proto::ChordMessage message{};
+};
+
+/// Which node owns `key`?
+struct FindOwner {
+  std::string key{};
+  bool recursive = false;
+  using reply = proto::ChordAnswer;
+};
+
+/// Into the Chord ring of the node that listens there; without an endpoint: a ring of its own.
+struct JoinChord {
+  std::optional<Endpoint> endpoint{};
+};
+struct LeaveChord {};
+
+/// What this node knows of the overlay.
+struct ChordView {
+  struct Finger {
+    std::uint32_t first = 0, last = 0;  ///< exponents of the starts, 0 to m - 1
+    proto::ChordContact node{};
+  };
+  struct Answer {
+    proto::ChordContact self{};
+    bool member = false;
+    std::uint32_t bits = 0;
+    proto::ChordHash hash{};
+    std::optional<proto::ChordContact> predecessor{};
+    std::vector<proto::ChordContact> successors{};
+    std::vector<Finger> fingers{};
+    proto::ChordCounters counters{};
+  };
+  using reply = Answer;
+};
+
+/// A dial to the node to join through has ended. `code` 0: `node` answered.
+struct ChordDialed {
+  static constexpr bool local = true;
+
+  std::uint64_t command = 0;
+  std::optional<proto::ChordContact> node{};
+  std::uint16_t code = 0;
+  std::string text{};
+};
+/// A link broke, or the peer said goodbye.
+struct ChordLinkLost {
+  static constexpr bool local = true;
+
+  NodeId peer{};
+};
+
+/// The server named `chord`: drives the Chord state machine with this node's clock, timer and links. Peers
+/// that nobody else knows are dialled when there is something to say to them, and forgotten when there was
+/// nothing for a minute; at most kPeersMax.
+class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChord, LeaveChord, ChordView,
+                                     ChordDialed, ChordLinkLost> {
+ public:
+  static constexpr bool system = true;
+  static constexpr bool reentrant = true;  // while a join asks who is there
+  static constexpr std::string_view kName = "chord";
+  static constexpr std::size_t kPeersMax = 1024;
+
+  ChordServer(proto::ChordConfig config, ActorSystem* system, std::shared_ptr<const RingBoard> board);
+
+  Result<void> init() override;
+  void terminate(const runtime::ExitReason&) override;
+  void handle_cast(const ChordMail& mail);
+  void handle_call(const FindOwner& find, From<proto::ChordAnswer> from);
+  void handle_call(const JoinChord& join, From<> from);
+  Result<void> handle_call(const LeaveChord&);
+  ChordView::Answer handle_call(const ChordView&);
+  Task<void> handle_cast(ChordDialed dialed);
+  void handle_cast(const ChordLinkLost& lost);
+
+  struct Tick {};
+  struct Look {};
+  void handle_info(const Tick&);
+  void handle_info(const Look&);
+
+ private:
+  void perform(proto::ChordActions actions);
+  void perform(proto::ChordSend& send);
+  void perform(proto::ChordLookupDone& done);
+  void perform(proto::ChordJoinDone& done);
+  void perform(proto::ChordChanged&);
+  void perform(proto::ChordRefused& refused);
+  void fail_join(std::uint64_t command, const Error& why);
+  void introduce(const NodeId& id, const Endpoint& endpoint);
+  void forget_strangers();
+  void set_tick();
+
+  /// A peer that this server made known to the kernel.
+  struct Introduced {
+    Endpoint endpoint{};
+    Instant heard{};
+    Instant used{};
+  };
+
+  ActorSystem* system_;
+  std::shared_ptr<const RingBoard> board_;
+  Rng rng_;
+  proto::Chord chord_;
+  std::map<NodeId, Introduced> introduced_{};
+  std::map<std::uint64_t, From<proto::ChordAnswer>> lookups_{};
+  std::map<std::uint64_t, From<>> joins_{};
+  std::uint64_t command_last_ = 0;
+  bool was_member_ = false;  // before the join under way
+  log::Limit refusal_lines_{};
+  TimerId tick_ = 0;
+  Instant tick_at_ = kNever;
+};
+
+}  // namespace cluster

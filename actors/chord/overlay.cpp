@@ -1,0 +1,31 @@
+#include "cluster/chord/overlay.hpp"
+
+#include <exception>
+
+#include "cluster/chord/chord_commands.hpp"
+
+namespace cluster {
+
+Result<Ref<ChordServer>> start_chord(Node& node, proto::ChordConfig config) {
+  config.self = {node.id(), node.endpoint()};
+  try {
+    static_cast<void>(proto::Chord(config, Rng(0)));
+  } catch (const std::exception& wrong) {
+    return Error(Errc::invalid_argument, wrong.what());
+  }
+  auto& actors = node.actors();
+  auto chord = actors.spawn<ChordServer>({.name = std::string(ChordServer::kName)}, std::move(config),
+                                         &actors, node.board());
+  if (!chord) return chord;
+  auto commands = actors.spawn<ChordCommands>({.name = std::string(ChordCommands::kName)}, &actors, *chord);
+  if (!commands) return std::move(commands).error();
+  actors.listen_to_peers([system = &actors, to = *chord](const PeerEvent& event) {
+    const bool ended =
+        event.reason == net::PeerDownReason::lost || event.reason == net::PeerDownReason::stopping;
+    if (event.kind == PeerEvent::Kind::down && ended && event.peer.role == net::Role::node)
+      static_cast<void>(system->cast(to, ChordLinkLost{event.peer.id}));
+  });
+  return chord;
+}
+
+}  // namespace cluster

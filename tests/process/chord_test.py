@@ -1,0 +1,155 @@
+"""The Chord overlay of real processes, held against its definition. Usage: chord_test.py BIN_DIR"""
+import hashlib
+import signal
+import sys
+import unittest
+import xml.etree.ElementTree
+
+from nodes import Programs, wait_until
+from web import WebNode
+
+programs = Programs(sys.argv.pop(1))
+COUNT = 8
+KEYS = [f"key {i}" for i in range(40)]
+
+
+def place(text):
+    return int.from_bytes(hashlib.sha1(text.encode()).digest(), "big")
+
+
+def owner(names, target):
+    """The definition: the first node at or after the target, clockwise."""
+    ring = sorted(names, key=place)
+    return next((name for name in ring if place(name) >= target), ring[0])
+
+
+def successors(names, name):
+    ring = sorted(names, key=place)
+    at = ring.index(name)
+    return (ring[at + 1:] + ring[:at])[:8]
+
+
+def are_neighbours_right(nodes):
+    names = {node.name for node in nodes}
+    for node in nodes:
+        expected = successors(names, node.name)
+        if [row["id"] for row in node.get("/v1/chord/successors").data] != expected:
+            return False
+        if node.get("/v1/chord").data["predecessor"] != expected[-1]:
+            return False
+    return True
+
+
+def are_fingers_right(nodes):
+    names = {node.name for node in nodes}
+    for node in nodes:
+        held = {}
+        for row in node.get("/v1/chord/fingers").data:
+            first, _, last = row["finger"].partition("-")
+            for i in range(int(first), int(last or first) + 1):
+                held[i] = row["id"]
+        for i in range(1, 161):
+            expected = owner(names, (place(node.name) + 2 ** (i - 1)) % 2 ** 160)
+            if held.get(i, node.name) != expected:
+                return False
+    return True
+
+
+class Chord(unittest.TestCase):
+    def start(self, name, *options):
+        node = WebNode(programs, name, *options).start()
+        self.addCleanup(node.kill)
+        return node
+
+    def check_lookups(self, nodes):
+        names = {node.name for node in nodes}
+        for i, key in enumerate(KEYS):
+            query = "?mode=recursive" if i % 2 else ""
+            found = nodes[i % len(nodes)].get(f"/v1/chord/lookup/{key.replace(' ', '%20')}{query}").data
+            self.assertEqual((found["key"], found["owner"]["id"]), (key, owner(names, place(key))))
+            self.assertEqual(int(found["identifier"], 16), place(key))
+            self.assertEqual(found["path"][-1]["id"], found["owner"]["id"])
+            self.assertGreaterEqual(len(found["path"]), found["hops"])
+
+    def check_command_line(self, node, nodes):
+        ring = sorted((each.name for each in nodes), key=place)
+        found = node.cli("chord", "lookup", "some key").data
+        self.assertEqual(found["owner"]["id"], owner(ring, place("some key")))
+        self.assertNotIn("path", found)
+        traced = node.cli("chord", "lookup", "some key", "--trace", "--recursive").data
+        self.assertEqual(traced["owner"], found["owner"])
+        for hop in traced["path"]:
+            self.assertEqual(int(hop["identifier"], 16), place(hop["id"]))
+        graph = node.cli("chord", "graph").data
+        start = ring.index(node.name)
+        self.assertTrue(graph["complete"])
+        self.assertEqual([row["id"] for row in graph["nodes"]], ring[start:] + ring[:start])
+        dot = node.cli("chord", "graph", "--dot").out
+        self.assertTrue(dot.startswith("digraph chord {"))
+        for name in ring:
+            self.assertIn(f'"{name}"', dot)
+        svg = xml.etree.ElementTree.fromstring(node.cli("chord", "graph", "--svg").out)
+        texts = {element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")}
+        self.assertEqual(texts, set(ring))
+
+    def test_nodes_in_no_ring_form_an_overlay_that_heals_when_one_is_killed(self):
+        nodes = [self.start(f"n{i}", "--chord") for i in range(COUNT)]
+        for i, node in enumerate(nodes[1:]):
+            through = nodes[i // 2]
+            self.assertTrue(node.cli("chord", "join", f"localhost:{through.port}").reply["ok"])
+        wait_until(lambda: are_neighbours_right(nodes), "all nodes know their neighbours")
+        wait_until(lambda: are_fingers_right(nodes), "all fingers are as by the definition")
+        self.check_lookups(nodes)
+        self.check_command_line(nodes[0], nodes)
+
+        victim = nodes.pop(3)
+        victim.stop(signal.SIGKILL)
+        self.check_lookups(nodes)  # at once: ways around it are found
+        wait_until(lambda: are_neighbours_right(nodes), "the ring has healed")
+        wait_until(lambda: are_fingers_right(nodes), "the fingers have healed")
+
+        leaver = nodes.pop(5)
+        self.assertTrue(leaver.cli("chord", "leave").reply["ok"])
+        wait_until(lambda: are_neighbours_right(nodes), "the ring has closed behind who left")
+        self.assertFalse(leaver.get("/v1/chord").data["member"])
+        answer = leaver.get("/v1/chord/lookup/x")
+        self.assertEqual((answer.status, answer.error["code"]), (409, "refused"))
+        self.assertIn("no Chord ring", answer.error["message"])
+        self.assertTrue(leaver.cli("chord", "join", f"localhost:{nodes[0].port}").reply["ok"])
+        nodes.append(leaver)
+        wait_until(lambda: are_neighbours_right(nodes), "it is back")
+        self.check_lookups(nodes)
+
+    def test_members_of_a_gossip_ring_find_one_overlay_by_themselves(self):
+        nodes = [self.start("a", "--chord", "--ring", "ring")]
+        for name in ("b", "c"):
+            nodes.append(self.start(name, "--chord", "--meet", f"localhost:{nodes[0].port}"))
+        wait_until(lambda: are_neighbours_right(nodes), "three rings of one node are one ring", deadline=90)
+        self.check_lookups(nodes)
+
+    def test_what_cannot_be_is_refused_with_its_reason_and_costs_no_ring(self):
+        plain = self.start("plain")
+        self.assertEqual(plain.cli("chord", "info").code, 1)
+        answer = plain.get("/v1/chord")
+        self.assertEqual((answer.status, answer.error["code"]), (404, "no_server"))
+        self.assertIn("start it with --chord", answer.error["message"])
+        node, other = self.start("n", "--chord"), self.start("m", "--chord")
+        self.assertTrue(node.cli("chord", "join", f"localhost:{other.port}").reply["ok"])
+        for port, reason in ((plain.port, "runs no Chord"), (node.port, "itself"), (1, "")):
+            answer = node.cli("chord", "join", f"localhost:{port}")
+            self.assertEqual(answer.code, 1, answer.out)
+            self.assertIn(reason, answer.reply["error"]["message"])
+        wait_until(lambda: are_neighbours_right([node, other]), "both are where they were")
+        for words in (["info", "--trace"], ["graph", "--dot", "--svg"], ["dance"], ["lookup"], []):
+            self.assertEqual(node.cli("chord", *words).code, 2, words)
+        self.assertEqual(node.get("/v1/chord/lookup/x?mode=sideways").status, 400)
+        forged = {"from": "m", "message": {"chord_gone": []}}  # said by a client, not by the node
+        self.assertFalse(node.cli("call", "chord", "chord_mail", str(forged).replace("'", '"')).reply["ok"])
+        for arguments in ([], ["lookup"], ["join", "x"], ["dance"]):
+            reply = node.post("/v1/call/chord_commands/run", {"name": "chord", "args": arguments}).data
+            self.assertEqual(reply["error"]["code"], "invalid_argument", arguments)
+        self.assertTrue(are_neighbours_right([node, other]))
+
+
+if __name__ == "__main__":
+    unittest.main()
