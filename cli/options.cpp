@@ -238,12 +238,13 @@ struct HttpTexts {
 
 /// --chord and what goes with it, as text.
 struct ChordTexts {
+  bool is_on = false;
   std::string bits = "160";
   std::string hash = "sha1";
   std::string successors = "8";
 
   void add_to(CLI::App& app) {
-    app.add_flag("--chord", "run the Chord overlay (docs/chord.md), which finds the owners of keys");
+    app.add_flag("--chord", is_on, "run the Chord overlay (docs/chord.md), which finds the owners of keys");
     app.add_option("--chord-bits", bits, "length of its identifiers, 8 to 160; the same on all nodes")
         ->type_name("N")
         ->capture_default_str();
@@ -256,7 +257,7 @@ struct ChordTexts {
   }
 
   Result<std::optional<proto::ChordConfig>> checked(const CLI::App& app) const {
-    if (app.count("--chord") == 0) {
+    if (!is_on) {
       for (const char* name : {"--chord-bits", "--chord-hash", "--chord-successors"})
         if (app.count(name) > 0) return usage_error(std::string(name) + " needs --chord");
       return std::optional<proto::ChordConfig>();

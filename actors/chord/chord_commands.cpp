@@ -1,5 +1,6 @@
 #include "cluster/chord/chord_commands.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -66,6 +67,14 @@ Value fingers(const proto::ChordSpace& space, const ChordView::Answer& view) {
   return list;
 }
 
+/// Whether an answer may be that of `node`: any member may say anything.
+bool is_plausible(const ChordView::Answer& answer, const proto::ChordContact& node) {
+  return answer.self.id == node.id && answer.successors.size() <= proto::kChordSuccessorsMax &&
+         std::ranges::none_of(answer.successors, [](const proto::ChordContact& next) {
+           return next.id.empty() || next.endpoint.host.empty() || next.endpoint.port == 0;
+         });
+}
+
 }  // namespace
 
 Task<Value> ChordCommands::handle_call(proto::CommandRequest asked) {
@@ -119,37 +128,32 @@ Task<Value> ChordCommands::lookup(const proto::CommandRequest& request, const pr
   co_return replies::answer(std::move(data));
 }
 
-/// Follows successors from this node until they come back to it. Whom it got to know so it forgets again.
+/// Follows successors from this node until they come back to it.
 Task<Value> ChordCommands::graph(const proto::CommandRequest& request, const ChordView::Answer& own) {
   std::vector<ChordView::Answer> ring{own};
   bool complete = own.successors.empty();
-  auto& kernel = actors_->kernel();
-  std::vector<NodeId> strangers;
   std::set<NodeId> seen{own.self.id};
   const Instant deadline = now() + kGraphTime;
   while (!complete && ring.size() < kGraphMax && now() < deadline) {
     std::optional<ChordView::Answer> answered;
     const auto candidates = ring.back().successors;  // the first may be dead
     for (const auto& next : candidates) {
+      if (now() >= deadline) break;
       if (next.id == own.self.id) {
         complete = true;
         break;
       }
       if (!seen.insert(next.id).second) continue;  // the ring goes around without this node, or it is dead
-      if (kernel.peer(next.id) == nullptr) {
-        kernel.add_peer(next.id, next.endpoint, net::Keep::on_demand);
-        strangers.push_back(next.id);
-      }
+      if (const auto known = co_await call<IntroduceChord>(chord_, next); !known) break;
       const Ref<ChordServer> there(runtime::Target{std::string(ChordServer::kName), next.id});
       const auto view = co_await call_within<ChordView>(kMemberTimeout, there);
-      if (!view) continue;
+      if (!view || !is_plausible(*view, next)) continue;
       answered = *view;
       break;
     }
     if (!answered) break;
     ring.push_back(std::move(*answered));
   }
-  for (const auto& id : strangers) kernel.remove_peer(id, false);
   if (request.format == "dot") co_return replies::answer(chord::to_dot(ring));
   if (request.format == "svg") co_return replies::answer(chord::to_svg(ring));
   const proto::ChordSpace space(own.bits, own.hash);

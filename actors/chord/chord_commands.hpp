@@ -15,7 +15,7 @@ class ChordCommands : public GenServer<ChordCommands, proto::CommandRequest> {
   static constexpr bool reentrant = true;
   static constexpr std::string_view kName = "chord_commands";
 
-  ChordCommands(ActorSystem* actors, Ref<ChordServer> chord) : actors_(actors), chord_(std::move(chord)) {}
+  explicit ChordCommands(Ref<ChordServer> chord) : chord_(std::move(chord)) {}
 
   Task<wire::Value> handle_call(proto::CommandRequest asked);
 
@@ -25,7 +25,6 @@ class ChordCommands : public GenServer<ChordCommands, proto::CommandRequest> {
   Task<wire::Value> lookup(const proto::CommandRequest& request, const proto::ChordSpace& space);
   Task<wire::Value> graph(const proto::CommandRequest& request, const ChordView::Answer& own);
 
-  ActorSystem* actors_;
   Ref<ChordServer> chord_;
 };
 

@@ -86,9 +86,11 @@ Task<void> ChordServer::handle_cast(ChordDialed dialed) {
     co_return fail_join(command, Error(Errc::refused, name + " runs no Chord: start it with --chord"));
   if (!view) co_return fail_join(command, view.error());
   if (!view->member) co_return fail_join(command, Error(Errc::refused, name + " is in no Chord ring"));
+  const auto code = static_cast<std::uint16_t>((view->bits & 0xff) | static_cast<unsigned>(view->hash) << 8);
   if (view->bits != chord_.space().bits() || view->hash != chord_.space().hash())
-    co_return fail_join(command, Error(Errc::incompatible, "the identifiers of the Chord ring of " + name +
-                                                               " are of another kind"));
+    co_return fail_join(command, Error(Errc::incompatible,
+                                       "the Chord ring of " + name + " has " + proto::ChordSpace::text(code) +
+                                           ", this node " + proto::ChordSpace::text(chord_.space().code())));
   was_member_ = chord_.state() == proto::Chord::State::member;
   perform(chord_.join(now(), command, *dialed.node));
 }
@@ -117,6 +119,10 @@ ChordView::Answer ChordServer::handle_call(const ChordView&) {
   for (const auto& run : chord_.fingers().runs())
     view.fingers.push_back({run.first, run.last, run.peer.contact()});
   return view;
+}
+
+void ChordServer::handle_call(const IntroduceChord& introduced) {
+  introduce(introduced.node.id, introduced.node.endpoint);
 }
 
 void ChordServer::handle_cast(const ChordLinkLost& lost) { perform(chord_.on_unanswered(now(), lost.peer)); }

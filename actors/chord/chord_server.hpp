@@ -56,6 +56,13 @@ struct ChordView {
   using reply = Answer;
 };
 
+/// Makes a node of the ring known to the network, to be called.
+struct IntroduceChord {
+  static constexpr bool local = true;
+
+  proto::ChordContact node{};
+};
+
 /// A dial to the node to join through has ended. `code` 0: `node` answered.
 struct ChordDialed {
   static constexpr bool local = true;
@@ -76,7 +83,7 @@ struct ChordLinkLost {
 /// that nobody else knows are dialled when there is something to say to them, and forgotten when there was
 /// nothing for a minute; at most kPeersMax.
 class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChord, LeaveChord, ChordView,
-                                     ChordDialed, ChordLinkLost> {
+                                     IntroduceChord, ChordDialed, ChordLinkLost> {
  public:
   static constexpr bool system = true;
   static constexpr bool reentrant = true;  // while a join asks who is there
@@ -92,6 +99,7 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   void handle_call(const JoinChord& join, From<> from);
   Result<void> handle_call(const LeaveChord&);
   ChordView::Answer handle_call(const ChordView&);
+  void handle_call(const IntroduceChord& introduced);
   Task<void> handle_cast(ChordDialed dialed);
   void handle_cast(const ChordLinkLost& lost);
 

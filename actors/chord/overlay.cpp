@@ -17,7 +17,7 @@ Result<Ref<ChordServer>> start_chord(Node& node, proto::ChordConfig config) {
   auto chord = actors.spawn<ChordServer>({.name = std::string(ChordServer::kName)}, std::move(config),
                                          &actors, node.board());
   if (!chord) return chord;
-  auto commands = actors.spawn<ChordCommands>({.name = std::string(ChordCommands::kName)}, &actors, *chord);
+  auto commands = actors.spawn<ChordCommands>({.name = std::string(ChordCommands::kName)}, *chord);
   if (!commands) return std::move(commands).error();
   actors.listen_to_peers([system = &actors, to = *chord](const PeerEvent& event) {
     const bool ended =

@@ -23,19 +23,14 @@ def owner(names, target):
     return next((name for name in ring if place(name) >= target), ring[0])
 
 
-def successors(names, name):
-    ring = sorted(names, key=place)
-    at = ring.index(name)
-    return (ring[at + 1:] + ring[:at])[:8]
-
-
-def are_neighbours_right(nodes):
-    names = {node.name for node in nodes}
+def are_neighbours_right(nodes, listed=8):
+    ring = sorted((node.name for node in nodes), key=place)
     for node in nodes:
-        expected = successors(names, node.name)
+        at = ring.index(node.name)
+        expected = (ring[at + 1:] + ring[:at])[:listed]
         if [row["id"] for row in node.get("/v1/chord/successors").data] != expected:
             return False
-        if node.get("/v1/chord").data["predecessor"] != expected[-1]:
+        if node.get("/v1/chord").data["predecessor"] != ring[at - 1]:
             return False
     return True
 
@@ -120,6 +115,19 @@ class Chord(unittest.TestCase):
         wait_until(lambda: are_neighbours_right(nodes), "it is back")
         self.check_lookups(nodes)
 
+    def test_all_but_one_of_a_successor_list_may_die_at_once(self):
+        nodes = [self.start(f"n{i}", "--chord", "--chord-successors", "4") for i in range(7)]
+        for node in nodes[1:]:
+            self.assertTrue(node.cli("chord", "join", f"localhost:{nodes[0].port}").reply["ok"])
+        wait_until(lambda: are_neighbours_right(nodes, 4), "all nodes know their neighbours")
+        nodes.sort(key=lambda node: place(node.name))
+        for victim in nodes[2:5]:
+            victim.stop(signal.SIGKILL)
+        del nodes[2:5]
+        wait_until(lambda: are_neighbours_right(nodes, 4), "the ring has healed")
+        self.assertEqual([node.get("/v1/chord").data["counters"]["cut_off"] for node in nodes], [0] * 4)
+        self.check_lookups(nodes)
+
     def test_members_of_a_gossip_ring_find_one_overlay_by_themselves(self):
         nodes = [self.start("a", "--chord", "--ring", "ring")]
         for name in ("b", "c"):
@@ -134,8 +142,10 @@ class Chord(unittest.TestCase):
         self.assertEqual((answer.status, answer.error["code"]), (404, "no_server"))
         self.assertIn("start it with --chord", answer.error["message"])
         node, other = self.start("n", "--chord"), self.start("m", "--chord")
+        short = self.start("short", "--chord", "--chord-bits", "16")
         self.assertTrue(node.cli("chord", "join", f"localhost:{other.port}").reply["ok"])
-        for port, reason in ((plain.port, "runs no Chord"), (node.port, "itself"), (1, "")):
+        for port, reason in ((plain.port, "runs no Chord"), (node.port, "itself"), (1, "cannot be reached"),
+                             (short.port, "has 16 bits of sha1, this node 160 bits of sha1")):
             answer = node.cli("chord", "join", f"localhost:{port}")
             self.assertEqual(answer.code, 1, answer.out)
             self.assertIn(reason, answer.reply["error"]["message"])
