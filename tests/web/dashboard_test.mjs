@@ -1,52 +1,19 @@
 // The dashboard in a real browser, against real nodes. usage: dashboard_test.mjs PROGRAMS WEB PICTURES
 // PROGRAMS: where cluster-node is; WEB: where npm installed playwright-core; PICTURES: where screenshots go.
 import assert from 'node:assert/strict';
-import { accessSync, mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { Browser } from './browser.mjs';
 import { Cluster } from './nodes.mjs';
 
 const [programs, web, pictures] = process.argv.slice(2);
-const kBrowser = process.env.CLUSTER_TEST_BROWSER ?? '/usr/bin/chromium';
-
-function skip(why) {
-  console.log(`skipped: ${why}`);
-  process.exit(77);
-}
-try {
-  accessSync(kBrowser);
-} catch {
-  skip(`there is no ${kBrowser} (Debian's package chromium)`);
-}
-let chromium;
-try {
-  ({ chromium } = createRequire(`${web}/package.json`)('playwright-core'));
-} catch {
-  skip(`playwright-core is not installed in ${web}: the build had no npm, or could not reach its registry`);
-}
-
+const browser = new Browser(web, pictures);
 const cluster = new Cluster(programs);
-let browser, page, token;
+let page, token;
 let foo, bar, baz;
-const said = []; // what the browser complains of
-const asked = []; // the addresses it asked for
-
-async function open(url, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1400, height: 950 }, reducedMotion: 'reduce', ...options });
-  context.setDefaultTimeout(15_000);
-  const opened = await context.newPage();
-  opened.on('console', (message) => message.type() === 'error' && said.push(message.text()));
-  opened.on('pageerror', (error) => said.push(String(error)));
-  opened.on('request', (request) => asked.push(request.url()));
-  await opened.goto(url);
-  return opened;
-}
-async function signIn(on) {
-  await on.fill('#token', token);
-  await on.keyboard.press('Enter');
-  await on.waitForSelector('.ring .member');
-}
-const picture = (on, name, options = {}) => on.screenshot({ path: `${pictures}/${name}.png`, ...options });
+const { said, asked } = browser;
+const open = (url, options) => browser.open(url, options);
+const signIn = (on) => browser.signIn(on, token);
+const picture = (on, name, options) => browser.picture(on, name, options);
 const stateOnRing = (id) => page.getAttribute(`.ring [data-member="${id}"]`, 'data-state');
 const hasFocus = (selector) => page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector);
 
@@ -59,18 +26,13 @@ async function tabTo(selector) {
 }
 
 before(async () => {
-  mkdirSync(pictures, { recursive: true });
   foo = await cluster.start('foo');
-  [bar, baz, browser] = await Promise.all([
-    cluster.start('bar'),
-    cluster.start('baz'),
-    chromium.launch({ executablePath: kBrowser, args: ['--no-sandbox', '--disable-gpu'] }),
-  ]);
+  [bar, baz] = await Promise.all([cluster.start('bar'), cluster.start('baz'), browser.start()]);
   await cluster.settled();
   token = cluster.cli(foo, 'token');
 });
 after(async () => {
-  await browser?.close();
+  await browser.stop();
   await cluster.stop();
 });
 
@@ -152,7 +114,7 @@ test('without a mouse: a member is chosen on the ring, and a server of another n
   await page.waitForFunction(() => !document.querySelector('.member-card'));
 
   await tabTo('#tab-Members');
-  for (const name of ['Links', 'Timeline', 'Actors']) {
+  for (const name of ['Links', 'Timeline', 'Chord', 'Actors']) {
     await page.keyboard.press('ArrowRight');
     assert.ok(await hasFocus(`#tab-${name}`), name);
   }
@@ -192,15 +154,11 @@ test('a node that is killed is shown by the ring, the list, the events and the t
 });
 
 test('every panel is accessible, in light and in dark', async () => {
-  const axe = readFileSync(`${web}/node_modules/axe-core/axe.min.js`, 'utf8');
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    for (const name of ['Members', 'Links', 'Timeline', 'Actors', 'Events', 'Metrics']) {
+    for (const name of ['Members', 'Links', 'Timeline', 'Chord', 'Actors', 'Events', 'Metrics']) {
       await page.click(`#tab-${name}`);
-      await page.evaluate(axe);
-      const found = await page.evaluate(async () => (await globalThis.axe.run()).violations);
-      const told = found.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' ')}`);
-      assert.deepEqual(told, [], `${name}, ${colorScheme}`);
+      assert.deepEqual(await browser.barriers(page), [], `${name}, ${colorScheme}`);
     }
   }
   await page.emulateMedia({ colorScheme: 'light' });
@@ -211,7 +169,7 @@ test('it fits on a phone, and has its dark colours', async () => {
     viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: 'dark',
   });
   await signIn(phone);
-  for (const name of ['Members', 'Links', 'Timeline', 'Actors', 'Events', 'Metrics']) {
+  for (const name of ['Members', 'Links', 'Timeline', 'Chord', 'Actors', 'Events', 'Metrics']) {
     await phone.tap(`#tab-${name}`);
     const wide = await phone.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.ok(wide <= 0, `${name} is ${wide} pixels too wide`);

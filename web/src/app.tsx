@@ -3,6 +3,7 @@ import { Header } from './header';
 import { KeyForm } from './key_form';
 import { MemberCard } from './member_card';
 import { ActorsPanel } from './panels/actors';
+import { ChordPanel } from './panels/chord';
 import { EventsPanel } from './panels/events';
 import { LinksPanel } from './panels/links';
 import { MembersPanel } from './panels/members';
@@ -21,6 +22,7 @@ export function App() {
     { name: 'Members', draw: () => <MembersPanel /> },
     { name: 'Links', draw: () => <LinksPanel /> },
     { name: 'Timeline', draw: () => <TimelinePanel /> },
+    { name: 'Chord', draw: () => <ChordPanel /> },
     { name: 'Actors', draw: () => <ActorsPanel /> },
     { name: 'Events', draw: () => <EventsPanel /> },
     { name: 'Metrics', draw: () => <MetricsPanel /> },

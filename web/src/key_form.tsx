@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { wayOf } from './chord';
 import { useStore } from './store';
 
 /** A key, and who keeps it. */
@@ -9,6 +10,7 @@ export function KeyForm() {
     setKey(text);
     void store.findKey(text);
   };
+  const found = store.chordFound;
   const replicas = store.place?.replicas ?? [];
   return (
     <form class="key-form" onSubmit={(event) => event.preventDefault()}>
@@ -31,6 +33,17 @@ export function KeyForm() {
             </>
           ))}
       </output>
+      {(found || store.chordError) && (
+        <output id="key-chord" for="key" aria-live="polite">
+          {store.chordError ? (
+            `Chord: ${store.chordError}`
+          ) : (
+            <>
+              in Chord <strong>{found!.owner.id}</strong>, found by {wayOf(store.chordFrom, found!).join(' → ')}
+            </>
+          )}
+        </output>
+      )}
     </form>
   );
 }

@@ -1,8 +1,10 @@
 import { useMemo, useState } from 'preact/hooks';
+import { wayOf } from './chord';
 import { colourOf, kSigns } from './colours';
 import { percent } from './format';
 import { kCentre, kSize, linkPath, point, sectorPath, sectorsByMember, shareSectors } from './ring_geometry';
 import { useStore } from './store';
+import { WayPicture } from './way_picture';
 
 const kBand = { inner: 286, outer: 312 }; // where the virtual nodes lie
 const kShares = { inner: 266, outer: 280 }; // how much each member owns
@@ -32,8 +34,9 @@ export function RingPicture() {
     return share ? (share.begin + share.end) / 2 : 0;
   };
   const replicas = store.place?.replicas.map((each) => each.id) ?? [];
+  const way = store.chordFound ? wayOf(store.chordFrom, store.chordFound) : [];
   const shown = pointed || store.selected;
-  const isDim = (id: string) => (shown ? shown !== id : replicas.length > 0 && !replicas.includes(id));
+  const isDim = (id: string) => (shown ? shown !== id : replicas.length > 0 && !replicas.includes(id) && !way.includes(id));
   const alive = members.filter((member) => store.stateOf(member.id) === 'alive').length;
   const size = many ? 5 : members.length > 16 ? 8 : 13;
 
@@ -111,6 +114,7 @@ export function RingPicture() {
           })}
         </g>
       )}
+      <WayPicture way={way} place={(id) => (shares.has(id) ? point(middle(id), kDots) : undefined)} />
       {members.map((member) => {
         const state = store.stateOf(member.id);
         const at = point(middle(member.id), kDots);
@@ -125,9 +129,9 @@ export function RingPicture() {
             class={`member ${state} ${isDim(member.id) ? 'dim' : ''}`}
             role="option"
             aria-selected={store.selected === member.id}
-            aria-label={`${member.id}, ${state}, ${percent(member.share)} of all keys${
+            aria-label={`${which >= 0 ? `${which + 1} ` : ''}${member.id}, ${state}, ${percent(member.share)} of all keys${
               which < 0 ? '' : which === 0 ? ', owner of the key' : `, copy ${which + 1} of the key`
-            }`}
+            }${way.indexOf(member.id) > 0 ? `, hop ${way.indexOf(member.id)} of Chord's way to the key` : ''}`}
             data-member={member.id}
             data-state={state}
             data-replica={which >= 0 ? which : undefined}
@@ -141,7 +145,7 @@ export function RingPicture() {
               <text class="sign" x={at.x} y={at.y}>
                 {which >= 0 ? which + 1 : kSigns[state]}
               </text>
-            )}
+            )}{' '}
             {size >= 13 && which < 0 && state === 'alive' && member.id === store.self && (
               <circle class="here" cx={at.x} cy={at.y} r={4.5} />
             )}

@@ -1,8 +1,9 @@
 import { useEffect, useReducer } from 'preact/hooks';
 import { Api, ApiError, path } from './api';
+import { findByChord } from './chord';
 import { type Family, Rate, parseMetrics, total } from './metrics';
 import { SseParser } from './sse';
-import type { Arcs, Happened, KeyPlace, Link, Member, MemberState, Ring, Status } from './types';
+import type { Arcs, ChordFound, Happened, KeyPlace, Link, Member, MemberState, Ring, Status } from './types';
 
 const kPeriod = 2000; // between two looks at members, links and metrics
 const kStatusPeriod = 5000; // between two questions to all members
@@ -62,6 +63,9 @@ export class Store {
   selected = '';
   place?: KeyPlace;
   placeError = '';
+  chordNode = ''; // who is asked for Chord's way to the key; empty: this node
+  chordFound?: ChordFound;
+  chordError = '';
 
   private readonly listeners = new Set<() => void>();
   private readonly places = new Map<string, number>(); // members in the order of their appearance: their colours
@@ -252,8 +256,36 @@ export class Store {
     );
   }
 
+  private key = '';
+  /** Who asks for Chord's way to the key. */
+  get chordFrom(): string {
+    return this.chordNode || this.self;
+  }
+  askChordOf(node: string): void {
+    this.chordNode = node === this.self ? '' : node;
+    void this.findByChord();
+    this.changed();
+  }
+  private async findByChord(): Promise<void> {
+    const { key, chordNode: node } = this;
+    let found: ChordFound | undefined;
+    let problem = '';
+    if (key !== '')
+      try {
+        found = await findByChord(this.api, node, key);
+      } catch (error) {
+        const isOff = error instanceof ApiError && error.code === 'no_server';
+        if (!isOff) problem = (error as Error).message;
+      }
+    if (key !== this.key || node !== this.chordNode) return; // another was typed meanwhile
+    this.chordFound = found;
+    this.chordError = problem;
+    this.changed();
+  }
   async findKey(key: string): Promise<void> {
+    this.key = key;
     this.placeError = '';
+    void this.findByChord();
     if (key === '') this.place = undefined;
     else
       try {

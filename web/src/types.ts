@@ -101,3 +101,36 @@ export interface Happened {
   members?: string[];
   [more: string]: unknown;
 }
+
+/** A node of the Chord overlay and its place there, in hexadecimal. */
+export interface ChordPlace extends Place {
+  identifier: string;
+}
+
+export interface ChordInfo extends ChordPlace {
+  member: boolean;
+  bits: number;
+  hash: string;
+  predecessor: string | null;
+  successor: string | null;
+  counters: Record<string, number>;
+}
+
+export interface ChordFinger extends ChordPlace {
+  finger: string; // "3", or "4-17" for those that are the same node
+  start: string;
+}
+
+export interface ChordGraph {
+  complete: boolean;
+  nodes: ChordPlace[];
+}
+
+export interface ChordFound {
+  key: string;
+  identifier: string;
+  owner: ChordPlace;
+  hops: number;
+  timeouts: number;
+  path: { hop: number; id: string; identifier: string }[];
+}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { path } from '../src/api';
+import { fractionOf, wayOf } from '../src/chord';
 import { bytes, count, duration, percent } from '../src/format';
 import { controlOf, messageText } from '../src/forms';
 import { Rate, parseMetrics, total } from '../src/metrics';
@@ -102,4 +103,20 @@ test('figures are short and have their units', () => {
 
 test('a path keeps what is in its segments apart', () => {
   assert.equal(path('v1', 'ring', 'keys', 'a/b?c#d'), '/v1/ring/keys/a%2Fb%3Fc%23d');
+});
+
+test("an identifier's place on Chord's circle is its fraction of 2^bits, whatever the length", () => {
+  assert.equal(fractionOf('8000000000000000000000000000000000000000', 160), 0.5);
+  assert.equal(fractionOf('c0', 8), 0.75);
+  assert.equal(fractionOf('100', 10), 0.25); // ten bits in three digits
+  assert.equal(fractionOf('00', 8), 0);
+  assert.ok(fractionOf('ffffffffffffffffffffffffffffffffffffffff', 160) < 1);
+});
+
+test("the way of a lookup begins with who asked, once", () => {
+  const place = (id: string) => ({ id, identifier: '', host: 'h', port: 1 });
+  const found = (...ids: string[]) =>
+    ({ key: 'k', identifier: '', owner: place(ids.at(-1)!), hops: 1, timeouts: 0, path: ids.map((id, i) => ({ ...place(id), hop: i + 1 })) });
+  assert.deepEqual(wayOf('a', found('b', 'c')), ['a', 'b', 'c']);
+  assert.deepEqual(wayOf('a', found('a')), ['a']);
 });

@@ -1,0 +1,48 @@
+import type { Api } from './api';
+import { ApiError, path } from './api';
+import type { ChordFinger, ChordFound, ChordGraph, ChordInfo, ChordPlace } from './types';
+
+/** What a node knows of the Chord overlay. */
+export interface ChordView {
+  info: ChordInfo;
+  successors: ChordPlace[];
+  fingers: ChordFinger[];
+}
+
+/** Asks a node, this one or another, as `cluster-cli chord` does. Throws an ApiError if it says no. */
+export async function askChord<T>(api: Api, node: string, args: string[], trace = false): Promise<T> {
+  const server = node ? `command@${node}` : 'command';
+  const asked = JSON.stringify({ name: 'chord', args, trace });
+  const reply = await api.post<{ ok: boolean; data: T; error?: { message: string; code: string } }>(
+    path('v1', 'call', server, 'run'),
+    asked,
+  );
+  if (!reply.ok) throw new ApiError(200, reply.error?.code ?? 'unknown', reply.error?.message ?? 'No reason given.');
+  return reply.data;
+}
+
+export async function readChord(api: Api, node: string): Promise<ChordView> {
+  const info = await askChord<ChordInfo>(api, node, ['info']);
+  if (!info.member) return { info, successors: [], fingers: [] };
+  const [successors, fingers] = await Promise.all([
+    askChord<ChordPlace[]>(api, node, ['successors']),
+    askChord<ChordFinger[]>(api, node, ['fingers']),
+  ]);
+  return { info, successors, fingers };
+}
+
+export const readChordRing = (api: Api, node: string) => askChord<ChordGraph>(api, node, ['graph']);
+export const findByChord = (api: Api, node: string, key: string) => askChord<ChordFound>(api, node, ['lookup', key], true);
+
+/** Where an identifier of so many bits, in hexadecimal, lies on the circle: a fraction of a turn. */
+export function fractionOf(identifier: string, bits: number): number {
+  const digits = identifier.slice(0, 12); // 48 bits are more than a picture shows
+  const surplus = 4 * identifier.length - bits; // the first digit may stand for fewer than four bits
+  return (Number.parseInt(digits, 16) / 16 ** digits.length) * 2 ** surplus;
+}
+
+/** The way of a lookup, from the node that asked. */
+export function wayOf(from: string, found: ChordFound): string[] {
+  const way = found.path.map((hop) => hop.id);
+  return way[0] === from ? way : [from, ...way];
+}
