@@ -47,7 +47,8 @@ Exit run_interactive(Session& session, const CommonOptions& common) {
 /// A terminal would show the cookie that is typed.
 Result<std::string> read_input() {
   if (::isatty(STDIN_FILENO) != 0)
-    return Error(Errc::invalid_argument, "key add: name a FILE that holds the cookie, or pipe the cookie in");
+    return Error(Errc::invalid_argument,
+                 "this reads standard input: pipe something in ('key add' takes a FILE too)");
   return std::string(std::istreambuf_iterator<char>(std::cin), {});
 }
 

@@ -12,6 +12,7 @@
 #include "cluster/base/log.hpp"
 #include "cluster/chord/overlay.hpp"
 #include "cluster/gateway/gateway.hpp"
+#include "cluster/kv/kv_store.hpp"
 #include "cluster/node/discovery_server.hpp"
 #include "cluster/node/node.hpp"
 #include "cookie.hpp"
@@ -51,6 +52,7 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.meet = options.meet;
   config.data_dir = options.data_dir;
   config.mesh_max = options.mesh_max;
+  if (options.kv) config.limits.message_bytes_max = kKvMessageBytesMax;
   config.partition_policy = options.partition_policy;
   config.allow_drills = options.allow_drills;
   return config;
@@ -82,6 +84,13 @@ Result<std::optional<gateway::GatewayConfig>> gateway_config(const NodeOptions& 
     config.token = std::move(token).value();
   }
   return std::optional(std::move(config));
+}
+
+Result<void> start_kv(Node& node, const NodeOptions& options) {
+  const auto folder = options.data_dir.empty() ? std::string() : options.data_dir + "/kv";
+  auto store = KvStore::start(node, {.kv = {}, .folder = folder});
+  if (!store) return store.error();
+  return {};
 }
 
 int run(const NodeOptions& options) {
@@ -126,6 +135,8 @@ int run(const NodeOptions& options) {
     if (!started) return fail(started.error(), Exit::refused);
     http.emplace(std::move(started).value());
   }
+  if (options.kv)
+    if (const auto started = start_kv(*node, options); !started) return fail(started.error(), Exit::refused);
   const auto ring = node->ring()->ring;
   std::cout << printable(node->id().str()) << " listens on " << printable(node->endpoint().to_string())
             << (ring.empty() ? ", in no ring" : ", in ring '" + printable(ring) + "'") << std::endl;

@@ -391,6 +391,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   app.add_flag("--allow-drills", options.allow_drills,
                "let 'cluster-cli drill' cut this node's links for a while, to rehearse a partition");
   app.add_flag("--leave-on-stop", options.leave_on_stop, "leave the ring before stopping");
+  app.add_flag("--kv", options.kv,
+               "run this node's part of the key-value store, kept in the folder 'kv' of --data-dir if that\n"
+               "is given, else in memory; on all nodes of a ring or on none");
   ChordTexts chord;
   chord.add_to(app);
   app.add_flag("--demo-actors", options.demo_actors, "start the servers 'counter' and 'echo'");

@@ -61,6 +61,7 @@ struct NodeOptions {
   std::optional<proto::ChordConfig> chord{};
   bool leave_on_stop = false;
   bool demo_actors = false;
+  bool kv = false;       ///< runs its part of the key-value store, under data_dir if there is one
   std::string notice{};  ///< not empty: print this and exit 0
 };
 

@@ -43,6 +43,24 @@ std::string text_field(const Json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+/// Where a command that is followed says after which number it is to go on.
+void set_since(proto::CommandRequest& request, std::string number) {
+  if (request.name != "kv") {
+    request.args = {std::move(number)};
+    return;
+  }
+  if (request.args.size() < 2) request.args.emplace_back();
+  if (request.args.size() < 3) request.args.emplace_back("default");
+  request.args.resize(3);
+  request.args.push_back(std::move(number));
+}
+
+/// Whether the value of a `kv put` comes from standard input.
+bool takes_input(const proto::CommandRequest& request) {
+  return request.name == "kv" && request.args.front() == "put" &&
+         (request.args.size() == 2 || request.args[2] == "-");
+}
+
 /// What the node adds to an answer, as a line of its own.
 std::string note_line(const Json& reply) {
   const auto note = text_field(reply, "note");
@@ -79,6 +97,7 @@ Exit Session::run(std::span<const std::string> words) {
   }
   if (request->follow) return follow(*request);
   if (request->name == "drill" && request->wait) return follow_drill(*request);
+  if (takes_input(*request)) return put_input(*request);
   return show_outcome(connection_->run(*request, config_.timeout));
 }
 
@@ -109,6 +128,14 @@ Exit Session::add_key(const proto::CommandRequest& request) {
   return show_outcome(connection_->add_key(keyring->key(0), config_.timeout));
 }
 
+Exit Session::put_input(proto::CommandRequest request) {
+  auto text = config_.read_input ? config_.read_input()
+                                 : Result<std::string>(Error(Errc::invalid_argument, "kv put: give a VALUE"));
+  if (!text) return fail(text.error(), Exit::usage);
+  request.payload = Bytes(text->begin(), text->end());
+  return show_outcome(connection_->run(request, config_.timeout));
+}
+
 /// Asks again and again for what is newer than the last event shown: each has its number, "seq".
 Exit Session::follow(proto::CommandRequest request) {
   while (out_) {
@@ -122,7 +149,7 @@ Exit Session::follow(proto::CommandRequest request) {
       return show_reply(*reply);
     for (const auto& event : *events) {
       out_ << (config_.json ? to_line(event) : event_line(event)) << '\n';
-      if (const auto number = event.find("seq"); number != event.end()) request.args = {to_line(*number)};
+      if (const auto number = event.find("seq"); number != event.end()) set_since(request, to_line(*number));
     }
     out_.flush();
   }

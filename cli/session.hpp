@@ -50,6 +50,7 @@ class Session {
   Exit show_outcome(const Result<nlohmann::ordered_json>& reply);
   Exit run_here(const proto::CommandRequest& request);
   Exit follow_drill(proto::CommandRequest request);
+  Exit put_input(proto::CommandRequest request);
   Exit follow(proto::CommandRequest request);
   Exit show_reply(const nlohmann::ordered_json& reply);
   Exit fail(const Error& error, Exit code);

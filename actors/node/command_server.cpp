@@ -92,7 +92,11 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   if (command.name == "events") co_return co_await events(command);
   if (command.name == "drill") co_return co_await drill(command);
   if (command.name == "describe") co_return co_await describe(command);
-  if (command.name == "chord") co_return co_await ask_chord(command);
+  if (command.name == "chord")
+    co_return co_await hand_on(command, "chord_commands", "this node runs no Chord: start it with --chord");
+  if (command.name == "kv")
+    co_return co_await hand_on(command, "kv_command",
+                               "this node runs no key-value store: start it with --kv");
   if (command.name == "call") co_return co_await call_server(command);
   if (command.name == "cast")
     co_return replies::outcome(cast(command.args[0], command.args[1], command.payload));
@@ -204,15 +208,15 @@ Task<Value> CommandServer::drill(const proto::CommandRequest& request) {
   co_return reply ? std::move(*reply) : replies::failure(reply.error());
 }
 
-/// The overlay is a library of its own, which this node may run or not.
-Task<Value> CommandServer::ask_chord(const proto::CommandRequest& request) {
+/// To a server of a library of its own, which this node may run or not, and which answers as this one does.
+Task<Value> CommandServer::hand_on(const proto::CommandRequest& request, std::string_view server,
+                                   std::string_view without) {
   const auto message = Value::of(request);
-  auto pending = call("chord_commands", proto::CommandRequest::event, message, budget(request));
+  auto pending = call(server, proto::CommandRequest::event, message, budget(request));
   auto answer = co_await pending;
   if (answer) co_return std::move(*answer);
   if (answer.error().code() != Errc::no_server) co_return replies::failure(answer.error());
-  co_return replies::failure(
-      Error(Errc::no_server, "this node runs no Chord: start it with --chord", Executed::no));
+  co_return replies::failure(Error(Errc::no_server, std::string(without), Executed::no));
 }
 
 /// With `follow` it answers when there are events, or with none in time for the client to ask again.

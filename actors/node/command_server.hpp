@@ -47,7 +47,8 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   Task<wire::Value> drill(const proto::CommandRequest& request);
   Task<wire::Value> change_keys(const proto::CommandRequest& request);
   Task<wire::Value> call_server(const proto::CommandRequest& request);
-  Task<wire::Value> ask_chord(const proto::CommandRequest& request);
+  Task<wire::Value> hand_on(const proto::CommandRequest& request, std::string_view server,
+                            std::string_view without);
   Task<wire::Value> describe(const proto::CommandRequest& request);
   Task<wire::Value> status();
   Task<wire::Value> events(const proto::CommandRequest& request);

@@ -272,6 +272,8 @@ Result<void> Node::stop() {
   return stopped;
 }
 
+std::shared_ptr<const RingBoard> Node::ring_board() const { return impl_->board; }
+
 std::shared_ptr<const RingView> Node::ring() const { return impl_->board->read(); }
 
 std::shared_ptr<const RingBoard> Node::board() const { return impl_->board; }

@@ -121,6 +121,9 @@ class Node {
   Result<void> meet(const Endpoint& endpoint) { return change(proto::MeetCommand{.endpoint = endpoint}); }
   Result<void> leave() { return change(proto::LeaveCommand{}); }
 
+  /// Where its newest view is, for servers of this node.
+  [[nodiscard]] std::shared_ptr<const RingBoard> ring_board() const;
+
   /// The members and what this node holds of them, itself included, by id. Who left is shown for a while.
   [[nodiscard]] std::vector<NodeMember> members() const;
   /// `listener` runs in the turn of the server `detector`: hand it on with a cast, do not block.

@@ -8,6 +8,7 @@
 
 #include "cluster/crypto/sha256.hpp"
 #include "cluster/ds/chash.hpp"
+#include "cluster/proto/kv_placement.hpp"
 #include "cluster/proto/ring_state.hpp"
 
 namespace cluster {
@@ -18,6 +19,7 @@ struct RingView {
   CHash hash{};
   std::vector<proto::MemberView> members{};  ///< by id
   crypto::Digest state{};                    ///< equal on nodes that know the same edits
+  proto::KvEdition edition{};                ///< of who belongs to it, with which weight
 };
 
 /// Where the ring server leaves its newest view for everyone on the node. Thread-safe; readers copy one

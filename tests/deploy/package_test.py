@@ -40,13 +40,14 @@ class Package(unittest.TestCase):
         fields = dict(re.findall(r"^(\w[\w-]*): (.*)$", run("dpkg-deb", "--field", self.package), re.MULTILINE))
         self.assertEqual(fields["Package"], "cluster-node")
         self.assertRegex(self.package.name, rf"^cluster-node_{fields['Version']}_{fields['Architecture']}\.deb$")
-        for library in ("libc6", "libssl3", "libstdc++6"):
+        for library in ("libc6", "librocksdb7.8", "libssl3", "libstdc++6"):
             self.assertRegex(fields["Depends"], rf"(^|, ){re.escape(library)} \(>= ")
         self.assertNotIn("-dev", fields["Depends"])
 
     def test_it_holds_programs_unit_settings_and_manual_and_nothing_else(self):
         files = {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
-        self.assertEqual(files, {"usr/bin/cluster-node", "usr/bin/cluster-cli", "lib/systemd/system/cluster-node.service",
+        self.assertEqual(files, {"usr/bin/cluster-node", "usr/bin/cluster-cli", "usr/lib/cluster/cluster-kv-rocksdb.so",
+                                 "lib/systemd/system/cluster-node.service",
                                  "etc/cluster/node.env", "usr/share/man/man1/cluster-node.1", "usr/share/man/man1/cluster-cli.1",
                                  "usr/share/doc/cluster-node/copyright"})
         for line in run("dpkg-deb", "--contents", self.package).splitlines():
@@ -78,7 +79,7 @@ class Package(unittest.TestCase):
         active = dict(re.findall(r"^([A-Z_]+)=(.*)$", settings, re.MULTILINE))
         port = str(free_port())
         environment = {name: value.replace("%S", str(self.folder / "state")) for name, value in set_by_unit.items()}
-        environment |= active | {"CLUSTER_PORT": port, "CLUSTER_COOKIE": COOKIE}
+        environment |= active | {"CLUSTER_PORT": port, "CLUSTER_COOKIE": COOKIE, "CLUSTER_KV": "true"}
         without_cookie = subprocess.run([self.root / command[0].lstrip("/")], env=environment | {"CLUSTER_COOKIE": ""},
                                         capture_output=True, text=True)
         prevented = re.search(r"^RestartPreventExitStatus=(\d+)$", unit, re.MULTILINE)[1]
@@ -89,6 +90,7 @@ class Package(unittest.TestCase):
             cli = subprocess.run([self.root / "usr/bin/cluster-cli", "ping"], env=environment, capture_output=True, text=True)
             self.assertEqual(cli.stdout, '{"ok": true, "data": "pong"}\n')
             self.assertTrue((self.folder / "state/cluster-node/ring").is_file())
+            self.assertTrue((self.folder / "state/cluster-node/kv/CURRENT").is_file(), "RocksDB was found and keeps keys there")
             node.send_signal(signal.SIGTERM)
             self.assertEqual(node.wait(timeout=20), 0)
         finally:

@@ -30,7 +30,7 @@ FOREIGN = (
     (r"spdlog/", ["actors/node/", "cli/"]),
     (r"CLI/", ["cli/", "bench/", "sim/"]),
     (r"(histedit|editline)", ["cli/"]),
-    (r"rocksdb/", ["actors/"]),
+    (r"rocksdb/", ["actors/kv/kv_rocksdb.cpp"]),
     (r"prometheus/", ["gateway/"]),
     (r"doctest/", []),
 )

@@ -36,6 +36,14 @@ const Form kDrillPartition{{{"partition", ArgKind::word}, {"A,B '|' C,D", ArgKin
 const Form kDrillReport{{{"report", ArgKind::word}}};
 const Form kDrillHeal{{{"heal", ArgKind::word}}};
 
+const Arg kKeyArg{"KEY", ArgKind::text};
+const Arg kBucketArg{"BUCKET", ArgKind::text, true};
+const Arg kPrefixArg{"PREFIX", ArgKind::text, true};
+const Form kKvGet{{{"get", ArgKind::word}, kKeyArg, kBucketArg}};
+const Form kKvPut{{{"put", ArgKind::word}, kKeyArg, {"VALUE", ArgKind::text, true}, kBucketArg}};
+const Form kKvDel{{{"del", ArgKind::word}, kKeyArg, kBucketArg}};
+const Form kKvList{{{"ls", ArgKind::word}, kPrefixArg, kBucketArg}};
+const Form kKvWatch{{{"watch", ArgKind::word}, kPrefixArg, kBucketArg, {"SINCE", ArgKind::number, true}}};
 const Form kChordJoin{{{"join", ArgKind::word}, {"HOST:PORT", ArgKind::endpoint, true}}};
 const Form kChordLookup{{{"lookup", ArgKind::word}, {"KEY", ArgKind::text}}};
 
@@ -225,6 +233,20 @@ const std::vector<Command>& table() {
            "shows whom it went over, with --recursive each node hands it on. 'chord graph' follows the\n"
            "successors around the ring; --dot and --svg draw it, with the fingers of this node.\n"
            "The nodes must run with --chord."},
+      {.name = "kv",
+       .forms = {kKvGet, kKvPut, kKvDel, kKvList, kKvWatch, only("status")},
+       .takes_follow = true,
+       .summary = "Read and write the replicated key-value store",
+       .details =
+           "Of nodes that run it (cluster-node --kv). BUCKET is 'default' if it is not given. 'put' takes "
+           "the\n"
+           "value from standard input if there is none, or it is '-'; it replaces what is there when it "
+           "reads\n"
+           "it, siblings too. 'get' shows several values if they were written without knowledge of each "
+           "other.\n"
+           "'ls' asks all members. 'watch' shows the keys that changed at this node; with --follow it goes "
+           "on.\n"
+           "'status': whether this node has all that it is to hold, and how far it is."},
       {.name = "help",
        .forms = {{{{"COMMAND", ArgKind::text, true}}}},
        .runs_at = RunsAt::here,

@@ -44,10 +44,10 @@ TEST_CASE("command: chord takes its flags where they mean something, and nowhere
 
 TEST_CASE("command: the table has each command once, with a usage and a summary of one line") {
   const std::set<std::string_view> wanted{
-      "inspect", "nodes",  "get",     "has",     "weight", "weights",  "ping",    "join",
-      "meet",    "leave",  "insert",  "minsert", "update", "remove",   "mremove", "help",
-      "exit",    "status", "actors",  "call",    "cast",   "describe", "owner",   "keygen",
-      "balance", "plan",   "members", "events",  "key",    "drill",    "token",   "chord"};
+      "inspect", "nodes",  "get",     "has",      "weight", "weights", "ping",    "join", "meet",
+      "leave",   "insert", "minsert", "update",   "remove", "mremove", "help",    "exit", "status",
+      "actors",  "call",   "cast",    "describe", "owner",  "keygen",  "balance", "plan", "members",
+      "events",  "key",    "drill",   "token",    "chord",  "kv"};
   std::set<std::string_view> found;
   for (const auto& command : commands()) {
     CAPTURE(command.name);

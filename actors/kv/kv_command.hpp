@@ -1,0 +1,36 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "cluster/kv/kv_server.hpp"
+#include "cluster/node/ring_board.hpp"
+#include "cluster/proto/command.hpp"
+
+namespace cluster {
+
+/// The server named `kv_command`: what `cluster-cli kv ...` asks, as the command server hands it on.
+class KvCommand : public GenServer<KvCommand, proto::CommandRequest> {
+ public:
+  static constexpr bool reentrant = true;
+  static constexpr std::string_view kName = "kv_command";
+
+  KvCommand(Ref<KvServer> store, std::shared_ptr<const RingBoard> ring)
+      : store_(std::move(store)), ring_(std::move(ring)) {}
+
+  Task<wire::Value> handle_call(proto::CommandRequest request);
+
+ private:
+  Task<wire::Value> get(const proto::CommandRequest& request);
+  /// `put` and `del`, with the context of a read before.
+  Task<wire::Value> write(const proto::CommandRequest& request);
+  Task<wire::Value> list(const proto::CommandRequest& request);
+  Task<wire::Value> watch(const proto::CommandRequest& request);
+  Task<wire::Value> status();
+  Task<Result<proto::KvAnswer>> ask(const proto::KvRequest& request, Duration time);
+
+  Ref<KvServer> store_;
+  std::shared_ptr<const RingBoard> ring_;
+};
+
+}  // namespace cluster

@@ -1,0 +1,48 @@
+#pragma once
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace cluster {
+
+/// What KvFolder needs of a database on disk: sorted keys in families, atomic writes. Of standard types
+/// alone, for it is implemented in a module that is loaded when a folder is opened: a node without one pays
+/// nothing for RocksDB.
+class KvDatabase {
+ public:
+  enum class Family { notes, records, index };
+  enum class Fault { none, corrupt, io };
+  struct Status {
+    Fault fault = Fault::none;
+    std::string text{};
+  };
+  struct Edit {
+    Family family = Family::notes;
+    std::string_view key{};
+    std::optional<std::string_view> value{};  ///< none: the key goes
+  };
+  /// False: no more.
+  using Visitor = std::function<bool(std::string_view key, std::string_view value)>;
+
+  KvDatabase() = default;
+  KvDatabase(const KvDatabase&) = delete;
+  KvDatabase& operator=(const KvDatabase&) = delete;
+  virtual ~KvDatabase() = default;
+
+  /// `visit` is called if the key is there.
+  virtual Status get(Family family, std::string_view key,
+                     const std::function<void(std::string_view value)>& visit) = 0;
+  /// All or none; on the disk after `sync`.
+  virtual Status write(std::span<const Edit> edits) = 0;
+  /// In the order of the keys, from `from` on.
+  virtual Status visit(Family family, std::string_view from, const Visitor& visitor) = 0;
+  virtual Status sync() = 0;
+};
+
+/// The one function of the module: null, and why in `fault`, if the folder cannot be opened.
+using KvDatabaseOpen = KvDatabase*(const char* path, KvDatabase::Status& fault);
+inline constexpr const char* kKvDatabaseOpen = "cluster_kv_database_open";
+
+}  // namespace cluster

@@ -1,0 +1,189 @@
+#include "cluster/kv/kv_folder.hpp"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <utility>
+#include <vector>
+
+#include "cluster/wire/codec.hpp"
+#include "kv_database.hpp"
+
+namespace cluster {
+namespace {
+
+using proto::KvKey;
+using proto::KvRecord;
+using Family = KvDatabase::Family;
+
+constexpr const char* kModule = "cluster-kv-rocksdb.so";
+constexpr std::string_view kNote = "note";
+
+Result<void> result_of(const KvDatabase::Status& status) {
+  if (status.fault == KvDatabase::Fault::none) return {};
+  return Error(status.fault == KvDatabase::Fault::corrupt ? Errc::corrupt : Errc::io,
+               "the store: " + status.text);
+}
+
+/// Records are in the order of bucket and key: a bucket's name has no zero.
+std::string record_key(std::string_view bucket, std::string_view key) {
+  std::string text;
+  text.reserve(bucket.size() + 1 + key.size());
+  return text.append(bucket).append(1, '\0').append(key);
+}
+
+/// The index is in the order of position, bucket and key.
+std::string index_key(std::uint64_t position, const KvKey& key) {
+  std::array<std::uint8_t, 8> bytes{};
+  store_be(bytes.data(), position);
+  return std::string(as_text(bytes)) + record_key(key.bucket, key.key);
+}
+
+KvKey key_of(std::string_view text) {
+  const auto zero = text.find('\0');
+  return {std::string(text.substr(0, zero)), std::string(text.substr(std::min(zero + 1, text.size())))};
+}
+
+std::uint64_t number_of(std::string_view text) { return load_be<std::uint64_t>(as_bytes(text).data()); }
+
+class DatabaseFolder final : public KvFolder {
+ public:
+  explicit DatabaseFolder(std::unique_ptr<KvDatabase> db) : db_(std::move(db)) {}
+
+  [[nodiscard]] Result<KvRecord> read(const KvKey& key) const override;
+  [[nodiscard]] Result<std::uint64_t> hash_of(std::uint64_t position, const KvKey& key) const override;
+  Result<void> write(const Entry& entry, const KvRecord& record) override;
+  [[nodiscard]] Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override;
+  [[nodiscard]] Result<std::vector<KvKey>> keys(std::string_view bucket, std::string_view from,
+                                                std::size_t limit) const override;
+  [[nodiscard]] Result<Bytes> note() const override;
+  Result<void> set_note(ByteView note) override;
+  Result<void> sync() override { return result_of(db_->sync()); }
+
+ private:
+  std::unique_ptr<KvDatabase> db_;
+};
+
+Result<KvRecord> DatabaseFolder::read(const KvKey& key) const {
+  Result<KvRecord> record = KvRecord();
+  const auto got = result_of(db_->get(Family::records, record_key(key.bucket, key.key),
+                                      [&](auto value) { record = wire::decode<KvRecord>(as_bytes(value)); }));
+  if (!got) return got.error();
+  if (!record) return Error(Errc::corrupt, "the store: a record cannot be read: " + record.error().message());
+  return record;
+}
+
+Result<std::uint64_t> DatabaseFolder::hash_of(std::uint64_t position, const KvKey& key) const {
+  Result<std::uint64_t> hash = 0;
+  const auto got = result_of(db_->get(Family::index, index_key(position, key), [&](auto value) {
+    if (value.size() == 8)
+      hash = number_of(value);
+    else
+      hash = Error(Errc::corrupt, "the store: an entry of the index has another size");
+  }));
+  if (!got) return got.error();
+  return hash;
+}
+
+Result<void> DatabaseFolder::write(const Entry& entry, const KvRecord& record) {
+  const auto key = record_key(entry.key.bucket, entry.key.key);
+  const auto place = index_key(entry.position, entry.key);
+  std::array<KvDatabase::Edit, 2> edits{
+      {{.family = Family::records, .key = key}, {.family = Family::index, .key = place}}};
+  Bytes bytes;
+  std::array<std::uint8_t, 8> hash{};
+  if (!record.empty()) {
+    bytes = wire::encode(record);
+    store_be(hash.data(), entry.hash);
+    edits[0].value = as_text(bytes);
+    edits[1].value = as_text(hash);
+  }
+  return result_of(db_->write(edits));
+}
+
+Result<std::vector<proto::KvStorage::Entry>> DatabaseFolder::scan(std::uint64_t position,
+                                                                  std::size_t limit) const {
+  std::vector<Entry> found;
+  bool sound = true;
+  const auto status = db_->visit(Family::index, index_key(position, {}), [&](auto key, auto value) {
+    sound = key.size() >= 10 && value.size() == 8;
+    if (!sound) return false;
+    const auto here = number_of(key);
+    if (found.size() >= limit && here != found.back().position) return false;
+    found.push_back({here, key_of(key.substr(8)), number_of(value)});
+    return true;
+  });
+  if (auto read = result_of(status); !read) return std::move(read).error();
+  if (!sound) return Error(Errc::corrupt, "the store: an entry of the index has another size");
+  return found;
+}
+
+Result<std::vector<KvKey>> DatabaseFolder::keys(std::string_view bucket, std::string_view from,
+                                                std::size_t limit) const {
+  std::vector<KvKey> found;
+  const auto prefix = record_key(bucket, {});
+  const auto status = db_->visit(Family::records, record_key(bucket, from), [&](auto key, auto) {
+    if (found.size() == limit || !key.starts_with(prefix)) return false;
+    found.push_back(key_of(key));
+    return true;
+  });
+  if (auto read = result_of(status); !read) return std::move(read).error();
+  return found;
+}
+
+Result<Bytes> DatabaseFolder::note() const {
+  Bytes note;
+  const auto got = result_of(db_->get(Family::notes, kNote, [&](auto value) {
+    const auto bytes = as_bytes(value);
+    note.assign(bytes.begin(), bytes.end());
+  }));
+  if (!got) return got.error();
+  return note;
+}
+
+Result<void> DatabaseFolder::set_note(ByteView note) {
+  const std::array edits{KvDatabase::Edit{.family = Family::notes, .key = kNote, .value = as_text(note)}};
+  return result_of(db_->write(edits));
+}
+
+/// The folder of this program, with a slash.
+std::string program_folder() {
+  std::array<char, PATH_MAX> path{};
+  const auto size = ::readlink("/proc/self/exe", path.data(), path.size());
+  const std::string_view text(path.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  return std::string(text.substr(0, text.rfind('/') + 1));
+}
+
+/// Beside the program, where an install puts it, or wherever the system looks for libraries.
+Result<KvDatabaseOpen*> load_module() {
+  const auto folder = program_folder();
+  std::string fault;
+  for (const auto& path :
+       {folder + kModule, folder + CLUSTER_KV_MODULE_FOLDER + kModule, std::string(kModule)}) {
+    void* module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (module == nullptr) {
+      if (const char* text = ::dlerror(); text != nullptr) fault = text;
+      continue;
+    }
+    if (void* open = ::dlsym(module, kKvDatabaseOpen); open != nullptr)
+      return reinterpret_cast<KvDatabaseOpen*>(open);
+    fault = path + " is another library";
+  }
+  return Error(Errc::io, "a data directory needs RocksDB, which this build lacks: " + fault);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KvFolder>> KvFolder::open(const std::string& path) {
+  const auto open = load_module();
+  if (!open) return open.error();
+  KvDatabase::Status fault;
+  std::unique_ptr<KvDatabase> db((*open)(path.c_str(), fault));
+  if (auto opened = result_of(fault); !opened) return std::move(opened).error();
+  return std::unique_ptr<KvFolder>(new DatabaseFolder(std::move(db)));
+}
+
+}  // namespace cluster

@@ -1,0 +1,176 @@
+"""The key-value store of real nodes, some of which are killed. Usage: kv_test.py BIN_DIR"""
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+from nodes import COOKIE, DEADLINE, Node, Programs, free_port, wait_until
+
+programs = Programs(sys.argv.pop(1))
+NAMES = ("foo", "bar", "baz")
+
+
+class Session:
+    """One connection of cluster-cli to a node: an answer for each line."""
+
+    def __init__(self, node):
+        self.process = subprocess.Popen(
+            [programs.cli, "-H", "localhost", "-p", str(node.port), "-a", COOKIE, "--json", "--timeout", "4"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def run(self, line):
+        """The reply; None if there is none: what was asked may have happened."""
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+            return json.loads(answer) if answer.startswith("{") else None
+        except (BrokenPipeError, ValueError):
+            return None
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Writer(threading.Thread):
+    """Writes keys of its own, one after the other, through whatever node answers, and remembers what was acknowledged."""
+
+    def __init__(self, name, nodes):
+        super().__init__(daemon=True)
+        self.name_of_keys, self.nodes = name, nodes
+        self.acknowledged, self.tried, self.ended = {}, 0, False
+
+    def run(self):
+        session, at = None, 0
+        while not self.ended:
+            session = session or Session(self.nodes[at % len(self.nodes)])
+            key, value = f"{self.name_of_keys}-{self.tried % 40}", str(self.tried)
+            self.tried += 1
+            reply = session.run(f"kv put {key} {value}")
+            if reply and reply["ok"]:
+                self.acknowledged[key] = int(value)
+            else:
+                session.close()
+                session, at = None, at + 1
+        if session:
+            session.close()
+
+
+class KeyValueStore(unittest.TestCase):
+    def setUp(self):
+        self.disk = pathlib.Path(tempfile.mkdtemp(prefix="cluster-kv-"))
+        self.addCleanup(shutil.rmtree, self.disk)
+
+    def node(self, name, *options, port=None):
+        started = Node(programs, name, "--kv", "--data-dir", str(self.disk / name), *options, port=port).start()
+        self.addCleanup(started.kill)
+        return started
+
+    def settled(self, node):
+        reply = node.cli("kv", "status")
+        return reply.code == 0 and reply.data["settled"]
+
+    def ring_of_three(self):
+        foo = self.node("foo", "--ring", "ring")
+        nodes = [foo] + [self.node(name, "--meet", f"localhost:{foo.port}") for name in NAMES[1:]]
+        for node in nodes:
+            wait_until(lambda: node.ids() == set(NAMES) and self.settled(node), f"{node.name} has settled among three")
+        return nodes
+
+    def test_what_one_node_writes_the_others_read_list_and_delete(self):
+        foo, bar, baz = self.ring_of_three()
+        self.assertEqual(foo.cli("kv", "get", "greeting").code, 1)
+        self.assertEqual(foo.cli("kv", "put", "greeting", "hello").code, 0)
+        self.assertEqual(bar.cli("kv", "get", "greeting").data["value"], "hello")
+        self.assertEqual(baz.cli("kv", "put", "greeting", "hello again").code, 0)
+        self.assertEqual(foo.cli("kv", "get", "greeting").data["value"], "hello again")
+        self.assertEqual(foo.cli("kv", "put", "large", stdin="x" * 1_000_000).code, 0)
+        self.assertEqual(len(bar.cli("kv", "get", "large").data["value"]), 1_000_000)
+        self.assertEqual(baz.cli("kv", "ls").data, ["greeting", "large"])
+        self.assertEqual(baz.cli("kv", "ls", "gr").data, ["greeting"])
+        self.assertEqual(bar.cli("kv", "del", "greeting").code, 0)
+        self.assertEqual(foo.cli("kv", "get", "greeting").code, 1)
+        self.assertEqual(foo.cli("kv", "ls").data, ["large"])
+        changes = {change["key"] for change in foo.cli("kv", "watch").data}
+        self.assertEqual(changes, {"greeting", "large"})
+
+    def test_a_node_without_a_store_says_so(self):
+        node = Node(programs, "plain").start()
+        self.addCleanup(node.kill)
+        answer = node.cli("kv", "get", "key")
+        self.assertEqual(answer.code, 1)
+        self.assertEqual(answer.reply["error"]["code"], "no_server")
+
+    def test_a_program_without_rocksdb_beside_it_keeps_keys_in_memory_and_says_that_it_can_keep_none_on_a_disk(self):
+        bare = Programs(self.disk)
+        shutil.copy(programs.node, bare.node)
+        shutil.copy(programs.cli, bare.cli)
+        refused = subprocess.run([bare.node, "-I", "foo", "-p", str(free_port()), "-a", COOKIE, "--kv", "--data-dir",
+                                  self.disk / "data"], capture_output=True, text=True, timeout=DEADLINE)
+        self.assertEqual(refused.returncode, 1, refused.stderr)
+        self.assertIn("a data directory needs RocksDB, which this build lacks", refused.stderr)
+        node = Node(bare, "foo", "--ring", "ring", "--kv").start()
+        self.addCleanup(node.kill)
+        wait_until(lambda: self.settled(node), "it has settled")
+        self.assertEqual(node.cli("kv", "put", "key", "value").code, 0)
+        self.assertFalse(node.cli("kv", "status").data["durable"])
+
+    def test_one_node_that_restarts_has_its_keys(self):
+        foo = self.node("foo", "--ring", "ring")
+        wait_until(lambda: self.settled(foo), "it has settled")
+        self.assertEqual(foo.cli("kv", "put", "key", "value").code, 0)
+        foo.stop(signal.SIGKILL)
+        foo = self.node("foo", port=foo.port)
+        wait_until(lambda: self.settled(foo), "it has settled again")
+        self.assertEqual(foo.cli("kv", "get", "key").data["value"], "value")
+
+    def test_nothing_acknowledged_is_lost_when_nodes_are_killed_with_their_disks_kept_and_lost(self):
+        nodes = self.ring_of_three()
+        writers = [Writer(f"w{i}", nodes) for i in range(2)]
+        for writer in writers:
+            writer.start()
+
+        def progress(what):
+            before = [len(writer.acknowledged) + writer.tried for writer in writers]
+            wait_until(lambda: all(len(w.acknowledged) > 0 and w.tried + len(w.acknowledged) > b + 10
+                                   for w, b in zip(writers, before)), f"writes go on {what}")
+
+        progress("at first")
+        for place, lost in ((1, False), (2, True), (0, False), (1, True)):
+            victim = nodes[place]
+            victim.stop(signal.SIGKILL)
+            progress("without one node")
+            if lost:
+                shutil.rmtree(self.disk / victim.name / "kv")
+            nodes[place] = self.node(victim.name, port=victim.port)
+            for writer in writers:
+                writer.nodes = nodes
+            wait_until(lambda: all(self.settled(node) for node in nodes), "all have settled again", 60)
+            progress("with all nodes again")
+        for writer in writers:
+            writer.ended = True
+        for writer in writers:
+            writer.join(30)
+            self.assertFalse(writer.is_alive())
+        for node in nodes:
+            session = Session(node)
+            for writer in writers:
+                for key, number in writer.acknowledged.items():
+                    reply = session.run(f"kv get {key}")
+                    self.assertTrue(reply and reply["ok"], f"{key} at {node.name}: {reply}")
+                    data = reply["data"]
+                    values = [int(value) for value in data.get("values", [data.get("value")])]
+                    self.assertGreaterEqual(max(values), number, f"{key} at {node.name}")
+            session.close()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
