@@ -7,8 +7,6 @@
 
 #include "cluster/base/log.hpp"
 #include "cluster/crypto/random.hpp"
-#include "cluster/ds/position.hpp"
-#include "cluster/wire/codec.hpp"
 #include "cluster/wire/message.hpp"
 
 namespace cluster {
@@ -25,23 +23,6 @@ struct Overloaded : Each... {
 };
 template <class... Each>
 Overloaded(Each...) -> Overloaded<Each...>;
-
-/// Of all edits that move keys, tombstones too: a member that came and went leaves another edition behind.
-/// What may have been collected elsewhere is left out.
-proto::KvEdition edition_of(const proto::RingState& state) {
-  proto::KvEdition edition;
-  const auto horizon = proto::RingState::horizon(wall_now());
-  for (const auto& member : state.image().members) {
-    const auto& [id, presence, weight, endpoint] = member;
-    edition.time = std::max({edition.time, static_cast<std::uint64_t>(micros(presence.changed_at)),
-                             static_cast<std::uint64_t>(micros(weight.changed_at))});
-    if (presence.removed && presence.changed_at <= horizon) continue;
-    const auto text =
-        id.str() + std::string(as_text(wire::encode(presence))) + std::string(as_text(wire::encode(weight)));
-    edition.hash += position_of(HashPolicy::xxh3, text).words[0];
-  }
-  return edition;
-}
 
 }  // namespace
 
@@ -217,12 +198,15 @@ void GossipRing::log_event(const proto::GossipEvent& event) {
 
 void GossipRing::publish() {
   const auto& state = gossip_.state();
-  if (state.version() == version_posted_ && gossip_.ring() == ring_posted_) return;
+  const auto wall = wall_now();
+  if (state.version() == version_posted_ && gossip_.ring() == ring_posted_ && wall < edition_until_) return;
   if (gossip_.ring() != ring_posted_) system_->kernel().set_ring(gossip_.ring());
   version_posted_ = state.version();
   ring_posted_ = gossip_.ring();
+  const auto now = proto::edition_of(state, wall);
+  edition_until_ = now.until;
   board_->post({gossip_.ring(), state.chash(options_.hash), state.members(),
-                state.hash(proto::RingState::horizon(wall_now())), edition_of(state)});
+                state.hash(proto::RingState::horizon(wall)), now.edition});
 }
 
 /// Written at once: what a command changed or may have been waiting for, and that this node entered or left a

@@ -48,7 +48,10 @@ KvActions Kv::on_start(Instant now, WallTime wall) {
 
 KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edition, const CHash& ring) {
   begin(now);
-  KvPlacement next(ring, edition);
+  // The time of an edit that the ring has forgotten still counts, or an earlier edition would come back.
+  auto later = edition;
+  if (name == ring_name_ && !log_.empty()) later.time = std::max(later.time, log_.back().edition.time);
+  KvPlacement next(ring, later);
   if (name == ring_name_ && next.fingerprint() == ring_.fingerprint()) return finish();
   // Who comes from elsewhere has not seen what this ring did meanwhile, whatever it holds.
   if (name != ring_name_) {
@@ -57,6 +60,11 @@ KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edi
     log_cut_ = false;
     ring_name_ = name;
   }
+  enter(std::move(next));
+  return finish();
+}
+
+void Kv::enter(KvPlacement next) {
   ring_ = std::move(next);
   if (log_.size() == kKvHistoryMax) {
     log_.erase(log_.begin());
@@ -91,12 +99,12 @@ KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edi
   foreign_ = true;
   foreign_found_ = false;
   foreign_from_ = 0;
-  upkeep_at_ = now;
+  upkeep_at_ = now_;
+  settle_at_ = kNever;
   settle_if_complete();
   greet_all(true);
-  greet_at_ = now + kGreetInterval;
-  sync_at_ = now;
-  return finish();
+  greet_at_ = now_ + kGreetInterval;
+  sync_at_ = now_;
 }
 
 KvActions Kv::on_peer(Instant now, const NodeId& peer, bool is_reachable) {
@@ -179,6 +187,10 @@ KvActions Kv::on_time(Instant now, WallTime wall) {
       settle_if_complete();
     }
   }
+  if (settle_at_ <= now) {
+    settle_at_ = kNever;
+    settle_if_complete();
+  }
   if (session_ && session_->deadline <= now) end_session(false);
   if (sync_at_ <= now) begin_session();
   if (upkeep_at_ <= now) {
@@ -222,7 +234,7 @@ KvActions Kv::finish() {
   }
   if (!operations_.empty() && check_at_ == kNever) check_at_ = now_ + config_.view_interval / 2;
   if (operations_.empty()) check_at_ = kNever;
-  due_ = std::min({check_at_, greet_at_, sync_at_, upkeep_at_, dead_at_});
+  due_ = std::min({check_at_, greet_at_, settle_at_, sync_at_, upkeep_at_, dead_at_});
   if (!trees_built_ && !ring_.empty()) due_ = std::min(due_, now_);
   if (session_) due_ = std::min(due_, session_->deadline);
   if (forgetting_) due_ = std::min(due_, forgetting_->deadline);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "cluster/proto/ring_state.hpp"
+#include "cluster/wire/codec.hpp"
+
 namespace cluster::proto {
 namespace {
 
@@ -18,6 +21,25 @@ std::uint64_t mix(std::uint64_t hash, const KvBucket& bucket) {
 }  // namespace
 
 bool KvReplicas::has(const NodeId& id) const noexcept { return std::ranges::find(nodes, id) != nodes.end(); }
+
+/// Of all edits that move keys, tombstones too: a member that came and went leaves another edition behind.
+KvEditionNow edition_of(const RingState& state, WallTime wall) {
+  KvEditionNow now;
+  const auto horizon = RingState::horizon(wall);
+  for (const auto& member : state.image().members) {
+    const auto& [id, presence, weight, endpoint] = member;
+    now.edition.time = std::max({now.edition.time, static_cast<std::uint64_t>(micros(presence.changed_at)),
+                                 static_cast<std::uint64_t>(micros(weight.changed_at))});
+    if (presence.removed) {
+      if (presence.changed_at <= horizon) continue;
+      now.until = std::min(now.until, presence.changed_at + (wall - horizon) + std::chrono::minutes(1));
+    }
+    const auto text =
+        id.str() + std::string(as_text(wire::encode(presence))) + std::string(as_text(wire::encode(weight)));
+    now.edition.hash += hash_of(text);
+  }
+  return now;
+}
 
 KvPlacement::KvPlacement(CHash ring, const KvEdition& edition) : ring_(std::move(ring)), edition_(edition) {
   std::string text;
@@ -68,6 +90,11 @@ KvRing KvPlacement::description() const {
     ring.members.push_back({node.id, ring_.weight(node.id.str()), node.zone});
   std::ranges::sort(ring.members, {}, &KvMemberWeight::id);
   return ring;
+}
+
+bool KvPlacement::is(const KvRing& ring) const {
+  return edition_ == ring.edition && ring_.node_count() == ring.members.size() &&
+         description().members == ring.members;
 }
 
 std::uint64_t kv_position(const KvKey& key) {

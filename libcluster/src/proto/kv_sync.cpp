@@ -1,10 +1,20 @@
 // Kv: whether this node has all that it is to hold, and the comparison with other nodes.
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "cluster/proto/kv.hpp"
 
 namespace cluster::proto {
+namespace {
+
+constexpr Duration kSettleInterval = 10ms;  // a look at what all have told costs milliseconds in a great ring
+constexpr Duration kEditionAhead = 2h;  // of this node's clock, at most: nodes 1 h apart refuse each other
+constexpr std::size_t kPointsMin = 1u
+                                   << 18;  // of all rings that one message tells of, whatever the own ring is
+constexpr std::size_t kPointsMax = 1u << 21;
+
+}  // namespace
 
 // Readiness. A replica counts for a key if it has all that was acknowledged of it. It knows that if it was
 // one of the key's replicas in every ring since it last knew; which rings there were, while it was away or
@@ -20,7 +30,8 @@ void Kv::greet(const NodeId& to, bool asks, bool tells) {
                 .asks = asks,
                 .tells = tells,
                 .history = {},
-                .gap = log_cut_};
+                .gap = log_cut_,
+                .edition = ring_.edition()};
   for (const auto& base : entry_bases_) hello.bases.push_back(base->description());
   if ((asks || tells) && !log_.empty()) hello.history.assign(log_.begin(), log_.end() - 1);
   send(to, std::move(hello));
@@ -32,20 +43,44 @@ void Kv::greet_all(bool asks) {
 
 void Kv::on(const NodeId& from, KvHello& m) {
   if (m.asks) greet(from, false, true);
+  // The same edits, and it remembers one that this node's ring has forgotten, or never heard of.
+  const auto& edition = ring_.edition();
+  if (m.edition.hash == edition.hash && m.edition.time > edition.time && members_.contains(from) &&
+      m.edition.time <= static_cast<std::uint64_t>(micros(wall_ + kEditionAhead)))
+    enter(KvPlacement(ring_.ring(), m.edition));
   if (m.ring != ring_.fingerprint() || !members_.contains(from)) return;
   auto& hello = hellos_[from];
   const bool is_more =
       m.life != hello.life || (m.settled && !hello.settled) || (m.verified && !hello.verified);
   if (is_more) synced_.erase(from);  // what was compared may have been incomplete
   hello = {m.life, m.verified, m.settled, {}};
-  for (const auto& base : m.bases)
-    hello.bases.push_back(std::make_shared<const KvPlacement>(KvPlacement::of(base)));
+  std::size_t points = 0;
+  for (const auto& base : m.bases) {
+    hello.bases.push_back(placement_of(base, points));
+    if (hello.bases.back()) continue;
+    hello.bases.clear();  // it is taken for one that has nothing for certain
+    break;
+  }
   if (m.asks || m.tells) hear(from, m);
   if (!settled_) {
-    settle_if_complete();
-    sync_at_ = std::min(sync_at_, now_);
+    settle_at_ = std::min(settle_at_, now_ + kSettleInterval);
+    sync_at_ = std::min(sync_at_, settle_at_);
   }
   trim_log();
+}
+
+/// One that is known is not made again: in a ring of 200 all tell of the same rings. `points` counts those of
+/// the others; null if they get too many.
+std::shared_ptr<const KvPlacement> Kv::placement_of(const KvRing& ring, std::size_t& points) const {
+  for (const auto* known : {&bases_, &entry_bases_})
+    for (const auto& base : *known)
+      if (base->is(ring)) return base;
+  for (const auto& [id, hello] : hellos_)
+    for (const auto& base : hello.bases)
+      if (base->is(ring)) return base;
+  for (const auto& member : ring.members) points += member.weight;
+  if (points > std::clamp(64 * ring_.ring().size(), kPointsMin, kPointsMax)) return nullptr;
+  return std::make_shared<const KvPlacement>(KvPlacement::of(ring));
 }
 
 /// Another node's history may have rings that this one knows nothing of.
@@ -57,15 +92,19 @@ void Kv::hear(const NodeId& from, const KvHello& m) {
   // All that settled in the oldest ring that it tells of have later bases; to who did not, it cannot tell
   // all.
   if (m.gap && (m.history.empty() || base.time < m.history.front().edition.time)) return bases_.clear();
-  for (const auto& ring : m.history)
-    if (ring.edition.time > base.time) learn({&ring, 1});
+  std::vector<KvRing> later;
+  std::ranges::copy_if(m.history, std::back_inserter(later),
+                       [&](const KvRing& ring) { return ring.edition.time > base.time; });
+  learn(later);
 }
 
 /// There were these rings, too, since this node's base.
 void Kv::learn(std::span<const KvRing> rings) {
-  if (bases_.empty()) return;
+  std::size_t points = 0;
   for (const auto& ring : rings) {
-    auto placement = std::make_shared<const KvPlacement>(KvPlacement::of(ring));
+    if (bases_.empty()) return;
+    auto placement = placement_of(ring, points);
+    if (!placement) return bases_.clear();
     const bool known = placement->empty() || std::ranges::any_of(bases_, [&](const auto& base) {
                          return base->fingerprint() == placement->fingerprint();
                        });

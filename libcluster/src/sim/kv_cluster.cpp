@@ -82,8 +82,8 @@ void KvCluster::start(std::size_t place) {
   process.missing_since.clear();
   process.told_down.clear();
   perform(place, process.kv->on_start(simulator_.now(), wall(place)));
-  perform(place,
-          process.kv->on_ring(simulator_.now(), process.ring_name, {process.ring_version, 0}, process.ring));
+  perform(place, process.kv->on_ring(simulator_.now(), process.ring_name,
+                                     {process.ring_version, process.ring_version}, process.ring));
   hear_ring(place, ring_version_);
 }
 
@@ -113,7 +113,8 @@ void KvCluster::hear_ring(std::size_t place, std::uint64_t version) {
     process.host.submit([this, place, life] {
       auto& host = processes_.at(place);
       if (host.life == life && host.kv)
-        perform(place, host.kv->on_ring(simulator_.now(), host.ring_name, {host.ring_version, 0}, host.ring));
+        perform(place, host.kv->on_ring(simulator_.now(), host.ring_name,
+                                        {host.ring_version, host.ring_version}, host.ring));
     });
   });
 }

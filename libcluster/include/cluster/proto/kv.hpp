@@ -222,6 +222,9 @@ class Kv {
   void build_trees();
 
   // kv_sync.cpp: whether this node has what it is to hold, and the comparison with others
+  void enter(KvPlacement next);
+  [[nodiscard]] std::shared_ptr<const KvPlacement> placement_of(const KvRing& ring,
+                                                                std::size_t& points) const;
   void greet(const NodeId& to, bool asks, bool tells = false);
   void greet_all(bool asks);
   void hear(const NodeId& from, const KvHello& m);
@@ -316,6 +319,7 @@ class Kv {
 
   Instant check_at_ = kNever;
   Instant greet_at_ = kNever;
+  Instant settle_at_ = kNever;
   Instant sync_at_ = kNever;
   Instant upkeep_at_ = kNever;
   Instant dead_at_ = kNever;

@@ -128,6 +128,7 @@ struct KvHello {
   bool tells = false;             ///< what it was asked; with both the next two count
   std::vector<KvRing> history{};  ///< the rings that it was in before this one, the newest last
   bool gap = false;               ///< there were others before these
+  KvEdition edition{};            ///< of `ring`
 };
 inline constexpr std::size_t kKvHistoryMax = 64;
 

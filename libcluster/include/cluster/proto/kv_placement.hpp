@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/base/time.hpp"
 #include "cluster/ds/chash.hpp"
 #include "cluster/proto/kv_record.hpp"
 
@@ -29,6 +30,16 @@ struct KvEdition {
   std::uint64_t hash = 0;  ///< of all edits that hold
   friend auto operator<=>(const KvEdition&, const KvEdition&) = default;
 };
+
+class RingState;
+/// The edition of a ring, and when it will be another one without an edit: once a tombstone is so old that
+/// other nodes may have collected it, it counts no more. Of the time, all that are still held; Kv keeps the
+/// greatest.
+struct KvEditionNow {
+  KvEdition edition{};
+  WallTime until = WallTime::max();
+};
+[[nodiscard]] KvEditionNow edition_of(const RingState& state, WallTime wall);
 
 struct KvMemberWeight {
   static constexpr bool wire_positional = true;
@@ -61,6 +72,8 @@ class KvPlacement {
   /// The first `count` nodes from the key on, replicas or not.
   [[nodiscard]] std::vector<const CHash::Node*> nodes_from(const KvKey& key, std::size_t count) const;
   [[nodiscard]] KvRing description() const;
+  /// Whether it is what `ring` describes.
+  [[nodiscard]] bool is(const KvRing& ring) const;
   [[nodiscard]] const CHash& ring() const noexcept { return ring_; }
   [[nodiscard]] const KvEdition& edition() const noexcept { return edition_; }
   /// Equal for the same edition of the same ring.

@@ -1,0 +1,96 @@
+// Editions of the ring never come back, though the ring forgets who was removed.
+#include <doctest/doctest.h>
+
+#include <optional>
+
+#include "cluster/proto/kv.hpp"
+#include "cluster/proto/ring_state.hpp"
+
+using namespace cluster;
+using namespace cluster::proto;
+
+namespace {
+
+constexpr WallTime kEditionBegin{std::chrono::hours(480'000)};
+
+CHash ring_of(std::initializer_list<const char*> ids) {
+  CHash ring;
+  for (const auto* id : ids) REQUIRE(ring.insert({.id = id}, 8));
+  return ring;
+}
+
+/// The first hello among the actions.
+std::optional<KvHello> hello_in(const KvActions& actions) {
+  for (const auto& action : actions)
+    if (const auto* send = std::get_if<KvSend>(&action))
+      if (const auto* hello = std::get_if<KvHello>(&send->message)) return *hello;
+  return std::nullopt;
+}
+
+struct Store {
+  explicit Store(const char* id)
+      : kv({.self = id, .boot = {1, 2}, .bucket = {}, .buckets = {}}, memory, Rng(1)) {
+    static_cast<void>(kv.on_start({}, kEditionBegin));
+  }
+  std::optional<KvHello> enter(const KvEdition& edition) {
+    return hello_in(kv.on_ring({}, "ring", edition, ring_of({"foo", "bar"})));
+  }
+  KvMemory memory;
+  Kv kv;
+};
+
+}  // namespace
+
+TEST_CASE("kv edition: a member that came and went leaves another one, until its tombstone is a day old") {
+  RingState ring({.id = "foo", .boot = {1, 1}, .endpoint = {"h", 1}}, kEditionBegin);
+  const auto alone = edition_of(ring, kEditionBegin);
+  CHECK(alone.until == WallTime::max());
+  REQUIRE(ring.insert("bar", {"h", 2}, 8, kEditionBegin + 1s));
+  const auto both = edition_of(ring, kEditionBegin + 1s);
+  CHECK(both.edition.time > alone.edition.time);
+  REQUIRE(ring.remove("bar", kEditionBegin + 2s) == 1);
+  const auto gone = edition_of(ring, kEditionBegin + 2s);
+  CHECK(gone.edition.time > both.edition.time);
+  CHECK(gone.edition.hash != alone.edition.hash);
+  CHECK(edition_of(ring, gone.until - 1us).edition == gone.edition);
+  const auto old = edition_of(ring, gone.until);
+  CHECK(old.edition.hash == alone.edition.hash);
+  CHECK(old.edition.time == gone.edition.time);
+  REQUIRE(ring.collect(kEditionBegin + 48h) == 1);
+  CHECK(edition_of(ring, kEditionBegin + 48h).edition ==
+        alone.edition);  // which is why the store keeps the time
+}
+
+TEST_CASE("kv edition: what the ring forgot takes no store back to an earlier one, nor does a restart") {
+  Store foo("foo");
+  CHECK(foo.enter({.time = 20, .hash = 7}));
+  CHECK(!foo.enter({.time = 10, .hash = 7}));
+  const auto later = foo.enter({.time = 10, .hash = 8});
+  REQUIRE(later);
+  CHECK(later->edition == KvEdition{20, 8});
+  Kv again({.self = "foo", .boot = {2, 3}, .bucket = {}, .buckets = {}}, foo.memory, Rng(2));
+  static_cast<void>(again.on_start({}, kEditionBegin));
+  const auto hello = hello_in(again.on_ring({}, "ring", {.time = 10, .hash = 8}, ring_of({"foo", "bar"})));
+  REQUIRE(hello);
+  CHECK(hello->edition == KvEdition{20, 8});
+}
+
+TEST_CASE("kv edition: who never heard of the removal takes the time from a member with the same edits") {
+  Store foo("foo");
+  Store bar("bar");
+  const auto of_foo = foo.enter({.time = 20, .hash = 7});
+  const auto of_bar = bar.enter({.time = 10, .hash = 7});
+  REQUIRE(of_foo);
+  REQUIRE(of_bar);
+  CHECK(of_foo->ring != of_bar->ring);
+  const auto taken = hello_in(bar.kv.on_message({}, kEditionBegin, "foo", *of_foo));
+  CHECK(bar.kv.replicas({"default", "key"}).view == foo.kv.replicas({"default", "key"}).view);
+  REQUIRE(taken);
+
+  auto lie = *of_foo;
+  SUBCASE("but not from one with other edits") { lie.edition.hash = 8; }
+  SUBCASE("and not a time that nobody's clock can have shown") {}
+  lie.edition.time = static_cast<std::uint64_t>(micros(kEditionBegin + 3h));
+  static_cast<void>(bar.kv.on_message({}, kEditionBegin, "foo", lie));
+  CHECK(bar.kv.replicas({"default", "key"}).view == foo.kv.replicas({"default", "key"}).view);
+}
