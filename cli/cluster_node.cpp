@@ -127,7 +127,7 @@ int run(const NodeOptions& options) {
     if (const auto begun = discover(*node, {options.discover, options.discover_file}); !begun)
       return fail(begun.error(), Exit::refused);
   if (options.chord)
-    if (const auto started = start_chord(*node, *options.chord); !started)
+    if (const auto started = start_chord(*node, *options.chord, options.chord_join); !started)
       return fail(started.error(), Exit::refused);
   std::optional<gateway::Gateway> http;
   if (*http_config) {

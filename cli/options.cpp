@@ -242,9 +242,18 @@ struct ChordTexts {
   std::string bits = "160";
   std::string hash = "sha1";
   std::string successors = "8";
+  std::vector<std::string> join{};
 
   void add_to(CLI::App& app) {
     app.add_flag("--chord", is_on, "run the Chord overlay (docs/chord.md), which finds the owners of keys");
+    app.add_option(
+           "--chord-join", join,
+           "the Chord ring of this node is joined, also after all others were lost (repeatable, or a\n"
+           "list with commas); members of one ring find together without it")
+        ->type_name("HOST:PORT")
+        ->expected(1)
+        ->take_all()
+        ->delimiter(',');
     app.add_option("--chord-bits", bits, "length of its identifiers, 8 to 160; the same on all nodes")
         ->type_name("N")
         ->capture_default_str();
@@ -258,7 +267,7 @@ struct ChordTexts {
 
   Result<std::optional<proto::ChordConfig>> checked(const CLI::App& app) const {
     if (!is_on) {
-      for (const char* name : {"--chord-bits", "--chord-hash", "--chord-successors"})
+      for (const char* name : {"--chord-bits", "--chord-hash", "--chord-successors", "--chord-join"})
         if (app.count(name) > 0) return usage_error(std::string(name) + " needs --chord");
       return std::optional<proto::ChordConfig>();
     }
@@ -450,6 +459,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   auto checked_chord = chord.checked(app);
   if (!checked_chord) return checked_chord.error();
   options.chord = std::move(checked_chord).value();
+  auto checked_join = parse_endpoints("--chord-join", chord.join);
+  if (!checked_join) return checked_join.error();
+  options.chord_join = std::move(checked_join).value();
   const auto level = log::level_from_name(log_level);
   if (!level) return usage_error("--log-level: '" + log_level + "' is not a level");
   options.log_level = *level;

@@ -59,6 +59,7 @@ struct NodeOptions {
   bool allow_drills = false;
   std::optional<HttpOptions> http{};
   std::optional<proto::ChordConfig> chord{};
+  std::vector<Endpoint> chord_join{};
   bool leave_on_stop = false;
   bool demo_actors = false;
   bool kv = false;       ///< runs its part of the key-value store, under data_dir if there is one

@@ -21,15 +21,17 @@ constexpr Duration kSilence = 2s;        // then a peer may have moved
 }  // namespace
 
 ChordServer::ChordServer(proto::ChordConfig config, ActorSystem* system,
-                         std::shared_ptr<const RingBoard> board)
+                         std::shared_ptr<const RingBoard> board, std::vector<Endpoint> through)
     : system_(system),
       board_(std::move(board)),
+      through_(std::move(through)),
       rng_(crypto::random_u64()),
       chord_(std::move(config), Rng(crypto::random_u64())) {}
 
 Result<void> ChordServer::init() {
   perform(chord_.create(now()));
-  send_after(1s, Look{});  // soon: a node that starts with its ring finds the overlay at once
+  std::erase(through_, chord_.config().self.endpoint);  // all nodes may be given the same list
+  send_after(through_.empty() ? 1s : 0s, Look{});  // soon: who starts with its ring finds the overlay at once
   return {};
 }
 
@@ -59,7 +61,11 @@ void ChordServer::handle_call(const JoinChord& join, From<> from) {
   }
   const auto command = ++command_last_;
   joins_.emplace(command, std::move(from));
-  system_->kernel().dial(*join.endpoint, kDialTimeout,
+  dial(*join.endpoint, command);
+}
+
+void ChordServer::dial(const Endpoint& endpoint, std::uint64_t command) {
+  system_->kernel().dial(endpoint, kDialTimeout,
                          [system = system_, ref = self(), command](Result<net::PeerInfo> peer) {
                            ChordDialed dialed{.command = command};
                            if (peer) {
@@ -91,6 +97,7 @@ Task<void> ChordServer::handle_cast(ChordDialed dialed) {
     co_return fail_join(command, Error(Errc::incompatible,
                                        "the Chord ring of " + name + " has " + proto::ChordSpace::text(code) +
                                            ", this node " + proto::ChordSpace::text(chord_.space().code())));
+  if (command == 0) co_return perform(chord_.meet(now(), *dialed.node));
   was_member_ = chord_.state() == proto::Chord::State::member;
   perform(chord_.join(now(), command, *dialed.node));
 }
@@ -98,6 +105,9 @@ Task<void> ChordServer::handle_cast(ChordDialed dialed) {
 void ChordServer::fail_join(std::uint64_t command, const Error& why) {
   auto waiting = joins_.extract(command);
   if (!waiting.empty()) waiting.mapped().fail(why);
+  if (command == 0)
+    log::limited(meet_lines_, log::Level::warn, "chord",
+                 "no ring is found through the nodes that were named: ", why.message());
 }
 
 Result<void> ChordServer::handle_call(const LeaveChord&) {
@@ -132,12 +142,15 @@ void ChordServer::handle_info(const Tick&) {
   perform(chord_.on_time(now()));
 }
 
-/// A member of the gossip ring may be in another part of the overlay: then both become one.
+/// A node that was named, or a member of the gossip ring, may be in another part of the overlay: then both
+/// become one.
 void ChordServer::handle_info(const Look&) {
   const auto period = chord_.successors().empty() ? kAlonePeriod : kLookPeriod;
   send_after(period / 2 + std::chrono::nanoseconds(rng_.below(static_cast<std::uint64_t>(period.count()))),
              Look{});
   forget_strangers();
+  if (!through_.empty() && chord_.successors().empty() && chord_.state() == proto::Chord::State::member)
+    dial(through_[through_next_++ % through_.size()], 0);
   const auto view = board_->read();
   if (view->members.size() < 2) return;
   const auto& member = view->members[rng_.below(view->members.size())];

@@ -63,11 +63,11 @@ struct IntroduceChord {
   proto::ChordContact node{};
 };
 
-/// A dial to the node to join through has ended. `code` 0: `node` answered.
+/// A dial to the node to join through, or to meet, has ended. `code` 0: `node` answered.
 struct ChordDialed {
   static constexpr bool local = true;
 
-  std::uint64_t command = 0;
+  std::uint64_t command = 0;  ///< 0: to meet it
   std::optional<proto::ChordContact> node{};
   std::uint16_t code = 0;
   std::string text{};
@@ -90,7 +90,8 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   static constexpr std::string_view kName = "chord";
   static constexpr std::size_t kPeersMax = 1024;
 
-  ChordServer(proto::ChordConfig config, ActorSystem* system, std::shared_ptr<const RingBoard> board);
+  ChordServer(proto::ChordConfig config, ActorSystem* system, std::shared_ptr<const RingBoard> board,
+              std::vector<Endpoint> through);
 
   Result<void> init() override;
   void terminate(const runtime::ExitReason&) override;
@@ -115,6 +116,7 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   void perform(proto::ChordJoinDone& done);
   void perform(proto::ChordChanged&);
   void perform(proto::ChordRefused& refused);
+  void dial(const Endpoint& endpoint, std::uint64_t command);
   void fail_join(std::uint64_t command, const Error& why);
   void introduce(const NodeId& id, const Endpoint& endpoint);
   void forget_strangers();
@@ -129,6 +131,8 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
 
   ActorSystem* system_;
   std::shared_ptr<const RingBoard> board_;
+  std::vector<Endpoint> through_;  // asked while alone
+  std::size_t through_next_ = 0;
   Rng rng_;
   proto::Chord chord_;
   std::map<NodeId, Introduced> introduced_{};
@@ -137,6 +141,7 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   std::uint64_t command_last_ = 0;
   bool was_member_ = false;  // before the join under way
   log::Limit refusal_lines_{};
+  log::Limit meet_lines_{};
   TimerId tick_ = 0;
   Instant tick_at_ = kNever;
 };

@@ -6,7 +6,7 @@
 
 namespace cluster {
 
-Result<Ref<ChordServer>> start_chord(Node& node, proto::ChordConfig config) {
+Result<Ref<ChordServer>> start_chord(Node& node, proto::ChordConfig config, std::vector<Endpoint> through) {
   config.self = {node.id(), node.endpoint()};
   try {
     static_cast<void>(proto::Chord(config, Rng(0)));
@@ -15,7 +15,7 @@ Result<Ref<ChordServer>> start_chord(Node& node, proto::ChordConfig config) {
   }
   auto& actors = node.actors();
   auto chord = actors.spawn<ChordServer>({.name = std::string(ChordServer::kName)}, std::move(config),
-                                         &actors, node.board());
+                                         &actors, node.board(), std::move(through));
   if (!chord) return chord;
   auto commands = actors.spawn<ChordCommands>({.name = std::string(ChordCommands::kName)}, *chord);
   if (!commands) return std::move(commands).error();

@@ -4,7 +4,7 @@ is said in docs/security.md. usage: members_test.py BIN_DIR"""
 import time
 
 from link import CLIENT, NODE, Link, msgpack
-from victim import AttackTest, Victim, main
+from victim import AttackTest, Victim, main, wait_until
 
 WALL = time.time_ns() // 1000
 
@@ -150,6 +150,94 @@ class Members(AttackTest):
                     eve.cast("ring", "ring_gossip", ["eve", message], lane=0)
                 self.assertEqual(eve.call("echo", "echo", 1), ("reply", 1))
             self.assertEqual(self.node.ids(), before)
+
+
+class Chord(AttackTest):
+    """A ring of the node and bar, and eve, who says about Chord what she likes."""
+
+    options = ("--chord",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bar = Victim(cls.programs, "bar", "--chord").start()
+        assert cls.bar.cli("chord", "join", f"localhost:{cls.node.port}").reply["ok"]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.bar.stop()
+        super().tearDownClass()
+
+    def setUp(self):
+        wait_until(self.is_ring_of_two, "both know each other")
+
+    def info(self):
+        return self.node.cli("chord", "info").data
+
+    def is_ring_of_two(self):
+        return (self.info()["predecessor"] == "bar"
+                and [row["id"] for row in self.node.cli("chord", "successors").data] == ["bar"])
+
+    def test_overlay_messages_in_another_nodes_name_or_of_a_client_are_refused(self):
+        gone = {"chord_gone": []}
+        inside = {"chord_link_lost": {"peer": "bar"}, "chord_dialed": {"command": 0}, "tick": {},
+                  "introduce_chord": {"node": ["x", {"host": "x", "port": 1}]}}
+        with self.attack([("inbound", "forged", 200)], "router: a message of .* was refused"):
+            buried = self.info()["counters"]["buried"]
+            with Link(self.node.port, "eve", NODE) as eve, Link(self.node.port, "somebody", CLIENT) as client:
+                for _ in range(100):
+                    eve.cast("chord", "chord_mail", ["bar", gone], lane=0)
+                    client.cast("chord", "chord_mail", ["somebody", gone], lane=0)
+                self.assertEqual(eve.call("chord", "chord_mail", ["bar", gone]), ("error", "refused", 0))
+                for event, message in inside.items():
+                    self.assertEqual(eve.call("chord", event, message), ("error", "bad_message", 0), event)
+            self.assertEqual(self.info()["counters"]["buried"], buried)
+
+    def test_overlay_messages_out_of_bounds_are_refused_and_change_nothing(self):
+        space, target = 160, b"\xff" * 20
+        contact = ["eve", {"host": "127.0.0.1", "port": 7}]
+        nobody, nowhere = ["", contact[1]], ["x", {"host": "", "port": 0}]
+        find = [1, space, contact, 1, target, False, 0, 0, []]
+        refused = [{"chord_neighbours": [1, None, [contact] * 33]}, {"chord_neighbours": [1, nowhere, []]},
+                   {"chord_next": [1, False, [contact] * 60, []]}, {"chord_next": [1, False, [], [nowhere]]},
+                   {"chord_notify": [space, ["bar", contact[1]]]}, {"chord_notify": [space, nowhere]},
+                   {"chord_find": [*find[:2], nowhere, *find[3:]]}, {"chord_find": [*find[:8], ["x"] * 513]},
+                   {"chord_found": [1, nowhere, 0, 0, []]}, {"chord_refusal": [1, 9, space]}]
+        ignored = [{"chord_neighbours": [2**64 - 1, None, [contact] * 32]}, {"chord_next": [5, True, [contact], [contact]]},
+                   {"chord_taken": [7]}, {"chord_found": [3, contact, 65_535, 65_535, ["x"] * 512]}, {"chord_hint": []},
+                   {"chord_gone": []}, {"chord_refusal": [2, 0, 65_535]}, {"chord_ask": [1, 65_535]}, {"chord_ask": [0, 7]},
+                   {"chord_step": [1, 7, target, True]}, {"chord_notify": [7, contact]}]
+        malformed = [{"chord_find": [*find[:2], nobody, *find[3:]]}, {"chord_neighbours": [1, nobody, []]}, {"chord_ask": [-1, 0]},
+                     {"chord_step": [1, space, b"short", False]}, {"chord_what": []}, {}, [], None,
+                     {"chord_neighbours": [1, None, "x" * 60_000]}]
+        with self.attack():
+            before = self.info()["counters"]["refused"]
+            with Link(self.node.port, "eve", NODE) as eve:
+                for message in (refused + ignored) * 20:
+                    eve.cast("chord", "chord_mail", ["eve", message], lane=0)
+                for message in malformed:
+                    answer = eve.call("chord", "chord_mail", ["eve", message])
+                    self.assertEqual(answer[:2], ("error", "bad_message"), str(message)[:60])
+            self.assertEqual(self.info()["counters"]["refused"] - before, 20 * len(refused))
+            self.assertTrue(self.is_ring_of_two())
+
+    def test_who_takes_part_and_lies_is_forgotten_with_all_she_invented_when_she_falls_silent(self):
+        ghosts = [[f"ghost {i}", {"host": "127.0.0.1", "port": 9}] for i in range(32)]
+        with self.attack():
+            with Link(self.node.port, "eve", NODE) as eve:
+                say = lambda message: eve.cast("chord", "chord_mail", ["eve", message], lane=0)
+                say({"chord_notify": [160, ["eve", {"host": "127.0.0.1", "port": 7}]]})
+                for i in range(5_000):  # lookups to be handed on, to an asker who is not there
+                    say({"chord_find": [i, 160, ghosts[0], 1, bytes([i % 256] * 20), False, 0, 0, []]})
+                told = 0
+                while told < 5:
+                    message = eve.read_message()
+                    if message[:2] == [0, "chord"] and "chord_ask" in message[4][1]:
+                        number = message[4][1]["chord_ask"][0]
+                        say({"chord_neighbours": [number, ghosts[told], ghosts]})
+                        told += 1
+            wait_until(self.is_ring_of_two, "eve and her ghosts are forgotten")
+            self.assertIn(self.node.cli("chord", "lookup", "user-17").data["owner"]["id"], ("victim", "bar"))
 
 
 if __name__ == "__main__":

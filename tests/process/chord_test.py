@@ -5,7 +5,7 @@ import sys
 import unittest
 import xml.etree.ElementTree
 
-from nodes import Programs, wait_until
+from nodes import Programs, free_port, wait_until
 from web import WebNode
 
 programs = Programs(sys.argv.pop(1))
@@ -51,8 +51,8 @@ def are_fingers_right(nodes):
 
 
 class Chord(unittest.TestCase):
-    def start(self, name, *options):
-        node = WebNode(programs, name, *options).start()
+    def start(self, name, *options, port=None):
+        node = WebNode(programs, name, *options, port=port).start()
         self.addCleanup(node.kill)
         return node
 
@@ -127,6 +127,20 @@ class Chord(unittest.TestCase):
         wait_until(lambda: are_neighbours_right(nodes, 4), "the ring has healed")
         self.assertEqual([node.get("/v1/chord").data["counters"]["cut_off"] for node in nodes], [0] * 4)
         self.check_lookups(nodes)
+
+    def test_nodes_started_with_the_same_list_are_one_ring_and_who_comes_back_is_in_it_again(self):
+        ports = [free_port() for _ in range(3)]
+        listed = ",".join(f"localhost:{port}" for port in ports)
+        nodes = [self.start(f"n{i}", "--chord", "--chord-join", listed, port=port) for i, port in enumerate(ports)]
+        wait_until(lambda: are_neighbours_right(nodes), "all nodes know their neighbours")
+        victim = nodes.pop()
+        victim.stop(signal.SIGKILL)
+        wait_until(lambda: are_neighbours_right(nodes), "the ring has healed")
+        nodes.append(self.start(victim.name, "--chord", "--chord-join", listed, port=ports[2]))
+        wait_until(lambda: are_neighbours_right(nodes), "it is back")
+        self.assertTrue(nodes[0].cli("chord", "leave").reply["ok"])
+        wait_until(lambda: are_neighbours_right(nodes[1:]), "who left is out")
+        self.assertFalse(nodes[0].get("/v1/chord").data["member"])
 
     def test_members_of_a_gossip_ring_find_one_overlay_by_themselves(self):
         nodes = [self.start("a", "--chord", "--ring", "ring")]

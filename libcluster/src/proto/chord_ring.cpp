@@ -101,6 +101,7 @@ void Chord::rectify(const ChordPeer& candidate) {
   if (candidate.place == self_.place) return;
   if (successors_.empty()) set_successors({candidate});  // the second node of a ring
   if (!predecessor_ || space_.between(predecessor_->place, candidate.place, self_.place)) {
+    if (predecessor_) send(*predecessor_, ChordHint{});  // it has a nearer successor now
     set_predecessor(candidate);
   } else if (!(candidate == *predecessor_)) {
     const bool asked = rectify_with_.has_value();

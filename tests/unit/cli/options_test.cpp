@@ -281,6 +281,10 @@ TEST_CASE("options: Chord runs where it is asked for, with identifiers and lists
     CAPTURE(wrong[1]);
     CHECK(!parse_node_options({"--chord", wrong[0], wrong[1]}));
   }
+  const auto named =
+      parse_node_options({"--chord", "--chord-join", "a:1,b:2", "--chord-join", "c:3"}).value();
+  CHECK(named.chord_join == std::vector<Endpoint>{{"a", 1}, {"b", 2}, {"c", 3}});
+  CHECK(!parse_node_options({"--chord", "--chord-join", "a"}));
   CHECK(parse_node_options({"--chord-bits", "16"}).error().message() == "--chord-bits needs --chord");
 }
 

@@ -1,7 +1,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -220,41 +219,73 @@ TEST_CASE("chord: a join through a node that is in no ring, or in a ring of othe
   CHECK(incompatible->message() == "the Chord ring of 'b' has 64 bits of sha1, this node 160 bits of sha1");
 }
 
-TEST_CASE("chord: two rings whose members meet each other become one") {
-  constexpr std::size_t kNodes = 10;
-  std::vector<Chord> nodes;
-  for (std::size_t i = 0; i < kNodes; ++i)
-    nodes.emplace_back(ChordConfig{.self = {NodeId("n" + std::to_string(i)),
-                                            {"localhost", static_cast<std::uint16_t>(i + 1)}}},
-                       Rng(i));
-  const auto contact = [&](std::size_t i) { return nodes[i].config().self; };
-  Instant now{};
-  const std::function<void(std::size_t, ChordActions)> perform = [&](std::size_t from, ChordActions actions) {
+namespace {
+
+/// Nodes whose messages take no time.
+struct Mesh {
+  explicit Mesh(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const ChordContact self{NodeId("n" + std::to_string(i)),
+                              {"localhost", static_cast<std::uint16_t>(i + 1)}};
+      nodes.emplace_back(ChordConfig{.self = self}, Rng(i));
+    }
+  }
+  [[nodiscard]] ChordContact contact(std::size_t i) const { return nodes[i].config().self; }
+  void perform(std::size_t from, const ChordActions& actions) {
     for (const auto& action : actions)
       if (const auto* sent = std::get_if<ChordSend>(&action)) {
         const auto to = std::ranges::find(nodes, sent->to, [](const Chord& node) { return node.self().id; });
         perform(static_cast<std::size_t>(to - nodes.begin()),
                 to->on_message(now, nodes[from].self().id, sent->message));
       }
-  };
-  const auto run = [&](Duration time) {
-    for (const Instant end = now + time; now < end; now += 50ms)
-      for (std::size_t i = 0; i < kNodes; ++i) perform(i, nodes[i].on_time(now));
-  };
+  }
+  void fire() {
+    for (std::size_t i = 0; i < nodes.size(); ++i) perform(i, nodes[i].on_time(now));
+  }
+  void run(Duration time) {
+    for (const Instant end = now + time; now < end; now += 50ms) fire();
+  }
+  void check_ring_of_all() const {
+    auto ring = nodes;
+    std::ranges::sort(ring, {}, [](const Chord& node) { return node.self().place; });
+    for (std::size_t i = 0; i < ring.size(); ++i) {
+      CAPTURE(i);
+      REQUIRE(!ring[i].successors().empty());
+      CHECK(ring[i].successors().front() == ring[(i + 1) % ring.size()].self());
+      CHECK(ring[i].predecessor() == ring[(i + ring.size() - 1) % ring.size()].self());
+    }
+  }
+
+  Instant now{};
+  std::vector<Chord> nodes{};
+};
+
+}  // namespace
+
+TEST_CASE("chord: a join is known to both neighbours at once, before their next turn") {
+  Mesh mesh(12);
+  mesh.perform(0, mesh.nodes[0].create(mesh.now));
+  for (std::size_t i = 1; i < mesh.nodes.size(); ++i) {
+    mesh.perform(i, mesh.nodes[i].join(mesh.now, 1, mesh.contact(0)));
+    mesh.perform(i, mesh.nodes[i].on_time(mesh.now));
+  }
+  mesh.check_ring_of_all();
+}
+
+TEST_CASE("chord: two rings whose members meet each other become one") {
+  Mesh mesh(10);
+  const auto count = mesh.nodes.size();
   for (const std::size_t first : {0u, 1u}) {
-    perform(first, nodes[first].create(now));
-    for (std::size_t i = first + 2; i < kNodes; i += 2) perform(i, nodes[i].join(now, 1, contact(first)));
-    run(5s);
-    CHECK(nodes[first].successors().size() == kNodes / 2 - 1);
+    mesh.perform(first, mesh.nodes[first].create(mesh.now));
+    for (std::size_t i = first + 2; i < count; i += 2)
+      mesh.perform(i, mesh.nodes[i].join(mesh.now, 1, mesh.contact(first)));
+    mesh.run(5s);
+    CHECK(mesh.nodes[first].successors().size() == count / 2 - 1);
   }
-  for (std::size_t i = 0; i < kNodes; ++i) perform(i, nodes[i].meet(now, contact((i + 1) % kNodes)));
-  run(20s);
-  std::ranges::sort(nodes, {}, [](const Chord& node) { return node.self().place; });
-  for (std::size_t i = 0; i < kNodes; ++i) {
-    CAPTURE(i);
-    CHECK(nodes[i].successors().front() == nodes[(i + 1) % kNodes].self());
-    CHECK(nodes[i].predecessor() == nodes[(i + kNodes - 1) % kNodes].self());
-  }
+  for (std::size_t i = 0; i < count; ++i)
+    mesh.perform(i, mesh.nodes[i].meet(mesh.now, mesh.contact((i + 1) % count)));
+  mesh.run(20s);
+  mesh.check_ring_of_all();
 }
 
 TEST_CASE("chord: a join that nobody answers ends after its time, and who is in no ring looks nothing up") {
