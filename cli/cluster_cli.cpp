@@ -56,6 +56,7 @@ Exit run(const CliOptions& options) {
   const bool at_terminal = ::isatty(STDOUT_FILENO) != 0;
   Session session(
       {.json = options.json || !(at_terminal || options.table),
+       .shows_progress = ::isatty(STDERR_FILENO) != 0,
        .timeout = options.timeout,
        .read_input = options.words.empty() ? nullptr : read_input,
        .find_cookie =

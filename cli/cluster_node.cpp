@@ -11,8 +11,8 @@
 
 #include "cluster/base/log.hpp"
 #include "cluster/chord/overlay.hpp"
+#include "cluster/files/file_store.hpp"
 #include "cluster/gateway/gateway.hpp"
-#include "cluster/kv/kv_store.hpp"
 #include "cluster/node/discovery_server.hpp"
 #include "cluster/node/node.hpp"
 #include "cookie.hpp"
@@ -87,9 +87,12 @@ Result<std::optional<gateway::GatewayConfig>> gateway_config(const NodeOptions& 
 }
 
 Result<void> start_kv(Node& node, const NodeOptions& options) {
-  const auto folder = options.data_dir.empty() ? std::string() : options.data_dir + "/kv";
-  auto store = KvStore::start(node, {.kv = {}, .folder = folder});
+  KvStoreConfig config;
+  if (!options.data_dir.empty()) config.folder = options.data_dir + "/kv";
+  files::add_buckets(config.kv);
+  auto store = KvStore::start(node, std::move(config));
   if (!store) return store.error();
+  if (const auto files = start_file_store(node, *store); !files) return files.error();
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "cluster/base/bytes.hpp"
 #include "cluster/base/result.hpp"
@@ -22,6 +23,9 @@ class Connection {
                                                            Duration timeout) = 0;
   /// Adds a key to the node's keyring: sealed on its way, so that no record of the connection tells it.
   [[nodiscard]] virtual Result<nlohmann::ordered_json> add_key(ByteView key, Duration timeout) = 0;
+  /// Calls a server of the node; `payload` and the answer are one MessagePack value each.
+  [[nodiscard]] virtual Result<Bytes> call(std::string_view server, std::string_view event, ByteView payload,
+                                           Duration timeout) = 0;
   /// A round trip to the node's network kernel.
   [[nodiscard]] virtual Result<Duration> ping(Duration timeout) = 0;
 };

@@ -49,6 +49,11 @@ class NetConnection final : public Connection {
     return exchange(std::move(request), timeout);
   }
 
+  Result<Bytes> call(std::string_view server, std::string_view event, ByteView payload,
+                     Duration timeout) override {
+    return client_->call(server, event, payload, timeout);
+  }
+
   Result<Duration> ping(Duration timeout) override { return client_->ping(timeout); }
 
  private:

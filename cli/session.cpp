@@ -3,6 +3,7 @@
 #include "cluster/proto/command_line.hpp"
 #include "cluster/proto/keyring.hpp"
 #include "cookie.hpp"
+#include "file_command.hpp"
 #include "json_line.hpp"
 #include "json_value.hpp"
 #include "table.hpp"
@@ -86,6 +87,7 @@ Exit Session::run(std::span<const std::string> words) {
   const auto& command = *proto::find_command(request->name);
   raw_ = !request->format.empty();
   if (command.runs_at == proto::RunsAt::here) return run_here(*request);
+  if (request->name == "file") return run_file(*request);
   if (request->name == "key" && request->args.front() == "add") return add_key(*request);
   if (const auto connected = connect(); connected != Exit::ok) return connected;
 
@@ -134,6 +136,18 @@ Exit Session::put_input(proto::CommandRequest request) {
   if (!text) return fail(text.error(), Exit::usage);
   request.payload = Bytes(text->begin(), text->end());
   return show_outcome(connection_->run(request, config_.timeout));
+}
+
+Exit Session::run_file(const proto::CommandRequest& request) {
+  FileService service(connect_, connection_, config_.timeout);
+  FileCommand command(service, {.out = out_,
+                                .reads_input = static_cast<bool>(config_.read_input),
+                                .progress = config_.shows_progress ? &err_ : nullptr});
+  const auto reply = command.run(request);
+  if (reply) return *reply ? show_reply(**reply) : Exit::ok;
+  return fail(reply.error(), service.is_cut_off() && reply.error().code() != Errc::invalid_argument
+                                 ? Exit::no_node
+                                 : Exit::usage);
 }
 
 /// Asks again and again for what is newer than the last event shown: each has its number, "seq".

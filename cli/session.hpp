@@ -23,7 +23,8 @@ enum class Exit : int {
 class Session {
  public:
   struct Config {
-    bool json = false;  ///< answers as JSON lines, else for a person
+    bool json = false;            ///< answers as JSON lines, else for a person
+    bool shows_progress = false;  ///< of long transfers, on `err`, which is a terminal
     Duration timeout = 10s;
     /// All of standard input, for the cookie of `key add`; none in a session, which has its commands there.
     std::function<Result<std::string>()> read_input{};
@@ -52,6 +53,7 @@ class Session {
   Exit follow_drill(proto::CommandRequest request);
   Exit put_input(proto::CommandRequest request);
   Exit follow(proto::CommandRequest request);
+  Exit run_file(const proto::CommandRequest& request);
   Exit show_reply(const nlohmann::ordered_json& reply);
   Exit fail(const Error& error, Exit code);
 

@@ -14,6 +14,8 @@ BELOW = {}
 for layer, direct in (("base", []), ("crypto", ["base"]), ("ds", ["crypto"]), ("wire", ["ds"]), ("proto", ["wire"]),
                       ("sim", ["proto"]), ("net", ["proto"]), ("runtime", ["net"]), ("node", ["runtime"])):
     BELOW[layer] = {layer}.union(*(BELOW[lower] for lower in direct))
+# Ready-made actors that stand on another one.
+STANDS_ON = {"files": {"kv"}}
 TOPS = {"cli", "gateway", "examples", "bench"}
 
 # Each foreign library: how its includes begin, and the places that may have them (a prefix of the path).
@@ -53,7 +55,7 @@ def may_include(layer, target):
         return target in BELOW[layer]
     if layer in TOPS:
         return target != "sim"
-    return target == layer or target in BELOW["node"]  # a ready-made actor
+    return target == layer or target in BELOW["node"] | STANDS_ON.get(layer, set())  # a ready-made actor
 
 
 def problem(root, path, quote, included):

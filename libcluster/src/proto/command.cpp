@@ -163,6 +163,8 @@ void join_rest(const Form& form, std::vector<std::string>& args) {
 }
 
 Result<CommandRequest> normal_form(CommandRequest request) {
+  if (request.name == "file" && request.force && request.args.front() != "get")
+    return bad_command("file " + request.args.front() + " does not take --force");
   if (request.name == "update" && request.args.size() == 4) {
     if (auto taken = take_weight(request); !taken) return taken.error();
   } else if (request.name == "drill") {

@@ -49,6 +49,13 @@ const Form kChordLookup{{{"lookup", ArgKind::word}, {"KEY", ArgKind::text}}};
 
 Form only(std::string_view word) { return {{{word, ArgKind::word}}}; }
 
+const Arg kFileNameArg{"NAME", ArgKind::text};
+const Form kFilePut{{{"put", ArgKind::word}, {"FILE", ArgKind::text}, {"NAME", ArgKind::text, true}}};
+const Form kFileGet{{{"get", ArgKind::word}, kFileNameArg, {"FILE", ArgKind::text, true}}};
+const Form kFileList{{{"ls", ArgKind::word}, kPrefixArg}};
+const Form kFileRemove{{{"rm", ArgKind::word}, kFileNameArg}};
+const Form kFileStat{{{"stat", ArgKind::word}, kFileNameArg}};
+
 const std::vector<Command>& table() {
   static const std::vector<Command> commands{
       {.name = "inspect",
@@ -247,6 +254,19 @@ const std::vector<Command>& table() {
            "'ls' asks all members. 'watch' shows the keys that changed at this node; with --follow it goes "
            "on.\n"
            "'status': whether this node has all that it is to hold, and how far it is."},
+      {.name = "file",
+       .forms = {kFilePut, kFileGet, kFileList, kFileRemove, kFileStat},
+       .takes_force = true,
+       .summary = "Store and fetch files of any size",
+       .details =
+           "At nodes that run the key-value store (cluster-node --kv). 'put' stores FILE under NAME, by "
+           "default its\n"
+           "name without folders, and replaces what is there; 'get' writes to FILE, by default NAME in this\n"
+           "folder, and replaces a FILE that is there only with -f. - is standard input or output. A "
+           "transfer\n"
+           "that broke off goes on where it ended when the same command is given again. Other clients see "
+           "the\n"
+           "whole file or none."},
       {.name = "help",
        .forms = {{{{"COMMAND", ArgKind::text, true}}}},
        .runs_at = RunsAt::here,
@@ -325,7 +345,8 @@ Result<std::string> help_for(std::string_view name) {
   if (!command) return unknown_command(name);
   std::string text = usage(*command) + "\n\n" + std::string(command->summary) + ".\n";
   if (!command->details.empty()) text += std::string(command->details) + '\n';
-  if (command->takes_force && command->name != "leave") text += std::string(kForceHelp) + '\n';
+  if (command->takes_force && command->changes_ring && command->name != "leave")
+    text += std::string(kForceHelp) + '\n';
   if (command->takes_follow) text += "With --follow new events are shown as they come, until Ctrl-C.\n";
   if (command->takes_wait && command->changes_ring)
     text += "With --wait the answer comes when the whole ring has the change.\n";

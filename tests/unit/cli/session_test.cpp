@@ -5,6 +5,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "cluster/base/bytes.hpp"
@@ -24,6 +25,7 @@ struct Script {
   std::optional<Error> cannot_connect;
   int connects = 0;
   Bytes key_added{};
+  std::function<Result<Bytes>(std::string_view, std::string_view, ByteView)> call{};
 };
 
 class FakeConnection final : public Connection {
@@ -39,6 +41,9 @@ class FakeConnection final : public Connection {
   Result<Json> add_key(ByteView key, Duration timeout) override {
     script_.key_added.assign(key.begin(), key.end());
     return run({.name = "key", .args = {"add"}}, timeout);
+  }
+  Result<Bytes> call(std::string_view server, std::string_view event, ByteView payload, Duration) override {
+    return script_.call(server, event, payload);
   }
   Result<Duration> ping(Duration) override { return script_.pong; }
 

@@ -1,0 +1,53 @@
+#include "cluster/proto/file.hpp"
+
+#include <algorithm>
+
+#include "cluster/base/utf8.hpp"
+#include "file_shape.hpp"
+
+namespace cluster::proto {
+
+Result<void> check_file_name(std::string_view name) {
+  if (name.empty() || name.size() > kFileNameBytesMax)
+    return Error(Errc::invalid_argument, "a file's name has 1 to 255 bytes");
+  if (!is_utf8(name)) return Error(Errc::invalid_argument, "a file's name is UTF-8");
+  if (has_control_character(name))
+    return Error(Errc::invalid_argument, "a file's name has no control characters");
+  if (name == "." || name == "..") return Error(Errc::invalid_argument, "'.' and '..' are no names of files");
+  return {};
+}
+
+Result<void> check_file_type(std::string_view type) {
+  const bool is_plain = std::ranges::all_of(type, [](char c) { return c >= ' ' && c <= '~'; });
+  const bool has_slash = type.empty() || type.find('/') != type.npos;
+  if (type.size() > kFileTypeBytesMax || !is_plain || !has_slash)
+    return Error(Errc::invalid_argument, "a media type is up to 127 characters of ASCII, such as text/plain");
+  return {};
+}
+
+Result<void> check(const FileHead& head) {
+  if (head.chunk_bytes == 0 || head.chunk_bytes > kFileChunkBytesMax)
+    return Error(Errc::corrupt, "a file with chunks of no possible size");
+  if (auto ok = check_file_type(head.type); !ok)
+    return Error(Errc::corrupt, "a file with a type that is none: " + ok.error().message());
+  if (head.size == 0) return check_blob(head.root, {});
+  return {};
+}
+
+std::uint64_t chunks_of(const FileHead& head) noexcept {
+  return head.size / head.chunk_bytes + (head.size % head.chunk_bytes == 0 ? 0 : 1);
+}
+
+unsigned levels_of(const FileHead& head) noexcept {
+  const auto chunks = chunks_of(head);
+  unsigned levels = 0;
+  while (entries_at(levels, chunks) > 1) ++levels;
+  return levels;
+}
+
+Result<void> check_blob(const FileHash& hash, ByteView data) {
+  if (crypto::sha256(data) == hash) return {};
+  return Error(Errc::corrupt, "a part of the file is not what was stored");
+}
+
+}  // namespace cluster::proto
