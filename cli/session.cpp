@@ -144,7 +144,8 @@ Exit Session::run_file(const proto::CommandRequest& request) {
                                 .reads_input = static_cast<bool>(config_.read_input),
                                 .progress = config_.shows_progress ? &err_ : nullptr});
   const auto reply = command.run(request);
-  if (reply) return *reply ? show_reply(**reply) : Exit::ok;
+  const bool gives_file = request.args.front() == "get" && request.args.back() == "-";
+  if (reply) return *reply ? show_reply(**reply, !gives_file && config_.json) : Exit::ok;
   return fail(reply.error(), service.is_cut_off() && reply.error().code() != Errc::invalid_argument
                                  ? Exit::no_node
                                  : Exit::usage);
@@ -230,7 +231,7 @@ Exit Session::show_token() {
   return show_reply(Json{{"ok", true}, {"data", *token}});
 }
 
-Exit Session::show_reply(const Json& reply) {
+Exit Session::show_reply(const Json& reply, bool as_json) {
   const auto ok = reply.is_object() ? reply.find("ok") : reply.end();
   if (!reply.is_object() || ok == reply.end() || !ok->is_boolean())
     return fail({Errc::bad_message, "the node's answer is not a reply: " + to_line(reply)}, Exit::refused);
@@ -239,7 +240,7 @@ Exit Session::show_reply(const Json& reply) {
   const auto data = reply.find("data");
   if (succeeded && raw_)
     out_ << text_field(reply, "data");
-  else if (config_.json)
+  else if (as_json)
     out_ << to_line(reply) << '\n';
   else if (succeeded)
     out_ << (data == reply.end() ? "ok\n" : to_table(*data)) << note_line(reply);

@@ -54,7 +54,8 @@ class Session {
   Exit put_input(proto::CommandRequest request);
   Exit follow(proto::CommandRequest request);
   Exit run_file(const proto::CommandRequest& request);
-  Exit show_reply(const nlohmann::ordered_json& reply);
+  Exit show_reply(const nlohmann::ordered_json& reply) { return show_reply(reply, config_.json); }
+  Exit show_reply(const nlohmann::ordered_json& reply, bool as_json);
   Exit fail(const Error& error, Exit code);
 
   Config config_;
