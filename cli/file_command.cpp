@@ -1,7 +1,5 @@
 #include "file_command.hpp"
 
-#include <chrono>
-#include <cstdio>
 #include <utility>
 
 #include "file_transfer.hpp"
@@ -15,21 +13,8 @@ using Json = nlohmann::ordered_json;
 
 Error wrong_usage(std::string text) { return {Errc::invalid_argument, "file " + std::move(text)}; }
 
-/// "2026-01-31T08:05:00Z"
-std::string time_text(WallTime time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
-  char text[64];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02ld:%02ld:%02ldZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<long>(clock.hours().count()), static_cast<long>(clock.minutes().count()),
-                static_cast<long>(clock.seconds().count()));
-  return text;
-}
-
 Json entry_json(const std::string& name, const proto::FileHead& head) {
-  Json entry{{"name", name}, {"size", head.size}, {"stored", time_text(head.stored)}};
+  Json entry{{"name", name}, {"size", head.size}, {"stored", proto::time_text(head.stored)}};
   if (!head.type.empty()) entry["type"] = head.type;
   return entry;
 }

@@ -15,7 +15,7 @@ using namespace files;
 
 constexpr Duration kMemberTime = 2s;  // for a member to tell its keys
 constexpr std::uint32_t kUploadsAtOnce = 256;
-constexpr std::uint32_t kBlobsAtOnce = 16;  // a scan reads what it names
+constexpr std::uint32_t kBlobsAtOnce = 8;  // a scan reads what it names
 
 }  // namespace
 

@@ -1,6 +1,9 @@
 #include "cluster/proto/file.hpp"
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
 
 #include "cluster/base/utf8.hpp"
 #include "file_shape.hpp"
@@ -48,6 +51,18 @@ unsigned levels_of(const FileHead& head) noexcept {
 Result<void> check_blob(const FileHash& hash, ByteView data) {
   if (crypto::sha256(data) == hash) return {};
   return Error(Errc::corrupt, "a part of the file is not what was stored");
+}
+
+std::string time_text(WallTime time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02ld:%02ld:%02ldZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<long>(clock.hours().count()), static_cast<long>(clock.minutes().count()),
+                static_cast<long>(clock.seconds().count()));
+  return text.data();
 }
 
 }  // namespace cluster::proto

@@ -62,6 +62,9 @@ struct FileBlob {
 /// `corrupt` if `data` is not what `hash` stands for.
 [[nodiscard]] Result<void> check_blob(const FileHash& hash, ByteView data);
 
+/// "2026-01-31T08:05:00Z"
+[[nodiscard]] std::string time_text(WallTime time);
+
 struct FileEntry {
   std::string name{};
   FileHead head{};
