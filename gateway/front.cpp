@@ -95,9 +95,10 @@ std::variant<const Route*, Response> Front::admit(Head& head) {
   if (request.method == Method::options && !request.header("access-control-request-method").empty()) {
     const auto methods = router_.allowed(request.target.path);
     Response preflight{.status = 204, .type = {}};
-    preflight.headers = {{"Access-Control-Allow-Methods", methods},
-                         {"Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID"},
-                         {"Access-Control-Max-Age", "600"}};
+    preflight.headers = {
+        {"Access-Control-Allow-Methods", methods},
+        {"Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, Last-Event-ID, Range"},
+        {"Access-Control-Max-Age", "600"}};
     return preflight;
   }
   auto match = router_.find(request.method, request.target.path);
@@ -189,7 +190,7 @@ void Front::allow_origin(const Request& request, Response& response) const {
   if (!config_.origins.empty()) response.headers.emplace_back("Vary", "Origin");
   if (origin.empty() || !is_allowed_origin(origin)) return;
   response.headers.emplace_back("Access-Control-Allow-Origin", origin);
-  response.headers.emplace_back("Access-Control-Expose-Headers", "Retry-After");
+  response.headers.emplace_back("Access-Control-Expose-Headers", "Content-Range, ETag, Retry-After");
 }
 
 MaybeRefused Front::check_token(const Head& head) {
@@ -212,7 +213,7 @@ MaybeRefused Front::check_token(const Head& head) {
 }
 
 MaybeRefused Front::check_body(const Head& head, const Route& route) const {
-  if (!head.has_body()) return std::nullopt;
+  if (!head.has_body() || route.intake) return std::nullopt;
   if (route.body_bytes_max == 0) return bad_request("no body is taken here");
   if (head.content_length.value_or(0) > route.body_bytes_max)
     return refusal(413, name(Errc::too_large),

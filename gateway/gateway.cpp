@@ -54,6 +54,7 @@ Result<Gateway> Gateway::start(Node& node, GatewayConfig config) {
   add_call_routes(router, tools);
   add_chord_routes(router, tools);
   add_event_routes(router, tools);
+  add_file_routes(router, tools);
   add_watch_routes(router, tools);
   add_metrics_routes(router, tools);
   add_page_routes(router, tools);

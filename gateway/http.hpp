@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/base/bytes.hpp"
 #include "cluster/base/error.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
@@ -59,12 +60,39 @@ class Feed {
   virtual void on_news(std::function<void()> wake) = 0;
 };
 
+struct Response;
+class Answer;
+
+/// Takes the body of one request as it comes, so that none of it is held. Destroyed before `end`: it broke
+/// off. Called on the thread that serves, one call at a time; must not block.
+class Intake {
+ public:
+  /// Nothing: the next piece may come. A response: it is the answer, and the rest is not wanted.
+  using Taken = std::function<void(std::optional<Response>)>;
+  virtual ~Intake() = default;
+  /// Some bytes, never none. `done` is called once, from any thread.
+  virtual void take(Bytes piece, Taken done) = 0;
+  /// That was all.
+  virtual void end(Answer answer) = 0;
+};
+
+/// Makes the body of one response as it goes out. Called like an Intake.
+class Source {
+ public:
+  using Made = std::function<void(Result<Bytes>)>;
+  virtual ~Source() = default;
+  /// `done` is called once, from any thread, with the next bytes. An error breaks the response off.
+  virtual void next(Made done) = 0;
+};
+
 struct Response {
   unsigned status = 200;
   std::string type = "application/json";
   std::string body{};
   Pairs headers{};
-  std::shared_ptr<Feed> feed{};  ///< after the head the feed's messages, as server-sent events; no body
+  std::shared_ptr<Feed> feed{};      ///< after the head the feed's messages, as server-sent events; no body
+  std::shared_ptr<Source> source{};  ///< makes the body, instead of `body`,
+  std::uint64_t source_bytes = 0;    ///< of this length
 };
 
 /// Takes the response of a handler: once, from any thread. If all copies go unanswered, the client is

@@ -15,6 +15,8 @@ namespace cluster::gateway {
 using Handler = std::function<void(Request request, Answer answer)>;
 using FeedOpener = std::function<Result<std::shared_ptr<Feed>>(const Request& request)>;
 
+using IntakeOpener = std::function<Result<std::shared_ptr<Intake>>(const Request& request)>;
+
 /// What is done for one method at one kind of path.
 struct Route {
   Method method = Method::get;
@@ -24,6 +26,7 @@ struct Route {
   std::size_t body_bytes_max = 0;  ///< 0: takes no body
   bool json_body = true;           ///< the body, if there is one, must be declared as JSON
   FeedOpener feed{};               ///< also served over a WebSocket; null: not
+  IntakeOpener intake{};           ///< takes bodies of any length as they come, instead of `handle`
 };
 
 /// Finds the route of a request. Filled at the start; then only read.

@@ -28,6 +28,8 @@ void add_call_routes(Router& router, const Toolbox& tools);
 void add_chord_routes(Router& router, const Toolbox& tools);
 /// The node's events, as a list or as they come.
 void add_event_routes(Router& router, const Toolbox& tools);
+/// Files in the key-value store.
+void add_file_routes(Router& router, const Toolbox& tools);
 /// What watches the node: healthz, readyz.
 void add_watch_routes(Router& router, const Toolbox& tools);
 /// What the node counts, for Prometheus.

@@ -1,0 +1,31 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace cluster::gateway {
+
+/// The bytes from number `first` to number `last`, both included.
+struct ByteRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  friend bool operator==(const ByteRange&, const ByteRange&) = default;
+};
+struct WholeBody {
+  friend bool operator==(const WholeBody&, const WholeBody&) = default;
+};
+struct UnsatisfiableRange {
+  friend bool operator==(const UnsatisfiableRange&, const UnsatisfiableRange&) = default;
+};
+
+/// What a Range header asks of a body of `size` bytes (RFC 9110 section 14). Several ranges, other units and
+/// what is no range are answered with the whole body, as the standard allows.
+[[nodiscard]] std::variant<WholeBody, ByteRange, UnsatisfiableRange> requested_range(std::string_view header,
+                                                                                     std::uint64_t size);
+/// Whether a list of entity tags, as in If-None-Match, holds `tag` or is "*". Weak tags count.
+[[nodiscard]] bool has_entity_tag(std::string_view list, std::string_view tag);
+/// `text` with all but letters, digits and "-._~" as %XX (RFC 8187's value).
+[[nodiscard]] std::string percent_encoded(std::string_view text);
+
+}  // namespace cluster::gateway

@@ -1,0 +1,36 @@
+#pragma once
+// Files between HTTP and the server `files`, some MiB at a time.
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "cluster/gateway/routes.hpp"
+#include "cluster/proto/file.hpp"
+
+namespace cluster::gateway {
+
+inline constexpr Duration kFileCallTime = 15s;
+
+/// Asks the server `files`. `done` is called once, on any thread, which it must not hold up.
+template <class M>
+void ask_files(const Toolbox& tools, const M& message, std::function<void(Result<typename M::reply>)> done) {
+  tools.caller->call("files", std::string(M::event), wire::Value::of(message), kFileCallTime,
+                     [done = std::move(done)](Result<wire::Value> answer) {
+                       if (!answer) return done(std::move(answer).error());
+                       done(answer->to<typename M::reply>());
+                     });
+}
+
+/// {"name", "size", "stored", "type", "hash"}
+[[nodiscard]] wire::Value file_value(const std::string& name, const proto::FileHead& head);
+
+/// Stores a body as `name`. The name and the type have been checked.
+[[nodiscard]] std::shared_ptr<Intake> make_file_intake(const Toolbox& tools, std::string name,
+                                                       std::string type);
+/// `bytes` of a file from `first` on. The head has been checked, and has them.
+[[nodiscard]] std::shared_ptr<Source> make_file_source(const Toolbox& tools, const proto::FileHead& head,
+                                                       std::uint64_t first, std::uint64_t bytes);
+
+}  // namespace cluster::gateway
