@@ -160,7 +160,7 @@ TEST_CASE("file: a head that lies about its size is found corrupt, however large
 
 TEST_CASE("file: a name is 1 to 255 bytes of UTF-8 without control characters, and no way up") {
   for (const char* name : {"a", "a b", "../../etc/passwd", "/etc/passwd", "...", "-rf", "a\"b'c`$(d)",
-                                 "\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", "con:nul\\?*"})
+                           "\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", "con:nul\\?*"})
     CHECK_MESSAGE(check_file_name(name), name);
   CHECK(check_file_name(std::string(255, 'x')));
   for (const std::string& name :
