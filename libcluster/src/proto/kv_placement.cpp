@@ -32,7 +32,8 @@ KvEditionNow edition_of(const RingState& state, WallTime wall) {
                                  static_cast<std::uint64_t>(micros(weight.changed_at))});
     if (presence.removed) {
       if (presence.changed_at <= horizon) continue;
-      now.until = std::min(now.until, presence.changed_at + (wall - horizon) + std::chrono::minutes(1));
+      now.until = std::min<WallTime>(
+          now.until, std::chrono::ceil<std::chrono::minutes>(presence.changed_at + RingState::kTombstoneAge));
     }
     const auto text =
         id.str() + std::string(as_text(wire::encode(presence))) + std::string(as_text(wire::encode(weight)));
