@@ -78,25 +78,29 @@ void ChordServer::dial(const Endpoint& endpoint, std::uint64_t command) {
                          });
 }
 
-/// Asks before it gives up the ring that it is in: whether there is one to join.
+/// Asks `contact` whether it is in a ring that this node can be in.
+Task<Result<void>> ChordServer::check_ring_of(const proto::ChordContact& contact) {
+  const Ref<ChordServer> there(runtime::Target{std::string(kName), contact.id});
+  const auto view = co_await call_within<ChordView>(kViewTimeout, there);
+  const auto name = "'" + contact.id.str() + "'";
+  if (!view && view.error().code() == Errc::no_server)
+    co_return Error(Errc::refused, name + " runs no Chord: start it with --chord");
+  if (!view) co_return view.error();
+  if (!view->member) co_return Error(Errc::refused, name + " is in no Chord ring");
+  if (view->bits == chord_.space().bits() && view->hash == chord_.space().hash()) co_return Result<void>();
+  const auto code = static_cast<std::uint16_t>((view->bits & 0xff) | static_cast<unsigned>(view->hash) << 8);
+  co_return Error(Errc::incompatible, "the Chord ring of " + name + " has " + proto::ChordSpace::text(code) +
+                                          ", this node " + proto::ChordSpace::text(chord_.space().code()));
+}
+
+/// The ring that this node is in is given up only if there is one to join.
 Task<void> ChordServer::handle_cast(ChordDialed dialed) {
   const auto command = dialed.command;
   if (!dialed.node) co_return fail_join(command, Error(static_cast<Errc>(dialed.code), dialed.text));
-  const auto& id = dialed.node->id;
-  if (id == chord_.self().id)
+  if (dialed.node->id == chord_.self().id)
     co_return fail_join(command, Error(Errc::invalid_argument, "this is the node itself"));
-  const Ref<ChordServer> there(runtime::Target{std::string(kName), id});
-  const auto view = co_await call_within<ChordView>(kViewTimeout, there);
-  const auto name = "'" + id.str() + "'";
-  if (!view && view.error().code() == Errc::no_server)
-    co_return fail_join(command, Error(Errc::refused, name + " runs no Chord: start it with --chord"));
-  if (!view) co_return fail_join(command, view.error());
-  if (!view->member) co_return fail_join(command, Error(Errc::refused, name + " is in no Chord ring"));
-  const auto code = static_cast<std::uint16_t>((view->bits & 0xff) | static_cast<unsigned>(view->hash) << 8);
-  if (view->bits != chord_.space().bits() || view->hash != chord_.space().hash())
-    co_return fail_join(command, Error(Errc::incompatible,
-                                       "the Chord ring of " + name + " has " + proto::ChordSpace::text(code) +
-                                           ", this node " + proto::ChordSpace::text(chord_.space().code())));
+  if (const auto checked = co_await check_ring_of(*dialed.node); !checked)
+    co_return fail_join(command, checked.error());
   if (command == 0) co_return perform(chord_.meet(now(), *dialed.node));
   was_member_ = chord_.state() == proto::Chord::State::member;
   perform(chord_.join(now(), command, *dialed.node));
@@ -144,17 +148,21 @@ void ChordServer::handle_info(const Tick&) {
 
 /// A node that was named, or a member of the gossip ring, may be in another part of the overlay: then both
 /// become one.
-void ChordServer::handle_info(const Look&) {
-  const auto period = chord_.successors().empty() ? kAlonePeriod : kLookPeriod;
+Task<void> ChordServer::handle_info(Look) {
+  const bool is_alone = chord_.successors().empty();
+  const auto period = is_alone ? kAlonePeriod : kLookPeriod;
   send_after(period / 2 + std::chrono::nanoseconds(rng_.below(static_cast<std::uint64_t>(period.count()))),
              Look{});
   forget_strangers();
-  if (!through_.empty() && chord_.successors().empty() && chord_.state() == proto::Chord::State::member)
-    dial(through_[through_next_++ % through_.size()], 0);
+  if (chord_.state() != proto::Chord::State::member) co_return;
+  if (is_alone && !through_.empty()) dial(through_[through_next_++ % through_.size()], 0);
   const auto view = board_->read();
-  if (view->members.size() < 2) return;
-  const auto& member = view->members[rng_.below(view->members.size())];
-  perform(chord_.meet(now(), {member.id, member.endpoint}));
+  if (view->members.size() < 2) co_return;
+  const auto& chosen = view->members[rng_.below(view->members.size())];
+  const proto::ChordContact member{chosen.id, chosen.endpoint};
+  if (member.id == chord_.self().id) co_return;
+  if (const auto checked = co_await check_ring_of(member); !checked) co_return;  // such as: it runs no Chord
+  perform(chord_.meet(now(), member));
 }
 
 void ChordServer::perform(proto::ChordActions actions) {

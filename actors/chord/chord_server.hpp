@@ -107,7 +107,7 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   struct Tick {};
   struct Look {};
   void handle_info(const Tick&);
-  void handle_info(const Look&);
+  Task<void> handle_info(Look);
 
  private:
   void perform(proto::ChordActions actions);
@@ -116,6 +116,8 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   void perform(proto::ChordJoinDone& done);
   void perform(proto::ChordChanged&);
   void perform(proto::ChordRefused& refused);
+  /// The caller keeps `contact`.
+  Task<Result<void>> check_ring_of(const proto::ChordContact& contact);
   void dial(const Endpoint& endpoint, std::uint64_t command);
   void fail_join(std::uint64_t command, const Error& why);
   void introduce(const NodeId& id, const Endpoint& endpoint);

@@ -15,7 +15,7 @@ Result<Ref<ChordServer>> start_chord(Node& node, proto::ChordConfig config, std:
   }
   auto& actors = node.actors();
   auto chord = actors.spawn<ChordServer>({.name = std::string(ChordServer::kName)}, std::move(config),
-                                         &actors, node.board(), std::move(through));
+                                         &actors, node.ring_board(), std::move(through));
   if (!chord) return chord;
   auto commands = actors.spawn<ChordCommands>({.name = std::string(ChordCommands::kName)}, *chord);
   if (!commands) return std::move(commands).error();

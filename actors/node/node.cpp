@@ -276,8 +276,6 @@ std::shared_ptr<const RingBoard> Node::ring_board() const { return impl_->board;
 
 std::shared_ptr<const RingView> Node::ring() const { return impl_->board->read(); }
 
-std::shared_ptr<const RingBoard> Node::board() const { return impl_->board; }
-
 Result<void> Node::change(proto::RingCommand command, Duration timeout) {
   return impl_->actors->call(impl_->ring, ChangeRing{std::move(command)}, timeout);
 }

@@ -112,8 +112,6 @@ class Node {
   /// The ring as this node sees it now. Keep the pointer while you read it: a `for` over `ring()->members`
   /// itself would drop it first.
   [[nodiscard]] std::shared_ptr<const RingView> ring() const;
-  /// Where each new view of the ring is left, for servers that look often.
-  [[nodiscard]] std::shared_ptr<const RingBoard> board() const;
   /// Insert, update, remove, meet, join or leave; answered when it took effect at this node. `no_quorum`
   /// where the partition policy says that too few members are here for it.
   Result<void> change(proto::RingCommand command, Duration timeout = 15s);

@@ -144,10 +144,12 @@ class Chord(unittest.TestCase):
 
     def test_members_of_a_gossip_ring_find_one_overlay_by_themselves(self):
         nodes = [self.start("a", "--chord", "--ring", "ring")]
-        for name in ("b", "c"):
-            nodes.append(self.start(name, "--chord", "--meet", f"localhost:{nodes[0].port}"))
+        meet = ("--meet", f"localhost:{nodes[0].port}")
+        plain = self.start("plain", *meet)
+        nodes += [self.start(name, "--chord", *meet) for name in ("b", "c")]
         wait_until(lambda: are_neighbours_right(nodes), "three rings of one node are one ring", deadline=90)
         self.check_lookups(nodes)
+        self.assertEqual(plain.cli("status").data["inbound"]["casts_no_server"], 0)  # it was asked, not told
 
     def test_what_cannot_be_is_refused_with_its_reason_and_costs_no_ring(self):
         plain = self.start("plain")

@@ -1,0 +1,155 @@
+#include "cluster/chord/overlay.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "cluster/chord/chord_commands.hpp"
+#include "eventually.hpp"
+
+using namespace cluster;
+using testing::eventually;
+using wire::Value;
+
+namespace {
+
+Node start(const std::string& id) {
+  NodeConfig config{.id = id, .host = "127.0.0.1", .port = 0, .cookie = "a cookie for tests"};
+  config.scrypt = net::Keyring::cost_for_tests();
+  config.engine.workers = 1;
+  return Node::start(config).value();
+}
+
+/// Nodes that run the overlay, in one ring of it, and in no other.
+struct Overlay {
+  explicit Overlay(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      nodes.push_back(start("n" + std::to_string(i)));
+      chords.push_back(start_chord(nodes.back()).value());
+      if (i > 0) REQUIRE(nodes[i].call(chords[i], JoinChord{nodes[i / 2].endpoint()}, 10s));
+    }
+  }
+  /// The definition: the first node at or after the key's place.
+  [[nodiscard]] NodeId owner(const std::string& key) const {
+    const proto::ChordSpace space;
+    const auto behind = [&](const Node& node) {
+      return space.distance(space.place(key), space.place(node.id().str()));
+    };
+    return std::ranges::min_element(nodes, {}, behind)->id();
+  }
+  [[nodiscard]] bool finds(std::size_t from, const std::string& key, bool recursive) {
+    const auto found = nodes[from].call(chords[from], FindOwner{key, recursive}, 8s);
+    return found && found->owner.id == owner(key);
+  }
+  [[nodiscard]] std::size_t successors(std::size_t at) {
+    return nodes[at].call(chords[at], ChordView{}, 8s).value().successors.size();
+  }
+
+  std::vector<Node> nodes{};
+  std::vector<Ref<ChordServer>> chords{};
+};
+
+/// Says that it is in a Chord ring with thousands of others, and that it is somebody else.
+class Liar : public GenServer<Liar, ChordMail, ChordView> {
+ public:
+  Liar(ActorSystem* system, proto::ChordContact self) : system_(system), self_(std::move(self)) {}
+
+  void handle_cast(const ChordMail& mail) {
+    if (const auto* ask = std::get_if<proto::ChordAsk>(&mail.message))
+      say(mail.from, proto::ChordNeighbours{ask->request, {}, {}});
+  }
+  ChordView::Answer handle_call(const ChordView&) {
+    asked = true;
+    ChordView::Answer answer{.self = self_, .member = true, .bits = 999};
+    for (std::uint16_t i = 1; i < 5'000; ++i)
+      answer.successors.push_back({NodeId("ghost" + std::to_string(i)), {"127.0.0.1", i}});
+    return answer;
+  }
+  void say(const NodeId& to, proto::ChordMessage message) {
+    const Ref<ChordServer> chord(runtime::Target{std::string(ChordServer::kName), to});
+    static_cast<void>(system_->cast(chord, ChordMail{self_.id, std::move(message)}));
+  }
+
+  static inline std::atomic<bool> asked = false;
+
+ private:
+  ActorSystem* system_;
+  proto::ChordContact self_;
+};
+
+Value run(Node& node, std::vector<std::string> args) {
+  const proto::CommandRequest request{.name = "chord", .args = std::move(args)};
+  return node.call(ChordCommands::kName, proto::CommandRequest::event, Value::of(request), 10s).value();
+}
+
+}  // namespace
+
+TEST_CASE("chord overlay: any node finds the owner of any key, while others ask too and one stops") {
+  Overlay overlay(5);
+  REQUIRE(eventually([&] {
+    for (std::size_t i = 0; i < overlay.nodes.size(); ++i)
+      if (overlay.successors(i) != 4) return false;
+    return true;
+  }));
+  for (int i = 0; i < 40; ++i) {
+    CAPTURE(i);
+    CHECK(overlay.finds(static_cast<std::size_t>(i) % 5, "key " + std::to_string(i), i % 2 == 0));
+  }
+  std::atomic<bool> is_over = false;
+  std::atomic<int> answers = 0;
+  std::thread others([&] {
+    for (int i = 0; !is_over; ++i)
+      if (overlay.nodes[0].call(overlay.chords[0], FindOwner{"key " + std::to_string(i), i % 2 == 0}, 8s))
+        ++answers;
+  });
+  REQUIRE(eventually([&] { return answers > 20; }));
+  REQUIRE(overlay.nodes[4].stop());
+  const auto before = answers.load();
+  REQUIRE(eventually([&] { return overlay.successors(0) == 3 && answers > before + 20; }));
+  is_over = true;
+  others.join();
+  overlay.nodes.pop_back();
+  for (int i = 0; i < 20; ++i)
+    CHECK(overlay.finds(static_cast<std::size_t>(i) % 4, "key " + std::to_string(i), i % 2 == 0));
+}
+
+TEST_CASE("chord overlay: who left looks nothing up, and a second start or a wrong setup is refused") {
+  Overlay overlay(2);
+  CHECK(start_chord(overlay.nodes[0]).error().code() == Errc::already_exists);
+  auto plain = start("plain");
+  CHECK(start_chord(plain, {.bits = 7}).error().code() == Errc::invalid_argument);
+  const auto through_plain = overlay.nodes[1].call(overlay.chords[1], JoinChord{plain.endpoint()}, 10s);
+  CHECK(through_plain.error().message() == "'plain' runs no Chord: start it with --chord");
+  CHECK(overlay.finds(1, "still in its ring", false));
+  REQUIRE(overlay.nodes[1].call(overlay.chords[1], LeaveChord{}, 8s));
+  const auto found = overlay.nodes[1].call(overlay.chords[1], FindOwner{"x"}, 8s);
+  CHECK(found.error().code() == Errc::refused);
+  CHECK(overlay.nodes[1].call(overlay.chords[1], LeaveChord{}, 8s).error().code() == Errc::refused);
+  REQUIRE(eventually([&] { return overlay.successors(0) == 0; }));
+}
+
+TEST_CASE("chord overlay: a walk around the ring believes nobody who says what cannot be") {
+  auto node = start("node");
+  const auto chord = start_chord(node).value();
+  auto other = start("other");
+  other.actors().kernel().add_peer(node.id(), node.endpoint());
+  const proto::ChordContact self{other.id(), other.endpoint()};
+  auto liar = other.spawn<Liar>({.name = std::string(ChordServer::kName)}, &other.actors(), self);
+  REQUIRE(liar);
+  REQUIRE(eventually([&] {
+    const proto::ChordNotify notify{proto::ChordSpace().code(), self};
+    static_cast<void>(
+        other.cast(Ref<ChordServer>(runtime::Target{"chord", node.id()}), ChordMail{self.id, notify}));
+    return !node.call(chord, ChordView{}, 8s).value().successors.empty();
+  }));
+  const auto walked = run(node, {"graph"});
+  CHECK(Liar::asked);
+  CHECK(*walked.find("ok") == Value(true));
+  CHECK(*walked.find("data")->find("complete") == Value(false));
+  CHECK(walked.find("data")->find("nodes")->array()->size() == 1);
+}
