@@ -8,10 +8,12 @@
 namespace cluster::proto {
 namespace {
 
-constexpr Duration kSettleInterval = 10ms;  // a look at what all have told costs milliseconds in a great ring
-constexpr Duration kEditionAhead = 2h;  // of this node's clock, at most: nodes 1 h apart refuse each other
-constexpr std::size_t kPointsMin = 1u
-                                   << 18;  // of all rings that one message tells of, whatever the own ring is
+// A look at what all have told costs milliseconds in a great ring.
+constexpr Duration kSettleInterval = 10ms;
+// Of this node's clock: nodes 1 h apart refuse each other.
+constexpr std::chrono::hours kEditionAheadMax{2};
+// Of all rings that one message tells of; the first whatever the own ring is.
+constexpr std::size_t kPointsMin = 1u << 18;
 constexpr std::size_t kPointsMax = 1u << 21;
 
 }  // namespace
@@ -46,7 +48,7 @@ void Kv::on(const NodeId& from, KvHello& m) {
   // The same edits, and it remembers one that this node's ring has forgotten, or never heard of.
   const auto& edition = ring_.edition();
   if (m.edition.hash == edition.hash && m.edition.time > edition.time && members_.contains(from) &&
-      m.edition.time <= static_cast<std::uint64_t>(micros(wall_ + kEditionAhead)))
+      m.edition.time <= static_cast<std::uint64_t>(micros(wall_ + kEditionAheadMax)))
     enter(KvPlacement(ring_.ring(), m.edition));
   if (m.ring != ring_.fingerprint() || !members_.contains(from)) return;
   auto& hello = hellos_[from];
