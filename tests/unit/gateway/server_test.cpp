@@ -1,8 +1,5 @@
 // The gateway of a node in this process, over real sockets.
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -10,6 +7,7 @@
 
 #include "cluster/gateway/gateway.hpp"
 #include "eventually.hpp"
+#include "socket_client.hpp"
 
 namespace cluster::gateway {
 namespace {
@@ -46,49 +44,7 @@ Node start_node() {
   return Node::start(std::move(config)).value();
 }
 
-class Client {
- public:
-  explicit Client(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience{.tv_sec = 60, .tv_usec = 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  }
-  ~Client() { ::close(socket_); }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-
-  [[nodiscard]] bool connected() const noexcept { return connected_; }
-  void send(std::string_view text) const {
-    while (!text.empty()) {
-      const auto sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
-      text.remove_prefix(static_cast<std::size_t>(sent));
-    }
-  }
-  /// Reads until `end` has come, and gives what came with it; less if the connection ends before.
-  std::string read_until(std::string_view end) {
-    std::string piece(4096, '\0');
-    while (received_.find(end) == std::string::npos) {
-      const auto count = ::recv(socket_, piece.data(), piece.size(), 0);
-      if (count <= 0) return std::exchange(received_, {});
-      received_.append(piece, 0, static_cast<std::size_t>(count));
-    }
-    const auto length = received_.find(end) + end.size();
-    auto found = received_.substr(0, length);
-    received_.erase(0, length);
-    return found;
-  }
-  std::string read_all() { return read_until("\x01 never \x01"); }
-
- private:
-  int socket_;
-  bool connected_ = false;
-  std::string received_;
-};
+using Client = SocketClient;
 
 std::string get(const std::string& target, const std::string& more = "") {
   return "GET " + target + " HTTP/1.1\r\n" + kAuthorization + more + "\r\n";
