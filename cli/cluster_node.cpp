@@ -89,6 +89,12 @@ Result<std::optional<gateway::GatewayConfig>> gateway_config(const NodeOptions& 
 Result<void> start_kv(Node& node, const NodeOptions& options) {
   KvStoreConfig config;
   if (!options.data_dir.empty()) config.folder = options.data_dir + "/kv";
+  for (const auto& [name, bucket] : options.kv_buckets) {
+    if (name == "*")
+      config.kv.bucket = bucket;
+    else
+      config.kv.buckets[name] = bucket;
+  }
   files::add_buckets(config.kv);
   auto store = KvStore::start(node, std::move(config));
   if (!store) return store.error();
@@ -132,14 +138,14 @@ int run(const NodeOptions& options) {
   if (options.chord)
     if (const auto started = start_chord(*node, *options.chord, options.chord_join); !started)
       return fail(started.error(), Exit::refused);
+  if (options.kv)
+    if (const auto started = start_kv(*node, options); !started) return fail(started.error(), Exit::refused);
   std::optional<gateway::Gateway> http;
   if (*http_config) {
     auto started = gateway::Gateway::start(*node, **std::move(http_config));
     if (!started) return fail(started.error(), Exit::refused);
     http.emplace(std::move(started).value());
   }
-  if (options.kv)
-    if (const auto started = start_kv(*node, options); !started) return fail(started.error(), Exit::refused);
   const auto ring = node->ring()->ring;
   std::cout << printable(node->id().str()) << " listens on " << printable(node->endpoint().to_string())
             << (ring.empty() ? ", in no ring" : ", in ring '" + printable(ring) + "'") << std::endl;

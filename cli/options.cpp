@@ -403,6 +403,14 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   app.add_flag("--kv", options.kv,
                "run this node's part of the key-value store, kept in the folder 'kv' of --data-dir if that\n"
                "is given, else in memory; on all nodes of a ring or on none");
+  std::vector<std::string> kv_buckets;
+  app.add_option(
+         "--kv-bucket", kv_buckets,
+         "how a bucket is kept (\"*\": all not named): N replicas, R that answer a read, W that have a\n"
+         "write on their disks (3, 2, 2), and what becomes of values written without knowledge of each\n"
+         "other (siblings). The same on all nodes; repeatable")
+      ->type_name("NAME:n=N,r=R,w=W,siblings|last|max|union")
+      ->take_all();
   ChordTexts chord;
   chord.add_to(app);
   app.add_flag("--demo-actors", options.demo_actors, "start the servers 'counter' and 'echo'");
@@ -456,6 +464,15 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   auto checked_http = http.checked(app);
   if (!checked_http) return checked_http.error();
   options.http = std::move(checked_http).value();
+  if (!kv_buckets.empty() && !options.kv) return usage_error("--kv-bucket needs --kv");
+  std::ranges::stable_partition(kv_buckets, [](const std::string& text) { return text.starts_with("*:"); });
+  for (const auto& text : kv_buckets) {
+    const bool has_base = !options.kv_buckets.empty() && options.kv_buckets.front().first == "*";
+    auto bucket =
+        proto::parse_kv_bucket(text, has_base ? options.kv_buckets.front().second : proto::KvBucket());
+    if (!bucket) return usage_error("--kv-bucket: " + bucket.error().message());
+    options.kv_buckets.push_back(std::move(bucket).value());
+  }
   auto checked_chord = chord.checked(app);
   if (!checked_chord) return checked_chord.error();
   options.chord = std::move(checked_chord).value();

@@ -10,6 +10,7 @@
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
 #include "cluster/proto/chord.hpp"
+#include "cluster/proto/kv_bucket.hpp"
 #include "cluster/proto/partition_policy.hpp"
 #include "cluster/wire/frame_protection.hpp"
 
@@ -62,6 +63,7 @@ struct NodeOptions {
   std::vector<Endpoint> chord_join{};
   bool leave_on_stop = false;
   bool demo_actors = false;
+  std::vector<std::pair<std::string, proto::KvBucket>> kv_buckets{};  ///< "*": those not named
   bool kv = false;       ///< runs its part of the key-value store, under data_dir if there is one
   std::string notice{};  ///< not empty: print this and exit 0
 };

@@ -58,8 +58,9 @@ void set_since(proto::CommandRequest& request, std::string number) {
 
 /// Whether the value of a `kv put` comes from standard input.
 bool takes_input(const proto::CommandRequest& request) {
-  return request.name == "kv" && request.args.front() == "put" &&
-         (request.args.size() == 2 || request.args[2] == "-");
+  if (request.name != "kv") return false;
+  const auto& what = request.args.front();
+  return what == "batch" || (what == "put" && (request.args.size() == 2 || request.args[2] == "-"));
 }
 
 /// What the node adds to an answer, as a line of its own.
@@ -134,7 +135,13 @@ Exit Session::put_input(proto::CommandRequest request) {
   auto text = config_.read_input ? config_.read_input()
                                  : Result<std::string>(Error(Errc::invalid_argument, "kv put: give a VALUE"));
   if (!text) return fail(text.error(), Exit::usage);
-  request.payload = Bytes(text->begin(), text->end());
+  if (request.args.front() == "batch") {
+    auto value = value_from_json(*text);
+    if (!value) return fail(value.error(), Exit::usage);
+    request.payload = std::move(value).value();
+  } else {
+    request.payload = Bytes(text->begin(), text->end());
+  }
   return show_outcome(connection_->run(request, config_.timeout));
 }
 

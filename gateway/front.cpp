@@ -97,7 +97,8 @@ std::variant<const Route*, Response> Front::admit(Head& head) {
     Response preflight{.status = 204, .type = {}};
     preflight.headers = {
         {"Access-Control-Allow-Methods", methods},
-        {"Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, Last-Event-ID, Range"},
+        {"Access-Control-Allow-Headers",
+         "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Range, X-Cluster-Context"},
         {"Access-Control-Max-Age", "600"}};
     return preflight;
   }
@@ -190,7 +191,8 @@ void Front::allow_origin(const Request& request, Response& response) const {
   if (!config_.origins.empty()) response.headers.emplace_back("Vary", "Origin");
   if (origin.empty() || !is_allowed_origin(origin)) return;
   response.headers.emplace_back("Access-Control-Allow-Origin", origin);
-  response.headers.emplace_back("Access-Control-Expose-Headers", "Content-Range, ETag, Retry-After");
+  response.headers.emplace_back("Access-Control-Expose-Headers",
+                                "Content-Range, ETag, Retry-After, X-Cluster-Context");
 }
 
 MaybeRefused Front::check_token(const Head& head) {

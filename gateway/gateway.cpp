@@ -53,6 +53,7 @@ Result<Gateway> Gateway::start(Node& node, GatewayConfig config) {
   add_node_routes(router, tools);
   add_call_routes(router, tools);
   add_chord_routes(router, tools);
+  add_kv_routes(router, tools);
   add_event_routes(router, tools);
   add_file_routes(router, tools);
   add_watch_routes(router, tools);

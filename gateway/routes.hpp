@@ -34,6 +34,8 @@ void add_file_routes(Router& router, const Toolbox& tools);
 void add_watch_routes(Router& router, const Toolbox& tools);
 /// What the node counts, for Prometheus.
 void add_metrics_routes(Router& router, const Toolbox& tools);
+/// The key-value store, where the node runs one.
+void add_kv_routes(Router& router, const Toolbox& tools);
 /// The dashboard, the list of paths and the OpenAPI document.
 void add_page_routes(Router& router, const Toolbox& tools);
 

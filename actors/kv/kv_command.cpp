@@ -38,6 +38,64 @@ Value shown(Bytes bytes) {
   return bytes;
 }
 
+/// What a write depends on: without anything it replaces what can be read.
+Result<void> take_conditions(const proto::CommandRequest& request, proto::KvRequest& write) {
+  write.ttl_ms = request.ttl_ms;
+  write.condition = proto::KvCondition::replace;
+  if (request.if_absent) write.condition = proto::KvCondition::absent;
+  if (!request.context) return {};
+  write.condition = request.if_unchanged ? proto::KvCondition::matches : proto::KvCondition::none;
+  if (request.context->empty()) return {};
+  auto context = context_from_text(*request.context);
+  if (!context) return std::move(context).error();
+  write.context = std::move(context).value();
+  return {};
+}
+
+/// {"put": KEY, "value": VALUE}, {"get": KEY} or {"del": KEY}, and what goes with a write.
+Result<proto::KvRequest> request_of(const Value& entry, const std::string& bucket) {
+  const auto bad = [] {
+    return Error(Errc::invalid_argument,
+                 R"(an entry of a batch is {"put": KEY, "value": VALUE}, {"get": KEY} or {"del": KEY})");
+  };
+  const std::string* key = nullptr;
+  proto::KvRequest one{};
+  const auto take = [&](const char* name, proto::KvVerb verb) {
+    const auto* found = entry.find(name);
+    if (found == nullptr) return;
+    key = key == nullptr ? found->text() : nullptr;
+    one.verb = verb;
+  };
+  take("get", proto::KvVerb::get);
+  take("put", proto::KvVerb::put);
+  take("del", proto::KvVerb::del);
+  if (key == nullptr) return bad();
+  one.key = {bucket, *key};
+  if (const auto* value = entry.find("value")) {
+    if (value->text() == nullptr && value->bytes() == nullptr) return bad();
+    if (const auto* text = value->text()) one.value.assign(text->begin(), text->end());
+    if (const auto* bytes = value->bytes()) one.value = *bytes;
+  }
+  if (one.verb == proto::KvVerb::get) return one;
+  proto::CommandRequest flags{.name = "kv"};
+  const auto is_set = [&](const char* name) {
+    const auto* found = entry.find(name);
+    return found != nullptr && found->boolean() != nullptr && *found->boolean();
+  };
+  flags.if_absent = is_set("if_absent");
+  flags.if_unchanged = is_set("if_unchanged");
+  if (const auto* ttl = entry.find("ttl_ms")) {
+    if (ttl->integer() == nullptr || *ttl->integer() < 0) return bad();
+    flags.ttl_ms = static_cast<std::uint64_t>(*ttl->integer());
+  }
+  if (const auto* context = entry.find("context")) {
+    if (context->text() == nullptr) return bad();
+    flags.context = *context->text();
+  }
+  if (auto taken = take_conditions(flags, one); !taken) return std::move(taken).error();
+  return one;
+}
+
 }  // namespace
 
 Task<Value> KvCommand::handle_call(proto::CommandRequest request) {
@@ -48,7 +106,8 @@ Task<Value> KvCommand::handle_call(proto::CommandRequest request) {
     co_return replies::failure(Error(Errc::invalid_argument, "this is no kv command"));
   const auto& what = command.args.front();
   if (what == "get") co_return co_await get(command);
-  if (what == "ls") co_return co_await list(command);
+  if (what == "ls" || what == "scan") co_return co_await list(command);
+  if (what == "batch") co_return co_await batch(command);
   if (what == "watch") co_return co_await watch(command);
   if (what == "status") co_return co_await status();
   co_return co_await write(command);
@@ -88,29 +147,77 @@ Task<Value> KvCommand::write(const proto::CommandRequest& request) {
   const Duration time = budget(request);
   const Instant deadline = now() + time;
   proto::KvRequest asked{.key = {argument(request, puts ? 3 : 2, "default"), request.args[1]}};
-  auto read = co_await ask(asked, time / 2);
-  if (!read) co_return replies::failure(read.error());
-  if (!puts && read->values.empty())
-    co_return replies::failure(Error(Errc::not_found, "there is no key '" + request.args[1] + "'"));
+  const auto ruled = take_conditions(request, asked);
+  if (!ruled) co_return replies::failure(ruled.error());
+  if (!puts &&
+      !request.context) {  // what is deleted is what is read, so that a key that is not there is told
+    auto read = co_await ask(asked, time / 2);
+    if (!read) co_return replies::failure(read.error());
+    if (read->values.empty())
+      co_return replies::failure(Error(Errc::not_found, "there is no key '" + request.args[1] + "'"));
+    asked.condition = proto::KvCondition::none;
+    asked.context = std::move(read->context);
+  }
   asked.verb = puts ? proto::KvVerb::put : proto::KvVerb::del;
-  asked.context = std::move(read->context);
   if (const auto* bytes = request.payload.bytes())
     asked.value = *bytes;
   else if (puts && request.args.size() > 2)
     asked.value.assign(request.args[2].begin(), request.args[2].end());
   auto done = co_await ask(asked, std::max<Duration>(deadline - now(), 100ms));
   if (!done) co_return replies::failure(done.error());
-  co_return replies::done();
+  if (!request.context) co_return replies::done();
+  co_return replies::answer(Value::map({{"context", to_text(done->context)}}));
 }
 
-/// The keys that any member holds. A member that does not answer is noted.
+/// Each stands for itself: one answer each, in their order.
+Task<Value> KvCommand::batch(const proto::CommandRequest& request) {
+  const auto time = budget(request);
+  const auto bucket = argument(request, 1, "default");
+  const auto* entries = request.payload.array();
+  if (entries == nullptr)
+    co_return replies::failure(Error(Errc::invalid_argument, "a batch is a list of put, get and del"));
+  KvBatch asked;
+  for (const auto& entry : *entries) {
+    auto one = request_of(entry, bucket);
+    if (!one) co_return replies::failure(one.error());
+    one->timeout_ms = static_cast<std::uint32_t>(time / 1ms);
+    asked.requests.push_back(std::move(one).value());
+  }
+  auto pending = call(store_, std::move(asked), time + 200ms);
+  auto outcomes = co_await pending;
+  if (!outcomes) co_return replies::failure(outcomes.error());
+  Value::Array rows;
+  for (auto& outcome : *outcomes) {
+    auto answer = std::move(outcome).result();
+    if (!answer) {
+      rows.push_back(replies::failure(answer.error()));
+      continue;
+    }
+    Value::Array values;
+    for (auto& value : answer->values) values.push_back(shown(std::move(value)));
+    rows.push_back(
+        Value::map({{"ok", true}, {"values", std::move(values)}, {"context", to_text(answer->context)}}));
+  }
+  co_return replies::answer(std::move(rows));
+}
+
+/// The keys that any member holds, or, with `scan`, this one. A member that does not answer is noted. The
+/// first LIMIT of all are among the first LIMIT of each.
 Task<Value> KvCommand::list(const proto::CommandRequest& request) {
+  const auto limit = proto::parse_number(argument(request, 4, std::to_string(kListMax)));
   KvScan scan{
-      .bucket = argument(request, 2, "default"), .prefix = argument(request, 1, ""), .limit = kListMax};
-  const auto view = ring_->read();
+      .bucket = argument(request, 2, "default"),
+      .from = argument(request, 3, ""),
+      .prefix = argument(request, 1, ""),
+      .limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(limit ? *limit : kListMax, kListMax))};
+  std::vector<NodeId> members;
+  if (request.args.front() == "scan")
+    members.push_back(id_);
+  else
+    for (const auto& member : ring_->read()->members) members.push_back(member.id);
   std::vector<PendingCall<std::vector<std::string>>> asked;
-  for (const auto& member : view->members) {
-    const auto there = ref<KvServer>(std::string(KvServer::kName) + "@" + member.id.str());
+  for (const auto& member : members) {
+    const auto there = ref<KvServer>(std::string(KvServer::kName) + "@" + member.str());
     if (!there) co_return replies::failure(there.error());
     asked.push_back(call(*there, KvScan(scan), std::min(budget(request), kMemberTimeout)));
   }
@@ -120,11 +227,16 @@ Task<Value> KvCommand::list(const proto::CommandRequest& request) {
     auto found = co_await asked[i];
     if (found)
       keys.insert(found->begin(), found->end());
+    else if (found.error().code() == Errc::invalid_argument)
+      co_return replies::failure(found.error());
     else
-      silent += (silent.empty() ? "" : ", ") + view->members[i].id.str();
+      silent += (silent.empty() ? "" : ", ") + members[i].str();
   }
   Value::Array rows;
-  for (const auto& key : keys) rows.push_back(key);
+  for (const auto& key : keys) {
+    if (rows.size() == scan.limit) break;
+    rows.push_back(shown(Bytes(key.begin(), key.end())));
+  }
   auto reply = replies::answer(std::move(rows));
   if (!silent.empty()) reply.set("note", "no answer of " + silent);
   co_return reply;
@@ -144,7 +256,8 @@ Task<Value> KvCommand::watch(const proto::CommandRequest& request) {
     if (!found->empty() || !request.follow || deadline - now() < kWatchPeriod) {
       Value::Array rows;
       for (const auto& change : *found)
-        rows.push_back(Value::map({{"seq", change.number}, {"key", change.key}}));
+        rows.push_back(Value::map(
+            {{"seq", change.number}, {"key", shown(Bytes(change.key.begin(), change.key.end()))}}));
       co_return replies::answer(std::move(rows));
     }
     co_await sleep(kWatchPeriod);
@@ -155,12 +268,15 @@ Task<Value> KvCommand::status() {
   const auto info = co_await call<KvInfo>(store_);
   if (!info) co_return replies::failure(info.error());
   const auto& progress = info->progress;
+  Value::Array buckets;
+  for (const auto& bucket : info->buckets) buckets.push_back(Value::of(bucket));
   auto data = Value::map({{"settled", progress.settled},
                           {"to_compare", static_cast<std::uint64_t>(progress.to_compare)},
                           {"handing_over", progress.handing_over},
                           {"handed_over", progress.handed_over},
                           {"hints", static_cast<std::uint64_t>(progress.hints)},
                           {"durable", info->durable},
+                          {"buckets", std::move(buckets)},
                           {"counters", Value::of(info->counters)}});
   co_return replies::answer(std::move(data));
 }

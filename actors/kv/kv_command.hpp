@@ -15,8 +15,8 @@ class KvCommand : public GenServer<KvCommand, proto::CommandRequest> {
   static constexpr bool reentrant = true;
   static constexpr std::string_view kName = "kv_command";
 
-  KvCommand(Ref<KvServer> store, std::shared_ptr<const RingBoard> ring)
-      : store_(std::move(store)), ring_(std::move(ring)) {}
+  KvCommand(NodeId id, Ref<KvServer> store, std::shared_ptr<const RingBoard> ring)
+      : id_(std::move(id)), store_(std::move(store)), ring_(std::move(ring)) {}
 
   Task<wire::Value> handle_call(proto::CommandRequest request);
 
@@ -24,11 +24,13 @@ class KvCommand : public GenServer<KvCommand, proto::CommandRequest> {
   Task<wire::Value> get(const proto::CommandRequest& request);
   /// `put` and `del`, with the context of a read before.
   Task<wire::Value> write(const proto::CommandRequest& request);
+  Task<wire::Value> batch(const proto::CommandRequest& request);
   Task<wire::Value> list(const proto::CommandRequest& request);
   Task<wire::Value> watch(const proto::CommandRequest& request);
   Task<wire::Value> status();
   Task<Result<proto::KvAnswer>> ask(const proto::KvRequest& request, Duration time);
 
+  NodeId id_;
   Ref<KvServer> store_;
   std::shared_ptr<const RingBoard> ring_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "cluster/proto/kv_bucket.hpp"
 #include "cluster/wire/message.hpp"
 
 namespace cluster {
@@ -21,6 +22,16 @@ net::Lane lane_of(const proto::KvMessage& message) {
   return bulk ? net::Lane::bulk : net::Lane::normal;
 }
 
+std::vector<KvInfo::Answer::Bucket> shown_buckets(const proto::KvConfig& config) {
+  std::vector<KvInfo::Answer::Bucket> shown;
+  const auto add = [&](std::string name, const proto::KvBucket& rule) {
+    shown.push_back({std::move(name), rule.n, rule.r, rule.w, std::string(proto::resolve_name(rule))});
+  };
+  add("*", config.bucket);
+  for (const auto& [name, rule] : config.buckets) add(name, rule);
+  return shown;
+}
+
 }  // namespace
 
 Result<proto::KvAnswer> KvOutcome::result() && {
@@ -31,6 +42,7 @@ Result<proto::KvAnswer> KvOutcome::result() && {
 KvServer::KvServer(Options options, std::shared_ptr<KvFolder> folder, ActorSystem* system,
                    std::shared_ptr<const RingBoard> ring, std::uint64_t seed)
     : system_(system),
+      buckets_(shown_buckets(options.config)),
       board_(std::move(ring)),
       folder_(std::move(folder)),
       memory_(folder_ ? nullptr : std::make_unique<proto::KvMemory>()),
@@ -91,6 +103,8 @@ void KvServer::ask(const proto::KvRequest& request, std::function<void(KvOutcome
 }
 
 Result<std::vector<std::string>> KvServer::handle_call(const KvScan& scan) {
+  if (!proto::is_bucket_name(scan.bucket))
+    return Error(Errc::invalid_argument, "a bucket's name is 1 to 64 letters, digits, '.', '_' and '-'");
   const proto::KvStorage& storage = folder_ ? static_cast<proto::KvStorage&>(*folder_) : *memory_;
   std::vector<std::string> found;
   const auto limit = std::min(scan.limit, kScanMax);
@@ -120,7 +134,7 @@ std::vector<KvChanges::Change> KvServer::handle_call(const KvChanges& changes) {
 }
 
 KvInfo::Answer KvServer::handle_call(const KvInfo&) {
-  return {kv_.progress(), kv_.counters(), folder_ != nullptr};
+  return {kv_.progress(), kv_.counters(), folder_ != nullptr, buckets_};
 }
 
 void KvServer::handle_cast(const KvReachable& change) {

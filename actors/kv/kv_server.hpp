@@ -86,6 +86,14 @@ struct KvInfo {
     proto::KvProgress progress{};
     proto::KvCounters counters{};
     bool durable = false;
+    struct Bucket {
+      std::string name{};  ///< "*": all that are not named
+      std::uint32_t n = 0;
+      std::uint32_t r = 0;
+      std::uint32_t w = 0;
+      std::string resolve{};
+    };
+    std::vector<Bucket> buckets{};
   };
   using reply = Answer;
 };
@@ -151,6 +159,7 @@ class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvSca
   void set_tick();
 
   ActorSystem* system_;
+  std::vector<KvInfo::Answer::Bucket> buckets_;
   std::shared_ptr<const RingBoard> board_;
   std::shared_ptr<KvFolder> folder_;
   std::unique_ptr<proto::KvMemory> memory_;

@@ -30,7 +30,8 @@ Result<KvStore> KvStore::start(Node& node, KvStoreConfig config) {
                                      KvServer::Options{std::move(config.kv), std::move(config.folder)},
                                      std::move(folder), &system, node.ring_board(), crypto::random_u64());
   if (!server) return std::move(server).error();
-  auto command = node.spawn<KvCommand>({.name = std::string(KvCommand::kName)}, *server, node.ring_board());
+  auto command =
+      node.spawn<KvCommand>({.name = std::string(KvCommand::kName)}, node.id(), *server, node.ring_board());
   if (!command) return std::move(command).error();
 
   const auto tell = [&system, to = *server](const NodeId& id, bool reachable) {

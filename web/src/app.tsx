@@ -5,6 +5,7 @@ import { MemberCard } from './member_card';
 import { ActorsPanel } from './panels/actors';
 import { ChordPanel } from './panels/chord';
 import { EventsPanel } from './panels/events';
+import { KvPanel } from './panels/kv';
 import { LinksPanel } from './panels/links';
 import { MembersPanel } from './panels/members';
 import { MetricsPanel } from './panels/metrics';
@@ -23,6 +24,7 @@ export function App() {
     { name: 'Links', draw: () => <LinksPanel /> },
     { name: 'Timeline', draw: () => <TimelinePanel /> },
     { name: 'Chord', draw: () => <ChordPanel /> },
+    { name: 'Keys', draw: () => <KvPanel /> },
     { name: 'Actors', draw: () => <ActorsPanel /> },
     { name: 'Events', draw: () => <EventsPanel /> },
     { name: 'Metrics', draw: () => <MetricsPanel /> },

@@ -155,6 +155,20 @@ Result<void> check_chord(const CommandRequest& request) {
   return {};
 }
 
+Result<void> check_kv(const CommandRequest& request) {
+  const auto& what = request.args.front();
+  const bool puts = what == "put";
+  if (request.follow && what != "watch") return bad_command("kv " + what + " does not take --follow");
+  if (!puts && (request.ttl_ms != 0 || request.if_absent))
+    return bad_command("kv " + what + " does not take --ttl and --if-absent");
+  if (!puts && what != "del" && (request.if_unchanged || request.context))
+    return bad_command("kv " + what + " does not take --context");
+  if (request.if_unchanged && !request.context) return bad_command("kv: --if-unchanged needs --context");
+  if (request.if_absent && request.context)
+    return bad_command("kv: --if-absent and --context exclude each other");
+  return {};
+}
+
 /// The words of an argument that came as several, as one.
 void join_rest(const Form& form, std::vector<std::string>& args) {
   const auto last = form.args.size() - 1;
@@ -171,6 +185,8 @@ Result<CommandRequest> normal_form(CommandRequest request) {
     if (auto checked = check_drill(request); !checked) return checked.error();
   } else if (request.name == "chord") {
     if (auto checked = check_chord(request); !checked) return checked.error();
+  } else if (request.name == "kv") {
+    if (auto checked = check_kv(request); !checked) return checked.error();
   } else if (request.name == "plan") {
     if (auto normal = normal_plan(request); !normal) return normal.error();
   } else if (request.name == "meet" && request.args.size() == 1) {
@@ -209,6 +225,10 @@ Result<CommandRequest> check(CommandRequest request) {
   if (request.trace && !command->takes_chord_flags) return not_taken(*command, "--trace");
   if (request.recursive && !command->takes_chord_flags) return not_taken(*command, "--recursive");
   if (!request.format.empty() && !command->takes_chord_flags) return not_taken(*command, "--dot and --svg");
+  const bool has_kv_flags =
+      request.ttl_ms != 0 || request.if_absent || request.if_unchanged || request.context;
+  if (has_kv_flags && !command->takes_kv_flags)
+    return not_taken(*command, "--ttl, --if-absent, --if-unchanged and --context");
   if (request.for_ms)
     if (const auto time = check_drill_time(*request.for_ms); !time)
       return bad_command(request.name + ": " + time.error().message());

@@ -115,6 +115,15 @@ class ArgumentReader {
       request_.format = word.substr(2);
       return {};
     }
+    if (word == "--if-absent") return set(request_.if_absent);
+    if (word == "--if-unchanged") return set(request_.if_unchanged);
+    if (word == "--ttl" || word == "--context") {
+      if (at_ + 1 == words_.size()) return bad_command(std::string(word) + " needs a value");
+      const auto& value = words_[++at_];
+      if (word == "--ttl") return take_ttl(value);
+      request_.context = value;
+      return {};
+    }
     if (word == "-w" || word == "--weight") {
       if (at_ + 1 == words_.size()) return bad_command(std::string(word) + " needs a weight");
       return take_weight(words_[++at_]);
@@ -145,6 +154,23 @@ class ArgumentReader {
     if (!ms) return ms.error();
     if (request_.for_ms) return bad_command("--for is given twice");
     request_.for_ms = *ms;
+    return {};
+  }
+
+  Result<void> take_ttl(std::string_view text) {
+    const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto number = parse_number(text.substr(0, digits));
+    const auto unit = text.substr(digits);
+    const std::uint64_t factor = unit == "ms"                  ? 1
+                                 : unit == "s" || unit.empty() ? 1000
+                                 : unit == "m"                 ? 60'000
+                                 : unit == "h"                 ? 3'600'000
+                                 : unit == "d"                 ? 86'400'000
+                                                               : 0;
+    constexpr std::uint64_t kTtlMax = 36'500ULL * 86'400'000;
+    if (!number || factor == 0 || *number == 0 || *number > kTtlMax / factor)
+      return bad_command("'" + std::string(text) + "' is not a time such as 500ms, 10s, 5m, 2h or 7d");
+    request_.ttl_ms = *number * factor;
     return {};
   }
 
@@ -198,6 +224,8 @@ std::vector<std::string> completions(std::span<const std::string> words, std::st
   if (command->takes_for) offer("--for");
   if (command->takes_chord_flags)
     for (const auto* flag : {"--trace", "--recursive", "--dot", "--svg"}) offer(flag);
+  if (command->takes_kv_flags)
+    for (const auto* flag : {"--ttl", "--if-absent", "--if-unchanged", "--context"}) offer(flag);
   return found;
 }
 

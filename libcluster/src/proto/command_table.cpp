@@ -42,7 +42,11 @@ const Arg kPrefixArg{"PREFIX", ArgKind::text, true};
 const Form kKvGet{{{"get", ArgKind::word}, kKeyArg, kBucketArg}};
 const Form kKvPut{{{"put", ArgKind::word}, kKeyArg, {"VALUE", ArgKind::text, true}, kBucketArg}};
 const Form kKvDel{{{"del", ArgKind::word}, kKeyArg, kBucketArg}};
-const Form kKvList{{{"ls", ArgKind::word}, kPrefixArg, kBucketArg}};
+const Arg kFromArg{"FROM", ArgKind::text, true};
+const Arg kLimitArg{"LIMIT", ArgKind::number, true};
+const Form kKvList{{{"ls", ArgKind::word}, kPrefixArg, kBucketArg, kFromArg, kLimitArg}};
+const Form kKvScan{{{"scan", ArgKind::word}, kPrefixArg, kBucketArg, kFromArg, kLimitArg}};
+const Form kKvBatch{{{"batch", ArgKind::word}, kBucketArg}};
 const Form kKvWatch{{{"watch", ArgKind::word}, kPrefixArg, kBucketArg, {"SINCE", ArgKind::number, true}}};
 const Form kChordJoin{{{"join", ArgKind::word}, {"HOST:PORT", ArgKind::endpoint, true}}};
 const Form kChordLookup{{{"lookup", ArgKind::word}, {"KEY", ArgKind::text}}};
@@ -241,19 +245,28 @@ const std::vector<Command>& table() {
            "successors around the ring; --dot and --svg draw it, with the fingers of this node.\n"
            "The nodes must run with --chord."},
       {.name = "kv",
-       .forms = {kKvGet, kKvPut, kKvDel, kKvList, kKvWatch, only("status")},
+       .forms = {kKvGet, kKvPut, kKvDel, kKvList, kKvScan, kKvBatch, kKvWatch, only("status")},
        .takes_follow = true,
+       .takes_kv_flags = true,
        .summary = "Read and write the replicated key-value store",
        .details =
            "Of nodes that run it (cluster-node --kv). BUCKET is 'default' if it is not given. 'put' takes "
            "the\n"
-           "value from standard input if there is none, or it is '-'; it replaces what is there when it "
-           "reads\n"
-           "it, siblings too. 'get' shows several values if they were written without knowledge of each "
-           "other.\n"
-           "'ls' asks all members. 'watch' shows the keys that changed at this node; with --follow it goes "
-           "on.\n"
-           "'status': whether this node has all that it is to hold, and how far it is."},
+           "value from standard input if there is none, or it is '-'. It replaces what can be read, "
+           "siblings\n"
+           "too; with --context (of a 'get') what that saw, and anything newer stays as a sibling; with\n"
+           "--if-unchanged only if there is nothing newer; with --if-absent only if there is no such key.\n"
+           "--ttl 10s: the value goes then. 'get' shows several values if they were written without "
+           "knowledge\n"
+           "of each other. 'ls' asks all members for their keys, 'scan' this node alone; both begin at "
+           "FROM.\n"
+           "'batch' reads from standard input [{\"put\": KEY, \"value\": VALUE}, {\"get\": KEY}, {\"del\": "
+           "KEY}],\n"
+           "where \"ttl_ms\", \"if_absent\", \"if_unchanged\" and \"context\" may stand. 'watch' shows the "
+           "keys\n"
+           "that changed at this node; with --follow it goes on. 'status': whether this node has all that "
+           "it\n"
+           "is to hold, how far it is with what it hands over, and how the buckets are kept."},
       {.name = "file",
        .forms = {kFilePut, kFileGet, kFileList, kFileRemove, kFileStat},
        .takes_force = true,
@@ -310,6 +323,7 @@ std::string usage(const Command& command) {
   if (command.takes_follow) text += " [--follow]";
   if (command.takes_for) text += " [--for TIME]";
   if (command.takes_chord_flags) text += " [--trace] [--recursive] [--dot|--svg]";
+  if (command.takes_kv_flags) text += " [--ttl TIME] [--if-absent] [--context CONTEXT [--if-unchanged]]";
   return text;
 }
 

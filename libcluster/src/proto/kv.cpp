@@ -150,6 +150,11 @@ KvActions Kv::on_request(Instant now, WallTime wall, std::uint64_t id, KvRequest
     out_.emplace_back(KvReply{id, std::move(ok).error()});
     return finish();
   }
+  if (!has_room(request)) {
+    ++counters_.failures;
+    out_.emplace_back(KvReply{id, Error(Errc::overloaded, "too many requests are under way")});
+    return finish();
+  }
   const auto timeout =
       request.timeout_ms == 0 ? config_.request_timeout : std::chrono::milliseconds(request.timeout_ms);
   const auto at = operations_.emplace(++last_id_, Operation{}).first;

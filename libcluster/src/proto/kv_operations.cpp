@@ -11,10 +11,25 @@ constexpr Errc kPlacedElsewhere = Errc::cancelled;
 // How long replicas are waited for once the client has its answer.
 constexpr Duration kLinger = 1s;
 constexpr std::size_t kForwardsMax = 4096;  // remembered
+constexpr std::size_t kShortBytes = 4096;
+constexpr std::size_t kBytesPerMillisecond =
+    16'384;  // a great value is given more time before it is sent again
+
+Duration time_for(std::size_t bytes) { return std::chrono::milliseconds(bytes / kBytesPerMillisecond); }
 
 bool is_write(const KvRequest& request) { return request.verb != KvVerb::get; }
 
 }  // namespace
+
+/// Their number and their values are bounded; short ones always find room for their bytes.
+bool Kv::has_room(const KvRequest& request) const {
+  if (operations_.size() >= config_.operations_max) return false;
+  if (request.value.size() <= kShortBytes) return true;
+  std::size_t bytes = request.value.size();
+  for (const auto& [id, operation] : operations_)
+    bytes += operation.request.value.size() + (operation.placed ? bytes_of(operation.record) : 0);
+  return bytes <= config_.operation_bytes_max;
+}
 
 void Kv::place(Operations::iterator at) {
   auto& operation = at->second;
@@ -119,7 +134,7 @@ Result<KvRecord> Kv::written(const Operation& operation) {
 /// Asks all replicas that have not answered in this phase.
 void Kv::send_phase(Operations::iterator at) {
   auto& operation = at->second;
-  operation.retry_at = now_ + config_.retry_interval;
+  operation.retry_at = now_ + config_.retry_interval + time_for(bytes_of(operation.record));
   const auto key = operation.request.key;
   bool own = false;
   for (const auto& node : operation.replicas.nodes) {
@@ -146,6 +161,10 @@ void Kv::on(const NodeId& from, KvForward& m) {
     forwards_.erase(forwards_in_order_.front());
     forwards_in_order_.pop_front();
   }
+  if (!has_room(m.request))
+    return send(from, KvForwarded{.id = m.id,
+                                  .answer = {},
+                                  .failure = KvFailure{Errc::overloaded, "too many requests are under way"}});
   const auto at = operations_.emplace(++last_id_, Operation{}).first;
   at->second.client = {from, m.id};
   at->second.request = std::move(m.request);
@@ -238,7 +257,9 @@ void Kv::end_read(Operations::iterator at) {
       return fail(at, taken.error().code(), taken.error().message());
     const auto held = storage_.read(key);
     if (!held) return fail(at, held.error().code(), held.error().message());
-    if (!fulfils(operation, *held))
+    if (operation.request.condition == KvCondition::replace)
+      operation.request.context.merge(held->context);
+    else if (!fulfils(operation, *held))
       return fail(at,
                   operation.request.condition == KvCondition::absent ? Errc::already_exists : Errc::refused,
                   operation.request.condition == KvCondition::absent ? "the key has a value"

@@ -15,6 +15,7 @@ std::uint64_t mix(std::uint64_t hash, const KvBucket& bucket) {
     hash = (hash ^ number) * 0x9e3779b97f4a7c15ULL;
     hash ^= hash >> 32;
   }
+  if (!bucket.merge_name.empty()) hash ^= hash_of(bucket.merge_name);
   return hash;
 }
 

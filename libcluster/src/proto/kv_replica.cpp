@@ -81,10 +81,19 @@ void Kv::defer(Deferred deferred, const KvKey& key) {
   if (at == undurable_.end()) return run(deferred, !broken_);
   if (deferred.kind == Deferred::Kind::read_reply || deferred.kind == Deferred::Kind::own_read)
     if (auto held = storage_.read(key)) {
+      const auto bytes = bytes_of(*held);
+      if (deferred_bytes() + bytes > config_.operation_bytes_max) return;  // who asked will ask again
+      pending_[at->second].read_bytes += bytes;
       deferred.read = std::move(held).value();
       deferred.ready = counts_for(key);
     }
   pending_[at->second].waiting.push_back(std::move(deferred));
+}
+
+std::size_t Kv::deferred_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [ticket, pending] : pending_) bytes += pending.read_bytes;
+  return bytes;
 }
 
 void Kv::run(const Deferred& deferred, bool succeeded) {

@@ -30,6 +30,11 @@ struct CommandRequest {
   bool recursive = false;  ///< of `chord lookup`: each node hands it on
   std::string format{};    ///< of `chord graph`: "dot", "svg", or JSON
 
+  std::uint64_t ttl_ms = 0;              ///< of `kv put`: --ttl; 0: for ever
+  bool if_absent = false;                ///< of `kv put`
+  bool if_unchanged = false;             ///< of `kv put` and `kv del`, with a context
+  std::optional<std::string> context{};  ///< of the read before, as `kv get` shows it; empty: of none
+
   static constexpr std::string_view event = "run";
   using reply = wire::Value;  ///< {"ok": true, "data": ...} or {"ok": false, "error": {...}}
 
@@ -93,6 +98,7 @@ struct Command {
   bool takes_follow = false;
   bool takes_for = false;
   bool takes_chord_flags = false;  ///< --trace, --recursive, --dot, --svg
+  bool takes_kv_flags = false;     ///< --ttl, --if-absent, --if-unchanged, --context
   bool changes_ring = false;
   RunsAt runs_at = RunsAt::server;
   std::string_view summary{};  ///< one line

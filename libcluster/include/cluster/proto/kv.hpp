@@ -138,6 +138,7 @@ class Kv {
   };
   struct Pending {
     std::vector<Deferred> waiting{};
+    std::size_t read_bytes = 0;  // of them
     std::vector<KvKey> keys{};
   };
 
@@ -187,6 +188,7 @@ class Kv {
   void save_note();
 
   // kv_operations.cpp: what is asked here
+  [[nodiscard]] bool has_room(const KvRequest& request) const;
   void place(Operations::iterator at);
   void forward(Operations::iterator at);
   void begin_read(Operations::iterator at);
@@ -218,6 +220,7 @@ class Kv {
   [[nodiscard]] bool counts_for(const KvKey& key) const;
   [[nodiscard]] bool is_durable(const KvKey& key) const { return !undurable_.contains(key); }
   void defer(Deferred deferred, const KvKey& key);
+  [[nodiscard]] std::size_t deferred_bytes() const;
   void run(const Deferred& deferred, bool succeeded);
   void build_trees();
 

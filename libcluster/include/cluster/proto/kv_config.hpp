@@ -23,8 +23,11 @@ struct KvConfig {
   Duration upkeep_interval = 20ms;      ///< between two portions of hints and of keys handed over
   std::size_t page_bytes = 256u << 10;  ///< of one portion; a greater record goes alone
   std::size_t page_keys = 256;
-  std::size_t hints_max = 100'000;  ///< keys; what was missed beyond is found by comparison
-  Duration tombstone_age = 24h;     ///< a deleted key is kept so long, at least
+  std::size_t hints_max = 100'000;      ///< keys; what was missed beyond is found by comparison
+  std::size_t operations_max = 16'384;  ///< under way at once; more are refused
+  std::size_t operation_bytes_max = 256u
+                                    << 20;  ///< of the values that they write, and of what waits for the disk
+  Duration tombstone_age = 24h;             ///< a deleted key is kept so long, at least
 };
 
 /// How far a node is with what it has to get, and to hand over.

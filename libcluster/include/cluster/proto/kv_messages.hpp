@@ -24,9 +24,10 @@ enum class KvCondition : std::uint8_t {
   none = 0,
   absent = 1,   ///< no value can be read
   matches = 2,  ///< the context given has seen all values that can be read, and there are some
+  replace = 3,  ///< always, and with the context of that read, too: what can be read is replaced
 };
 [[nodiscard]] constexpr bool is_known(KvCondition condition) noexcept {
-  return condition <= KvCondition::matches;
+  return condition <= KvCondition::replace;
 }
 
 struct KvRequest {

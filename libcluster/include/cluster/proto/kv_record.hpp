@@ -97,7 +97,8 @@ struct KvBucket {
   std::uint32_t r = 2;  ///< that must answer a read
   std::uint32_t w = 2;  ///< that must have a write on their disks before it is acknowledged
   KvResolve resolve = KvResolve::siblings;
-  KvMerge merge{};  ///< of `merge`
+  KvMerge merge{};           ///< of `merge`
+  std::string merge_name{};  ///< of the function, by which nodes see that they have the same
 };
 [[nodiscard]] Result<void> check(const KvBucket& bucket);
 

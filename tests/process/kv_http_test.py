@@ -1,0 +1,167 @@
+"""The key-value store over HTTP, at real nodes. Usage: kv_http_test.py BIN_DIR"""
+import http.client
+import signal
+import sys
+import time
+import unittest
+
+from nodes import DEADLINE, Programs, wait_until
+from web import WebNode, exchange, ring_of
+
+programs = Programs(sys.argv.pop(1))
+EMPTY = [("X-Cluster-Context", "")]
+
+
+def settled(node):
+    answer = node.get("/v1/kv")
+    return answer.status == 200 and answer.data["settled"]
+
+
+def memory_of(node, name="VmHWM"):
+    with open(f"/proc/{node.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(name)) // 1024
+
+
+class Store(unittest.TestCase):
+    def ring(self, count=3):
+        nodes = ring_of(self, programs, count, "--kv")
+        for node in nodes:
+            wait_until(lambda: settled(node), f"{node.name} has settled")
+        return nodes
+
+    def status(self, code, answer):
+        self.assertEqual(answer.status, code, answer.body[:300])
+        return answer
+
+    def test_a_value_is_what_was_put_at_any_node_until_it_is_deleted(self):
+        foo, bar, baz = self.ring()
+        path = "/v1/kv/default/a%2Fb%20%C3%BC"
+        value = bytes(range(256))
+        self.assertEqual(self.status(404, foo.get(path)).error["code"], "not_found")
+        self.status(404, foo.request("DELETE", path))
+        self.status(200, foo.request("PUT", path, value))
+        got = self.status(200, bar.get(path))
+        self.assertEqual((got.body, got.headers["content-type"]), (value, "application/octet-stream"))
+        self.status(200, baz.request("PUT", path, b"second"))
+        self.assertEqual(self.status(200, foo.get(path)).body, b"second")
+        head = self.status(200, foo.request("HEAD", path))
+        self.assertEqual((head.body, head.headers["content-length"]), (b"", "6"))
+        self.assertEqual(foo.get("/v1/kv/default").data, {"keys": ["a/b ü"], "next": None})
+        self.status(200, bar.request("DELETE", path))
+        self.status(404, foo.get(path))
+        self.assertEqual(baz.get("/v1/kv/default").data["keys"], [])
+        self.status(200, foo.request("PUT", path, b""))
+        self.assertEqual(self.status(200, bar.get(path)).body, b"")
+
+    def test_post_creates_and_answers_409_if_there_is_such_a_key(self):
+        foo, bar, _ = self.ring()
+        self.status(201, foo.request("POST", "/v1/kv/users/ada", b"1"))
+        self.assertEqual(self.status(409, bar.request("POST", "/v1/kv/users/ada", b"2")).error["code"], "already_exists")
+        self.assertEqual(foo.get("/v1/kv/users/ada").body, b"1")
+        self.status(404, foo.get("/v1/kv/default/ada"))
+        self.status(200, foo.request("DELETE", "/v1/kv/users/ada"))
+        self.status(201, bar.request("POST", "/v1/kv/users/ada", b"3"))
+
+    def test_writers_who_knew_nothing_of_each_other_leave_siblings_and_a_context_replaces_what_it_saw(self):
+        foo, bar, baz = self.ring()
+        path = "/v1/kv/default/cart"
+        self.status(200, foo.request("PUT", path, b"milk", EMPTY))
+        self.status(200, bar.request("PUT", path, b"bread", EMPTY))
+        both = self.status(300, baz.get(path))
+        self.assertEqual(sorted(both.data["values"]), ["bread", "milk"])
+        self.assertEqual(both.headers["x-cluster-context"], both.data["context"])
+        merged = self.status(200, foo.request("PUT", path, b"bread and milk", [("X-Cluster-Context", both.data["context"])]))
+        one = self.status(200, bar.get(path))
+        self.assertEqual(one.body, b"bread and milk")
+        # A writer with the old context has not seen it: that stays beside.
+        self.status(200, baz.request("PUT", path, b"eggs", [("X-Cluster-Context", both.data["context"])]))
+        self.assertEqual(sorted(self.status(300, foo.get(path)).data["values"]), ["bread and milk", "eggs"])
+        self.status(200, foo.request("PUT", path, b"all"))  # replaces whatever can be read
+        self.assertEqual(self.status(200, baz.get(path)).body, b"all")
+        self.assertTrue(merged.data["context"])
+
+    def test_conditions_are_those_of_http(self):
+        foo, bar, _ = self.ring()
+        path = "/v1/kv/default/counter"
+        none = [("If-None-Match", "*")]
+        self.status(200, foo.request("PUT", path, b"1", none))
+        self.status(412, bar.request("PUT", path, b"2", none))
+        tag = [("If-Match", bar.get(path).headers["etag"])]
+        self.status(200, bar.request("PUT", path, b"2", tag))
+        self.status(412, foo.request("PUT", path, b"3", tag))
+        self.status(412, foo.request("DELETE", path, headers=tag))
+        self.assertEqual(foo.get(path).body, b"2")
+        self.status(200, foo.request("DELETE", path, headers=[("If-Match", foo.get(path).headers["etag"])]))
+        self.status(404, bar.get(path))
+
+    def test_a_time_to_live_ends(self):
+        foo, bar, _ = self.ring()
+        self.status(200, foo.request("PUT", "/v1/kv/default/soon?ttl_ms=300", b"x"))
+        self.status(200, bar.request("PUT", "/v1/kv/default/stays?ttl_ms=600000", b"x"))
+        wait_until(lambda: bar.get("/v1/kv/default/soon").status == 404, "it is gone")
+        self.assertEqual(foo.get("/v1/kv/default").data["keys"], ["stays"])
+
+    def test_keys_come_in_pages(self):
+        foo, bar, _ = self.ring()
+        for i in range(25):
+            self.status(200, foo.request("PUT", f"/v1/kv/default/k{i:02}", b"x"))
+        keys, start = [], ""
+        while start is not None:
+            page = bar.get(f"/v1/kv/default?limit=10&from={start}").data
+            self.assertLessEqual(len(page["keys"]), 10)
+            keys, start = keys + page["keys"], page["next"]
+        self.assertEqual(keys, [f"k{i:02}" for i in range(25)])
+        self.assertEqual(bar.get("/v1/kv/default?prefix=k1&from=k18").data["keys"], ["k18", "k19"])
+
+    def test_what_is_wrong_is_refused_with_json_that_says_why(self):
+        (foo,) = self.ring(1)
+        self.status(200, foo.request("PUT", "/v1/kv/b/k", b"x"))
+        for method, target, headers in (("GET", "/v1/kv/b%20c/k", []), ("PUT", "/v1/kv/b/k?ttl_ms=x", []),
+                                        ("GET", "/v1/kv/b/k?timeout_ms=60001", []), ("GET", "/v1/kv/b?limit=10000", []),
+                                        ("GET", "/v1/kv/b/" + "k" * 1025, []), ("GET", f"/v1/kv/{'b' * 65}/k", []),
+                                        ("GET", "/v1/kv/b%20c", []), ("PUT", "/v1/kv/b/k", [("X-Cluster-Context", "nonsense")]),
+                                        ("PUT", "/v1/kv/b/k", [("If-Match", "AAAA")]), ("PUT", "/v1/kv/b/k", [("If-None-Match", "x")]),
+                                        ("PUT", "/v1/kv/b/k", [("If-None-Match", "*"), *EMPTY]),
+                                        ("POST", "/v1/kv/b/k", [("If-None-Match", "*")])):
+            with self.subTest(f"{method} {target[:30]} {headers}"):
+                self.assertTrue(self.status(400, foo.request(method, target, b"y" if method != "GET" else None, headers)).error["message"])
+        self.status(401, foo.get("/v1/kv/b/k", token=False))
+        self.status(405, foo.request("PATCH", "/v1/kv/b/k"))
+        self.assertEqual(foo.get("/v1/kv/b/k").body, b"x")
+
+    def test_without_a_store_or_enough_replicas_the_answer_is_503_and_says_whether_it_happened(self):
+        plain = WebNode(programs, "plain", "--ring", "ring").start()
+        self.addCleanup(plain.stop, signal.SIGKILL)
+        self.assertIn("--kv", self.status(503, plain.get("/v1/kv/default/k")).error["message"])
+        self.status(503, plain.get("/v1/kv/default"))
+        self.status(503, plain.get("/v1/kv"))
+        foo, bar, baz = self.ring()
+        self.status(200, foo.request("PUT", "/v1/kv/default/k", b"x"))
+        bar.kill()
+        baz.kill()
+        wait_until(lambda: set(foo.states().values()) == {"alive", "unreachable"}, "two are gone")
+        refused = self.status(503, foo.request("PUT", "/v1/kv/default/k", b"y"))
+        self.assertEqual(refused.error["executed"], "no")
+        self.status(503, foo.get("/v1/kv/default/k"))
+
+    def test_values_of_64_mib_go_in_and_out_with_bounded_memory_and_greater_ones_are_refused(self):
+        foo, bar, _ = self.ring()
+        value = b"0123456789abcdef" * (1 << 22)
+        self.assertEqual(len(value), 64 << 20)
+        begin = time.monotonic()
+        self.status(200, foo.request("PUT", "/v1/kv/default/large?timeout_ms=60000", value))
+        print(f"64 MiB written in {time.monotonic() - begin:.1f} s", end=" ", file=sys.stderr)
+        got = self.status(200, bar.get("/v1/kv/default/large?timeout_ms=60000"))
+        self.assertEqual(got.body, value)
+        print(f"memory at most {[memory_of(node) for node in (foo, bar)]} MiB", end=" ", file=sys.stderr)
+        for node in (foo, bar):
+            self.assertLess(memory_of(node), 16 * 64)
+        connection = http.client.HTTPConnection("localhost", foo.web, timeout=DEADLINE)
+        self.addCleanup(connection.close)
+        over = [("Content-Length", str((64 << 20) + 1))]
+        self.status(413, exchange(connection, "PUT", "/v1/kv/default/large", None, over, WebNode.token))
+        self.assertEqual(len(bar.get("/v1/kv/default/large?timeout_ms=60000").body), 64 << 20)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

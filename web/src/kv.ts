@@ -1,0 +1,77 @@
+import { type Api, ApiError, path } from './api';
+
+export interface KvStatus {
+  settled: boolean;
+  to_compare: number;
+  handing_over: boolean;
+  handed_over: number;
+  hints: number;
+  durable: boolean;
+}
+
+/** A key that is no text cannot be typed, and is shown as the bytes that it is. */
+export type KvKey = string | { $bytes: string };
+
+export interface KvPage {
+  keys: KvKey[];
+  next: KvKey | null;
+}
+
+/** What is held under a key: values, more than one if they were written without knowledge of each other. */
+export interface KvFound {
+  values: string[];
+  context: string;
+  binary: boolean; // some of it is no text
+}
+
+export const kKeysShown = 200;
+const kShownMax = 64 * 1024; // of a value that is drawn
+
+export const readKvStatus = (api: Api) => api.get<KvStatus>('/v1/kv');
+
+export function readKeys(api: Api, bucket: string, prefix: string, from: string): Promise<KvPage> {
+  const query = new URLSearchParams({ prefix, from, limit: String(kKeysShown) });
+  return api.get<KvPage>(`${path('v1', 'kv', bucket)}?${query}`);
+}
+
+/** Undefined: there is no such key. */
+export async function readKey(api: Api, bucket: string, key: string): Promise<KvFound | undefined> {
+  const response = await api.send(path('v1', 'kv', bucket, key));
+  const context = response.headers.get('X-Cluster-Context') ?? '';
+  if (response.status === 300) {
+    const { data } = (await response.json()) as { data: { values: KvKey[] } };
+    const values = data.values.map((value) => (typeof value === 'string' ? value : `(bytes) ${value.$bytes}`));
+    return { values, context, binary: data.values.some((value) => typeof value !== 'string') };
+  }
+  if (response.ok) return { ...text(await response.arrayBuffer()), context };
+  if (response.status === 404) return undefined;
+  return refuse(response);
+}
+
+function text(bytes: ArrayBuffer): { values: string[]; binary: boolean } {
+  if (bytes.byteLength > kShownMax) return { values: [`${bytes.byteLength} bytes`], binary: true };
+  try {
+    return { values: [new TextDecoder('utf-8', { fatal: true }).decode(bytes)], binary: false };
+  } catch {
+    return { values: [`${bytes.byteLength} bytes that are no text`], binary: true };
+  }
+}
+
+/** Replaces what was seen; what others wrote meanwhile stays beside it. A new key must be new. */
+export async function writeKey(api: Api, bucket: string, key: string, value: string, context?: string): Promise<void> {
+  const headers: HeadersInit = context === undefined ? {} : { 'X-Cluster-Context': context };
+  const method = context === undefined ? 'POST' : 'PUT';
+  const response = await api.send(path('v1', 'kv', bucket, key), { method, headers, body: value });
+  if (!response.ok) await refuse(response);
+}
+
+export async function deleteKey(api: Api, bucket: string, key: string, context: string): Promise<void> {
+  const headers = { 'X-Cluster-Context': context };
+  const response = await api.send(path('v1', 'kv', bucket, key), { method: 'DELETE', headers });
+  if (!response.ok) await refuse(response);
+}
+
+async function refuse(response: Response): Promise<never> {
+  const { error } = (await response.json()) as { error: { message: string; code: string; executed: string } };
+  throw new ApiError(response.status, error.code, error.message, error.executed);
+}

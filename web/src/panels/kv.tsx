@@ -1,0 +1,224 @@
+import { useEffect, useState } from 'preact/hooks';
+import { ApiError } from '../api';
+import { type KvFound, type KvPage, type KvStatus, deleteKey, readKey, readKeys, readKvStatus, writeKey } from '../kv';
+import { useStore } from '../store';
+
+const kPeriod = 3000;
+
+interface Query {
+  bucket: string;
+  prefix: string;
+  from: string;
+}
+
+/** The keys of a bucket, read again and again while the panel is open. */
+function useKeys(query: Query, turn: number): { page?: KvPage; status?: KvStatus; problem: string } {
+  const { api } = useStore();
+  const [seen, see] = useState<{ page?: KvPage; status?: KvStatus; problem: string }>({ problem: '' });
+  useEffect(() => {
+    let ended = false;
+    let timer = 0;
+    const ask = async () => {
+      try {
+        const [page, status] = await Promise.all([readKeys(api, query.bucket, query.prefix, query.from), readKvStatus(api)]);
+        if (!ended) see({ page, status, problem: '' });
+      } catch (error) {
+        if (!ended) see((last) => ({ ...last, page: undefined, problem: (error as Error).message }));
+      }
+      if (!ended) timer = window.setTimeout(() => void ask(), kPeriod);
+    };
+    void ask();
+    return () => {
+      ended = true;
+      clearTimeout(timer);
+    };
+  }, [query.bucket, query.prefix, query.from, turn]);
+  return seen;
+}
+
+/** The key-value store: its keys, and one of them to look at, to change and to remove. */
+export function KvPanel() {
+  const store = useStore();
+  const [query, ask] = useState<Query>({ bucket: 'default', prefix: '', from: '' });
+  const [turn, setTurn] = useState(0);
+  const [key, setKey] = useState<string>();
+  const { page, status, problem } = useKeys(query, turn);
+  const open = (chosen: string) => {
+    setKey(chosen);
+    void store.findKey(`${query.bucket}/${chosen}`); // its place on the ring
+  };
+  return (
+    <>
+      <form class="row" onSubmit={(event) => event.preventDefault()}>
+        <label class="filter">
+          Bucket{' '}
+          <input
+            id="kv-bucket"
+            value={query.bucket}
+            spellcheck={false}
+            onChange={(event) => {
+              ask({ bucket: event.currentTarget.value || 'default', prefix: '', from: '' });
+              setKey(undefined);
+            }}
+          />
+        </label>
+        <label class="filter">
+          Keys that begin with{' '}
+          <input
+            id="kv-prefix"
+            type="search"
+            value={query.prefix}
+            onInput={(event) => ask({ ...query, prefix: event.currentTarget.value, from: '' })}
+          />
+        </label>
+      </form>
+      {problem && (
+        <p class="problem" id="kv-problem" role="alert">
+          {problem}
+        </p>
+      )}
+      {status && (
+        <p class="quiet" id="kv-status">
+          {status.settled ? 'This node holds all that it is to hold' : `This node is to compare itself with ${status.to_compare} first`}
+          {status.handing_over ? `; handing keys over, ${Math.round(status.handed_over * 100)} %` : ''}
+          {status.durable ? ', on its disk.' : ', in memory.'}
+        </p>
+      )}
+      {page && (
+        <>
+          <ul class="kv-keys" id="kv-keys" aria-label="Keys">
+            {page.keys.map((each) =>
+              typeof each === 'string' ? (
+                <li key={each}>
+                  <button type="button" class="name" aria-pressed={each === key} data-key={each} onClick={() => open(each)}>
+                    {each}
+                  </button>
+                </li>
+              ) : (
+                <li key={each.$bytes}>
+                  <code title="a key that is no text, in base64">{each.$bytes}</code>
+                </li>
+              ),
+            )}
+          </ul>
+          {page.keys.length === 0 && <p class="quiet">No keys.</p>}
+          <div class="row">
+            {query.from !== '' && (
+              <button type="button" onClick={() => ask({ ...query, from: '' })}>
+                From the first
+              </button>
+            )}
+            {typeof page.next === 'string' && (
+              <button type="button" onClick={() => ask({ ...query, from: page.next as string })}>
+                More
+              </button>
+            )}
+          </div>
+        </>
+      )}
+      <Editor key={`${query.bucket}/${key ?? ''}`} bucket={query.bucket} name={key} onDone={() => setTurn(turn + 1)} onClose={() => setKey(undefined)} />
+    </>
+  );
+}
+
+interface EditorProps {
+  bucket: string;
+  name?: string; // undefined: a new key
+  onDone: () => void;
+  onClose: () => void;
+}
+
+/** A form for a new key, or for one that there is. */
+function Editor({ bucket, name, onDone, onClose }: EditorProps) {
+  const { api } = useStore();
+  const [found, setFound] = useState<KvFound>();
+  const [typedKey, typeKey] = useState('');
+  const [value, type] = useState('');
+  const [outcome, tell] = useState<{ text: string; bad: boolean }>();
+  const [isBusy, setBusy] = useState(false);
+
+  const attempt = async (work: () => Promise<string>) => {
+    setBusy(true);
+    try {
+      tell({ text: await work(), bad: false });
+    } catch (error) {
+      const executed = error instanceof ApiError && error.executed !== 'no' ? ' (it may have happened)' : '';
+      tell({ text: (error as Error).message + executed, bad: true });
+    }
+    setBusy(false);
+  };
+  const read = async (key: string) => {
+    const now = await readKey(api, bucket, key);
+    setFound(now);
+    type(now && !now.binary ? now.values.join('\n') : '');
+    if (!now) return 'There is no such key any more.';
+    if (now.values.length > 1) return 'Siblings: written without knowledge of each other. Save what they mean together.';
+    return now.binary ? now.values[0]! : '';
+  };
+  useEffect(() => {
+    if (name !== undefined) void attempt(() => read(name));
+  }, []);
+
+  const save = () =>
+    attempt(async () => {
+      if (name === undefined) {
+        await writeKey(api, bucket, typedKey, value);
+        typeKey('');
+        type('');
+        onDone();
+        return `'${typedKey}' is written.`;
+      }
+      await writeKey(api, bucket, name, value, found?.context ?? '');
+      const problem = await read(name);
+      onDone();
+      return problem || 'Saved.';
+    });
+  const remove = () =>
+    attempt(async () => {
+      await deleteKey(api, bucket, name!, found?.context ?? '');
+      onDone();
+      onClose();
+      return 'Removed.';
+    });
+  return (
+    <form
+      class="call-form kv-editor"
+      aria-label={name === undefined ? 'New key' : `Key ${name}`}
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <h3>{name ?? 'New key'}</h3>
+      {name === undefined && (
+        <>
+          <label for="kv-key">Key</label>
+          <input id="kv-key" required value={typedKey} onInput={(event) => typeKey(event.currentTarget.value)} />
+        </>
+      )}
+      <label for="kv-value">Value</label>
+      <textarea id="kv-value" rows={4} spellcheck={false} value={value} onInput={(event) => type(event.currentTarget.value)} />
+      <div class="row">
+        <button type="submit" class="primary" id="kv-save" disabled={isBusy}>
+          {name === undefined ? 'Add' : 'Save'}
+        </button>
+        {name !== undefined && (
+          <>
+            <button type="button" id="kv-remove" disabled={isBusy} onClick={() => void remove()}>
+              Remove
+            </button>
+            <button type="button" disabled={isBusy} onClick={() => void attempt(() => read(name))}>
+              Read again
+            </button>
+            <button type="button" onClick={onClose}>
+              Close
+            </button>
+          </>
+        )}
+      </div>
+      <output id="kv-outcome" class={outcome?.bad ? 'bad' : ''} aria-live="polite">
+        {outcome?.text}
+      </output>
+    </form>
+  );
+}
