@@ -1,0 +1,204 @@
+// The key-value store through its C++ interface: real nodes in this process, and folders on the real disk.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <future>
+#include <string>
+#include <vector>
+
+#include "cluster/kv/kv_store.hpp"
+#include "eventually.hpp"
+
+using namespace cluster;
+using cluster::testing::eventually;
+
+namespace {
+
+/// A node with a store in memory.
+struct KvNode {
+  explicit KvNode(const char* id, const std::string& ring = {})
+      : node(Node::start({.id = id,
+                          .host = "127.0.0.1",
+                          .port = 0,
+                          .cookie = "cookie of the store's tests",
+                          .ring = ring})
+                 .value()),
+        store(KvStore::start(node, {}).value()) {}
+  [[nodiscard]] bool settled() const {
+    const auto info = store.info();
+    return info && info->progress.settled;
+  }
+  Node node;
+  KvStore store;
+};
+
+std::string text_of(const Result<proto::KvAnswer>& answer) {
+  if (!answer) return answer.error().to_string();
+  return answer->values.size() == 1 ? std::string(as_text(answer->values.front()))
+                                    : std::to_string(answer->values.size()) + " values";
+}
+
+struct KvTemporaryFolder {
+  std::string path = (std::filesystem::temp_directory_path() / "cluster-kv-XXXXXX").string();
+  KvTemporaryFolder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+  ~KvTemporaryFolder() { std::filesystem::remove_all(path); }
+};
+
+/// A folder whose syncs are counted, and fail if they are told to.
+class CountedFolder final : public KvFolder {
+ public:
+  Result<proto::KvRecord> read(const proto::KvKey& key) const override { return memory_.read(key); }
+  Result<std::uint64_t> hash_of(std::uint64_t position, const proto::KvKey& key) const override {
+    return memory_.hash_of(position, key);
+  }
+  Result<void> write(const Entry& entry, const proto::KvRecord& record) override {
+    return memory_.write(entry, record);
+  }
+  Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override {
+    return memory_.scan(position, limit);
+  }
+  Result<std::vector<proto::KvKey>> keys(std::string_view bucket, std::string_view from,
+                                         std::size_t limit) const override {
+    return memory_.keys(bucket, from, limit);
+  }
+  Result<Bytes> note() const override { return memory_.note(); }
+  Result<void> set_note(ByteView note) override { return memory_.set_note(note); }
+  Result<void> sync() override {
+    ++syncs;
+    if (fails) return Error(Errc::io, "the disk is gone");
+    return {};
+  }
+  std::atomic<int> syncs = 0;
+  std::atomic<bool> fails = false;
+
+ private:
+  proto::KvMemory memory_;
+};
+
+}  // namespace
+
+TEST_CASE("kv store: what one of three nodes writes the others read, replace, list and delete") {
+  KvNode foo("foo", "ring");
+  KvNode bar("bar");
+  KvNode baz("baz");
+  REQUIRE(bar.node.meet(foo.node.endpoint()));
+  REQUIRE(baz.node.meet(foo.node.endpoint()));
+  for (const auto* each : {&foo, &bar, &baz})
+    REQUIRE(eventually([&] { return each->node.ring()->members.size() == 3 && each->settled(); }));
+
+  REQUIRE(foo.store.put("greeting", "hello"));
+  const auto read = bar.store.get("greeting");
+  CHECK(text_of(read) == "hello");
+  REQUIRE(baz.store.put("greeting", "hi", {.context = read->context}));
+  CHECK(text_of(foo.store.get("greeting")) == "hi");
+  REQUIRE(foo.store.put("greeting", "hey", {.context = read->context}));  // has not seen "hi"
+  CHECK(text_of(bar.store.get("greeting")) == "2 values");
+  REQUIRE(bar.store.put("greeting", "all", {.condition = proto::KvCondition::replace}));
+  CHECK(text_of(baz.store.get("greeting")) == "all");
+
+  const auto taken = foo.store.put("greeting", "x", {.condition = proto::KvCondition::absent});
+  REQUIRE(!taken);
+  CHECK(taken.error().code() == Errc::already_exists);
+  const auto outcomes = baz.store.batch({{.verb = proto::KvVerb::put, .key = {"default", "a"}, .value = {1}},
+                                         {.verb = proto::KvVerb::get, .key = {"default", "nothing"}},
+                                         {.verb = proto::KvVerb::get, .key = {"no bucket", "a"}}});
+  REQUIRE(outcomes);
+  REQUIRE(outcomes->size() == 3);
+  CHECK(!(*outcomes)[0].failure);
+  CHECK((*outcomes)[1].answer.values.empty());
+  REQUIRE((*outcomes)[2].failure);
+  CHECK((*outcomes)[2].failure->code == Errc::invalid_argument);
+
+  const auto holds_both = [&] {
+    const auto keys = bar.store.scan({.bucket = "default"});
+    return keys && *keys == std::vector<std::string>{"a", "greeting"};
+  };
+  CHECK(eventually(holds_both));  // a third replica may have it a little later
+  REQUIRE(foo.store.remove("greeting", {.context = bar.store.get("greeting")->context}));
+  CHECK(text_of(baz.store.get("greeting")) == "0 values");
+  const auto changes = foo.store.changes({.since = 0, .bucket = "default", .prefix = "gr"});
+  REQUIRE(changes);
+  CHECK(!changes->empty());
+}
+
+TEST_CASE("kv store: many threads write at once, and a node that stops answers all of them") {
+  KvNode foo("foo", "ring");
+  REQUIRE(eventually([&] { return foo.settled(); }));
+  std::vector<std::future<int>> writers;
+  std::atomic<bool> stop = false;
+  for (int i = 0; i < 3; ++i)
+    writers.push_back(std::async(std::launch::async, [&, i] {
+      int done = 0;
+      while (!stop && foo.store.put("key " + std::to_string(i), std::to_string(done))) ++done;
+      return done;
+    }));
+  REQUIRE(eventually([&] { return foo.store.info()->counters.requests > 300; }));
+  stop = true;
+  for (auto& writer : writers) CHECK(writer.get() > 0);
+  REQUIRE(foo.node.stop());
+  CHECK(!foo.store.get("key 0"));
+}
+
+TEST_CASE("kv folder: what was written is there when it is opened again, and is in order") {
+  const KvTemporaryFolder folder;
+  const proto::KvKey key{"default", "key"};
+  proto::KvRecord record;
+  record.put({}, {{1, 2}, 3}, {.data = Bytes(100'000, 7)});  // longer than what the sorted files hold
+  const auto position = proto::kv_position(key);
+  {
+    auto opened = KvFolder::open(folder.path);
+    if (!opened) {
+      MESSAGE("this build has no RocksDB: ", opened.error().to_string());
+      return;
+    }
+    auto& store = **opened;
+    CHECK(store.read(key)->empty());
+    REQUIRE(store.write({position, key, 99}, record));
+    for (const char* other : {"b", "a", "c"})
+      REQUIRE(store.write({proto::kv_position({"other", other}), {"other", other}, 1}, record));
+    REQUIRE(store.set_note(as_bytes("note")));
+    REQUIRE(store.sync());
+    CHECK(!KvFolder::open(folder.path));  // one process, and one store of it, at a time
+  }
+  auto store = KvFolder::open(folder.path).value();
+  CHECK(*store->read(key) == record);
+  CHECK(*store->hash_of(position, key) == 99);
+  CHECK(as_text(*store->note()) == "note");
+  const auto keys = store->keys("other", "b", 10).value();
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0].key == "b");
+  CHECK(keys[1].key == "c");
+  const auto entries = store->scan(0, 100).value();
+  REQUIRE(entries.size() == 4);
+  for (std::size_t i = 1; i < entries.size(); ++i) CHECK(entries[i - 1].position <= entries[i].position);
+  REQUIRE(store->write({position, key, 0}, {}));
+  CHECK(store->read(key)->empty());
+  CHECK(*store->hash_of(position, key) == 0);
+}
+
+TEST_CASE(
+    "kv syncer: each ticket is answered once it is on the disk, those that wait together, and a fault is "
+    "told") {
+  CountedFolder folder;
+  std::atomic<std::uint64_t> synced = 0;
+  std::atomic<int> failed = 0;
+  {
+    KvSyncer syncer(folder, [&](std::uint64_t ticket, bool succeeded) {
+      failed += succeeded ? 0 : 1;
+      synced = ticket;
+    });
+    for (std::uint64_t ticket = 1; ticket <= 1000; ++ticket) syncer.want(ticket);
+    CHECK(eventually([&] { return synced == 1000; }));
+    CHECK(folder.syncs <= 1000);
+    CHECK(failed == 0);
+    folder.fails = true;
+    syncer.want(1001);
+    CHECK(eventually([&] { return failed == 1; }));
+    folder.fails = false;
+    syncer.want(1002);
+    syncer.stop();
+    CHECK(synced == 1002);
+  }
+  CHECK(synced == 1002);
+}
