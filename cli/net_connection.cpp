@@ -5,6 +5,7 @@
 #include "cluster/crypto/x25519.hpp"
 #include "cluster/net/client.hpp"
 #include "cluster/proto/key_box.hpp"
+#include "cluster/proto/kv_record.hpp"
 #include "cluster/wire/codec.hpp"
 #include "cluster/wire/json.hpp"
 #include "cookie.hpp"
@@ -15,6 +16,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::string_view kServer = "command";
+// The greatest values of the key-value store, and what goes with them.
+constexpr std::size_t kMessageBytesMax = proto::kKvRecordBytesMax + (3u << 20);
 
 class NetConnection final : public Connection {
  public:
@@ -85,6 +88,7 @@ Connector network_connector(CommonOptions options, Duration timeout, std::functi
                                         .keyring = std::move(keyring).value(),
                                         .timeout = timeout,
                                         .expected = options.instance.value_or(NodeId()),
+                                        .message_bytes_max = kMessageBytesMax,
                                         .cancelled = cancelled});
     if (!client) return client.error();
     return std::unique_ptr<Connection>(std::make_unique<NetConnection>(std::move(client).value()));

@@ -2,6 +2,7 @@
 
 #include "cluster/proto/command_line.hpp"
 #include "cluster/proto/keyring.hpp"
+#include "cluster/proto/kv_record.hpp"
 #include "cookie.hpp"
 #include "file_command.hpp"
 #include "json_line.hpp"
@@ -139,6 +140,8 @@ Exit Session::put_input(proto::CommandRequest request) {
     auto value = value_from_json(*text);
     if (!value) return fail(value.error(), Exit::usage);
     request.payload = std::move(value).value();
+  } else if (text->size() > proto::kKvValueBytesMax) {
+    return fail(Error(Errc::too_large, "kv put: a value has at most 64 MiB"), Exit::usage);
   } else {
     request.payload = Bytes(text->begin(), text->end());
   }

@@ -102,6 +102,43 @@ class KeyValueStore(unittest.TestCase):
         changes = {change["key"] for change in foo.cli("kv", "watch").data}
         self.assertEqual(changes, {"greeting", "large"})
 
+    def test_a_value_of_64_mib_goes_through_the_command_line_and_a_greater_one_is_refused_there(self):
+        foo = self.node("foo", "--ring", "ring")
+        wait_until(lambda: self.settled(foo), "it has settled")
+        value = "x" * (64 << 20)
+        self.assertEqual(foo.cli("--timeout", "60", "kv", "put", "large", "-", stdin=value).code, 0)
+        refused = foo.cli("--timeout", "60", "kv", "put", "large", "-", stdin=value + "x")
+        self.assertEqual((refused.code, refused.out), (2, ""))
+        self.assertIn("64 MiB", refused.err)
+        self.assertTrue(foo.cli("--timeout", "60", "kv", "get", "large").data["value"] == value)
+
+    def test_buckets_are_kept_as_their_options_say_and_conditions_hold(self):
+        options = ("--kv-bucket", "*:n=2,r=1,w=2", "--kv-bucket", "newest:last", "--kv-bucket", "lists:union")
+        foo = self.node("foo", "--ring", "ring", *options)
+        wait_until(lambda: self.settled(foo), "it has settled")
+        shown = {bucket["name"]: bucket for bucket in foo.cli("kv", "status").data["buckets"]}
+        self.assertEqual(shown["newest"], {"name": "newest", "n": 2, "r": 1, "w": 2, "resolve": "last"})
+        self.assertEqual(shown["lists"]["resolve"], "union")
+        for bucket, expected in (("default", None), ("newest", "two"), ("lists", "one\ntwo\n")):
+            for text in ("one", "two"):
+                self.assertEqual(foo.cli("kv", "put", "key", text, bucket, "--context", "").code, 0)
+            data = foo.cli("kv", "get", "key", bucket).data
+            self.assertEqual(data.get("value"), expected, bucket)
+            self.assertEqual(sorted(data.get("values", [])), [] if expected else ["one", "two"])
+        context = foo.cli("kv", "get", "key").data["context"]
+        self.assertEqual(foo.cli("kv", "put", "key", "x", "--if-absent").reply["error"]["code"], "already_exists")
+        self.assertEqual(foo.cli("kv", "put", "key", "both", "--context", context, "--if-unchanged").code, 0)
+        self.assertEqual(foo.cli("kv", "put", "key", "again", "--context", context, "--if-unchanged").reply["error"]["code"], "refused")
+        self.assertEqual(foo.cli("kv", "get", "key").data["value"], "both")
+        self.assertEqual(foo.cli("kv", "put", "soon", "gone", "--ttl", "200ms").code, 0)
+        wait_until(lambda: foo.cli("kv", "get", "soon").code == 1, "it has gone")
+        batch = json.dumps([{"put": "a", "value": "1"}, {"put": "key", "value": "x", "if_absent": True}, {"get": "a"}, {"del": "key"}])
+        outcomes = foo.cli("kv", "batch", stdin=batch).data
+        self.assertEqual([outcome["ok"] for outcome in outcomes], [True, False, True, True])
+        self.assertEqual(outcomes[2]["values"], ["1"])
+        self.assertEqual(foo.cli("kv", "scan").data, ["a"])
+        self.assertEqual(foo.cli("kv", "batch", stdin='[{"nonsense": 1}]').code, 1)
+
     def test_a_node_without_a_store_says_so(self):
         node = Node(programs, "plain").start()
         self.addCleanup(node.kill)

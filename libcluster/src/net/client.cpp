@@ -83,6 +83,7 @@ struct Client::Impl final : NetEvents {
     net.keyring = config.keyring;
     net.protection = config.protection;
     net.protection_min = config.protection_min;
+    net.limits.message_bytes_max = config.message_bytes_max;
     net.seed = crypto::random_u64();
     auto started = NetKernel::start(std::move(net), *this);
     if (!started) return std::move(started).error();

@@ -130,7 +130,8 @@ TEST_CASE("kv store: many threads write at once, and a node that stops answers a
   for (int i = 0; i < 3; ++i)
     writers.push_back(std::async(std::launch::async, [&, i] {
       int done = 0;
-      while (!stop && foo.store.put("key " + std::to_string(i), std::to_string(done))) ++done;
+      const KvWriteOptions how{.condition = proto::KvCondition::replace};
+      while (!stop && foo.store.put("key " + std::to_string(i), std::to_string(done), how)) ++done;
       return done;
     }));
   REQUIRE(eventually([&] { return foo.store.info()->counters.requests > 300; }));

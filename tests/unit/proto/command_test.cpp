@@ -47,7 +47,7 @@ TEST_CASE("command: the table has each command once, with a usage and a summary 
       "inspect", "nodes",  "get",     "has",      "weight", "weights", "ping",    "join", "meet",
       "leave",   "insert", "minsert", "update",   "remove", "mremove", "help",    "exit", "status",
       "actors",  "call",   "cast",    "describe", "owner",  "keygen",  "balance", "plan", "members",
-      "events",  "key",    "drill",   "token",    "chord",  "kv"};
+      "events",  "key",    "drill",   "token",    "chord",  "kv",      "file"};
   std::set<std::string_view> found;
   for (const auto& command : commands()) {
     CAPTURE(command.name);
