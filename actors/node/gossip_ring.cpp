@@ -32,7 +32,8 @@ GossipRing::GossipRing(Options options, ActorSystem* system, std::shared_ptr<Rin
       board_(std::move(board)),
       gossip_(options_.saved ? proto::Gossip(options_.gossip, Rng(crypto::random_u64()), moment(),
                                              *std::exchange(options_.saved, std::nullopt))
-                             : proto::Gossip(options_.gossip, Rng(crypto::random_u64()), moment())) {
+                             : proto::Gossip(options_.gossip, Rng(crypto::random_u64()), moment())),
+      hash_(options_.hash) {
   const auto& asked = options_.gossip.ring;
   if (gossip_.has_departed(asked) && gossip_.ring().empty()) {
     system_->kernel().set_ring({});
@@ -205,7 +206,8 @@ void GossipRing::publish() {
   ring_posted_ = gossip_.ring();
   const auto now = proto::edition_of(state, wall);
   edition_until_ = now.until;
-  board_->post({gossip_.ring(), state.chash(options_.hash), state.members(),
+  hash_ = state.chash(std::move(hash_));
+  board_->post({gossip_.ring(), hash_, state.members(),
                 state.hash(proto::RingState::horizon(wall)), now.edition});
 }
 

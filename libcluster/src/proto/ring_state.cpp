@@ -6,6 +6,8 @@ namespace cluster::proto {
 namespace {
 
 constexpr int kBootsRaisedMax = 3;
+/// Removals and updates of a hash ring, beyond which a new one is made in less time.
+constexpr std::size_t kPatchesMax = 8;
 
 std::uint64_t millis(WallTime wall) noexcept {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(micros(wall), 0) / 1000);
@@ -281,6 +283,30 @@ CHash RingState::chash(CHashConfig config) const {
     for (const auto& insertion : insertions)
       if (!ring.insert(insertion.node, insertion.weight)) break;
   return ring;
+}
+
+CHash RingState::chash(CHash last) const {
+  // Points of `xxh3` may meet, and then the order of the insertions would tell which stays.
+  if (last.config().policy != HashPolicy::sha256) return chash(last.config());
+  std::vector<CHash::Insertion> added;
+  std::vector<CHash::Insertion> changed;
+  std::vector<NodeId> gone;
+  for (const auto& [id, weight] : last.weights())
+    if (!present(id)) gone.push_back(id);
+  for (auto& view : members()) {
+    const auto weight = last.weight(view.id.str());
+    if (weight == 0)
+      added.push_back({{view.id, view.endpoint}, view.weight});
+    else if (weight != view.weight || last.get(view.id.str())->endpoint != view.endpoint)
+      changed.push_back({{view.id, view.endpoint}, view.weight});
+  }
+  if (gone.size() + changed.size() > kPatchesMax) return chash(last.config());
+  const auto config = last.config();
+  for (const auto& id : gone) last.remove(id.str());
+  for (const auto& [node, weight] : changed)
+    if (!last.update(node, weight)) return chash(config);
+  if (!added.empty() && !last.insert_all(added)) return chash(config);
+  return last;
 }
 
 std::size_t RingState::collect(WallTime wall) {

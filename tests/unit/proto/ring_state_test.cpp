@@ -325,6 +325,33 @@ TEST_CASE("ring state: the hash ring has the members with their weights") {
   CHECK(ring.size() == 135);
 }
 
+TEST_CASE("ring state: a hash ring brought up to date is the one that would be made anew") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed)
+    for (const auto policy : {HashPolicy::sha256, HashPolicy::xxh3}) {
+      CAPTURE(seed);
+      Rng rng(seed);
+      auto a = state_of("a");
+      CHash hash({.rfactor = 3, .pfactor = 2, .policy = policy});
+      for (int round = 0; round < 30; ++round) {
+        for (auto edits = rng.below(12); edits > 0; --edits) {
+          const NodeId id("n" + std::to_string(rng.below(24)));
+          const Endpoint place{"host", static_cast<std::uint16_t>(1 + rng.below(3))};
+          const auto weight = static_cast<std::uint32_t>(1 + rng.below(9));
+          const auto what = rng.below(3);
+          if (what == 0)
+            a.remove(id, kStart);
+          else if (what == 1 && a.present(id))
+            REQUIRE(a.update(id, place, weight, kStart));
+          else
+            REQUIRE(a.insert(id, place, weight, kStart));
+        }
+        hash = a.chash(hash);
+        REQUIRE(hash == a.chash(hash.config()));
+        REQUIRE(hash.node_count() == a.present_count());
+      }
+    }
+}
+
 TEST_CASE("ring state: editors are known up to a count also where clocks travel in parts") {
   auto a = state_of("a"), b = state_of("b"), c = state_of("c");
   pull(a, b, kStart);
