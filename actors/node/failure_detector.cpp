@@ -9,7 +9,7 @@
 #include "cluster/base/log.hpp"
 #include "cluster/crypto/random.hpp"
 #include "cluster/node/gossip_ring.hpp"
-#include "cluster/wire/message.hpp"
+#include "cluster/node/known_cast.hpp"
 
 namespace cluster {
 namespace {
@@ -94,11 +94,9 @@ void FailureDetector::perform(proto::DetectorActions actions, bool ring_changed)
 }
 
 void FailureDetector::perform(proto::DetectorSend& send) {
-  Bytes bytes;
-  wire::begin_cast(bytes, {.to = kName, .from = 0, .event = SwimMessage::event});
-  wire::encode_to(bytes, SwimMessage{detector_.self(), std::move(send.message)});
-  static_cast<void>(system_->kernel().send(
-      send.to, std::move(bytes), {.lane = net::Lane::control, .flush_now = false, .wait_max = kSwimWait}));
+  static_cast<void>(
+      system_->kernel().send(send.to, known_cast(wire::KnownCast::swim, send.message),
+                             {.lane = net::Lane::control, .flush_now = false, .wait_max = kSwimWait}));
 }
 
 void FailureDetector::perform(proto::StateChanged& change) {

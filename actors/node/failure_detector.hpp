@@ -16,14 +16,14 @@
 
 namespace cluster {
 
-/// One message of another node's failure detector.
+/// One message of the failure detector of the node `from`, which is not written: it is the connection's.
 struct SwimMessage {
   static constexpr bool wire_positional = true;
   static constexpr std::string_view event = "swim";
   static constexpr bool of_node = true;
 
-  NodeId from{};
   proto::DetectorMessage message{};
+  NodeId from{};
 };
 
 /// The board has a new view of the ring.

@@ -7,7 +7,7 @@
 
 #include "cluster/base/log.hpp"
 #include "cluster/crypto/random.hpp"
-#include "cluster/wire/message.hpp"
+#include "cluster/node/known_cast.hpp"
 
 namespace cluster {
 namespace {
@@ -110,12 +110,10 @@ void GossipRing::perform(const proto::Actions& actions) {
 }
 
 void GossipRing::perform(const proto::Send& send) {
-  Bytes bytes;
-  wire::begin_cast(bytes, {.to = kName, .from = 0, .event = wire::event_name<RingGossip>()});
-  wire::encode_to(bytes, RingGossip{gossip_.self(), send.message});
   // The next round says it again.
-  static_cast<void>(system_->kernel().send(
-      send.to, std::move(bytes), {.lane = net::Lane::control, .flush_now = false, .wait_max = kGossipWait}));
+  static_cast<void>(
+      system_->kernel().send(send.to, known_cast(wire::KnownCast::ring_gossip, send.message),
+                             {.lane = net::Lane::control, .flush_now = false, .wait_max = kGossipWait}));
 }
 
 void GossipRing::perform(const proto::Connect& connect) {
@@ -207,8 +205,8 @@ void GossipRing::publish() {
   const auto now = proto::edition_of(state, wall);
   edition_until_ = now.until;
   hash_ = state.chash(std::move(hash_));
-  board_->post({gossip_.ring(), hash_, state.members(),
-                state.hash(proto::RingState::horizon(wall)), now.edition});
+  board_->post(
+      {gossip_.ring(), hash_, state.members(), state.hash(proto::RingState::horizon(wall)), now.edition});
 }
 
 /// Written at once: what a command changed or may have been waiting for, and that this node entered or left a

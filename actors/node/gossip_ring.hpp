@@ -17,14 +17,14 @@
 
 namespace cluster {
 
-/// One gossip message of the node `from`. What it says of third nodes cannot be checked: the cookie is full
-/// authority.
+/// One gossip message of the node `from`, which is not written: it is the connection's. What it says of third
+/// nodes cannot be checked: the cookie is full authority.
 struct RingGossip {
   static constexpr bool wire_positional = true;
   static constexpr bool of_node = true;
 
-  NodeId from{};
   proto::GossipMessage message{};
+  NodeId from{};
 };
 
 /// An edit of the ring, or a meet, join or leave. Answered when it took effect at this node and, if that has

@@ -19,11 +19,11 @@ class Members(AttackTest):
             with Link(self.node.port, "eve", NODE) as eve:
                 for _ in range(100):
                     for name in ("bar", "victim", "eve2"):
-                        eve.cast("ring", "ring_gossip", [name, digest()], lane=0)
-                self.assertEqual(eve.call("ring", "ring_gossip", ["bar", digest()]), ("error", "refused", 0))
+                        eve.cast("ring", "ring_gossip", [digest(), name], lane=0)
+                self.assertEqual(eve.call("ring", "ring_gossip", [digest(), "bar"]), ("error", "refused", 0))
                 self.assertEqual(eve.call("ring", "ring_gossip", {"from": "bar", "message": digest()})[:2], ("error", "refused"))
                 forged = self.node.count("inbound", "forged")
-                self.assertEqual(eve.call("ring", "ring_gossip", ["eve", digest()])[0], "reply")
+                self.assertEqual(eve.call("ring", "ring_gossip", [digest(), "eve"])[0], "reply")
                 self.assertEqual(self.node.count("inbound", "forged"), forged)
 
     def test_a_claim_about_a_member_in_another_nodes_name_is_refused(self):
@@ -31,21 +31,21 @@ class Members(AttackTest):
         with self.attack([("inbound", "forged", 20)]):
             with Link(self.node.port, "eve", NODE) as eve:
                 for _ in range(20):
-                    eve.cast("detector", "swim", ["bar", claims], lane=0)
-                self.assertEqual(eve.call("detector", "swim", ["bar", claims]), ("error", "refused", 0))
-                self.assertEqual(eve.call("detector", "swim", ["eve", claims])[0], "reply")
+                    eve.cast("detector", "swim", [claims, "bar"], lane=0)
+                self.assertEqual(eve.call("detector", "swim", [claims, "bar"]), ("error", "refused", 0))
+                self.assertEqual(eve.call("detector", "swim", [claims, "eve"])[0], "reply")
 
     def test_a_long_gossip_message_in_another_nodes_name_is_refused_too(self):
         with self.attack([("inbound", "forged", 1)]):
             with Link(self.node.port, "eve", NODE) as eve:
-                message = ["bar", {"ring_foreign": ["ring", "r" * 100_000]}]
+                message = [{"ring_foreign": ["ring", "r" * 100_000]}, "bar"]
                 self.assertEqual(eve.call("ring", "ring_gossip", message), ("error", "refused", 0))
 
     def test_a_client_gossips_in_nobodys_name_not_even_its_own(self):
         with self.attack([("inbound", "forged", 2)], "router: a message of .* was refused"):
             with Link(self.node.port, "somebody", CLIENT) as client:
                 for name in ("somebody", "bar"):
-                    self.assertEqual(client.call("ring", "ring_gossip", [name, digest()]), ("error", "refused", 0))
+                    self.assertEqual(client.call("ring", "ring_gossip", [digest(), name]), ("error", "refused", 0))
 
     def test_an_invitation_for_a_third_node_is_refused(self):
         with self.attack([("gossip", "refused", 1)]):
@@ -54,7 +54,7 @@ class Members(AttackTest):
                 never = [0, False, 0, "mallory", 1, 0]
                 member = ["mallory", never, [0, 0, "mallory", 1, 3, 0],
                           [0, {"number": 1, "nonce": 1}, 0, "mallory", 1, {"host": "127.0.0.1", "port": 9}, 0]]
-                eve.call("ring", "ring_gossip", ["eve", {"meet_ask": [1, "ring", True, member]}])
+                eve.call("ring", "ring_gossip", [{"meet_ask": [1, "ring", True, member]}])
             self.assertEqual(self.node.ids(), before)
 
     def test_what_a_node_tells_itself_cannot_be_told_from_outside(self):
@@ -147,7 +147,7 @@ class Members(AttackTest):
             before = self.node.ids()
             with Link(self.node.port, "eve", NODE) as eve:
                 for message in bad * 50:
-                    eve.cast("ring", "ring_gossip", ["eve", message], lane=0)
+                    eve.cast("ring", "ring_gossip", [message], lane=0)
                 self.assertEqual(eve.call("echo", "echo", 1), ("reply", 1))
             self.assertEqual(self.node.ids(), before)
 

@@ -10,8 +10,9 @@ namespace {
 
 constexpr std::size_t kPeersListed = 16;  // up to here a list is cheaper than draws
 constexpr std::size_t kDrawsEach = 16;
-/// Where not all have links: one round in so many goes to any member, should the links kept fall apart.
-constexpr std::uint64_t kRoundsAmongLinks = 32;
+/// Where not all have links: in so many periods one round goes to any member, should the links kept fall
+/// apart.
+constexpr int kPeriodsAmongLinks = 32;
 
 }  // namespace
 
@@ -22,7 +23,7 @@ std::uint8_t push_rounds(std::size_t members) noexcept {
 
 Gossip::Gossip(GossipConfig config, Rng rng, Moment at)
     : config_(std::move(config)), rng_(rng), ring_(config_.ring), state_(config_.self, at.wall), at_(at) {
-  schedule_round();
+  start_rounds();
 }
 
 Gossip::Gossip(GossipConfig config, Rng rng, Moment at, SavedRing saved)
@@ -33,7 +34,7 @@ Gossip::Gossip(GossipConfig config, Rng rng, Moment at, SavedRing saved)
       at_(at),
       departed_(saved.departed.begin(), saved.departed.end()) {
   if (ring_.empty() && !has_departed(config_.ring)) ring_ = config_.ring;
-  schedule_round();
+  start_rounds();
 }
 
 Gossip::Gossip(GossipConfig config, Rng rng, Moment at, Formed formed)
@@ -44,7 +45,7 @@ Gossip::Gossip(GossipConfig config, Rng rng, Moment at, Formed formed)
       at_(at),
       pushed_(state_.issued()),
       links_(state_.present_count(), config_.mesh_max) {
-  schedule_round();
+  start_rounds();
 }
 
 Actions Gossip::on_start(Moment at) {
@@ -93,10 +94,11 @@ Actions Gossip::on_time(Moment at) {
   if (at.now >= next_round_) {
     if (!ring_.empty()) {
       if (state_.record_count() > state_.present_count()) state_.collect(at.wall);
-      const bool to_any = !links_.keeps_all() && ++rounds_ % kRoundsAmongLinks == 0;
+      const bool to_any = !links_.keeps_all() && at.now >= next_to_any_;
+      if (to_any) next_to_any_ = at.now + kPeriodsAmongLinks * config_.period;
       for (const auto& peer : to_any ? draw_peers(1, {}, false) : random_peers(1)) send_digest(peer);
     }
-    schedule_round();
+    schedule_round(std::min(2 * interval_, std::max(config_.period, config_.period_max)));
   }
   std::vector<std::uint64_t> late;
   for (auto& [command, meet] : meets_) {
@@ -209,6 +211,10 @@ Actions Gossip::finish() {
   if (!ring_.empty()) heed_own_presence();
   push_own_edits();
   settle_connections();
+  if (state_.version() != version_heeded_) {
+    version_heeded_ = state_.version();
+    hurry_rounds();
+  }
   return std::exchange(out_, {});
 }
 
@@ -280,9 +286,23 @@ void Gossip::plan_links() {
   }
 }
 
-void Gossip::schedule_round() {
-  const auto spread = static_cast<std::int64_t>(static_cast<double>(config_.period.count()) * config_.jitter);
-  next_round_ = at_.now + config_.period + Duration(rng_.between(-spread, spread));
+void Gossip::start_rounds() {
+  schedule_round(config_.period);
+  next_to_any_ = at_.now + kPeriodsAmongLinks * config_.period;
+}
+
+void Gossip::schedule_round(Duration interval) {
+  interval_ = interval;
+  const auto spread = static_cast<std::int64_t>(static_cast<double>(interval.count()) * config_.jitter);
+  next_round_ = at_.now + interval + Duration(rng_.between(-spread, spread));
+}
+
+/// Something is new, or differs elsewhere.
+void Gossip::hurry_rounds() {
+  if (interval_ <= config_.period) return;
+  const auto due = next_round_;
+  schedule_round(config_.period);
+  next_round_ = std::min(next_round_, due);
 }
 
 /// Other present members, no one twice: those with a link, or all if there are none. Members that nobody can

@@ -30,6 +30,7 @@ void Gossip::on(const RingDigest& m) {
     return;
   }
   ++counters_.digests_different;
+  hurry_rounds();
   state_.clock().size() < config_.outlined_min ? send_clock(from_, true) : send_outline(from_);
 }
 

@@ -16,9 +16,10 @@ Result<MessagePtr> decode(const Event& event, ByteView payload) {
   }
 }
 
-Result<void> check_sender(const Event& event, const Message& message, const NodeId& from, InboundGate& gate) {
+Result<void> check_sender(const Event& event, Message& message, const NodeId& from, InboundGate& gate) {
   if (event.sender == nullptr) return {};
-  const NodeId& named = event.sender(message);
+  NodeId& named = event.sender(message);
+  if (named.empty()) named = from;
   if (named == from) return {};
   const Error why(Errc::refused, "a '" + std::string(event.name) + "' in the name of '" + named.str() + "'",
                   Executed::no);

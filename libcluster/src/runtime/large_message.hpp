@@ -12,8 +12,8 @@ namespace cluster::runtime {
 /// this message alone, as `bad_message`.
 [[nodiscard]] Result<MessagePtr> decode(const Event& event, ByteView payload);
 /// `refused`, and counted, if the message says that it is of another node than `from`, whose connection it
-/// came over.
-[[nodiscard]] Result<void> check_sender(const Event& event, const Message& message, const NodeId& from,
+/// came over. Of one that names no node, `from` becomes the sender.
+[[nodiscard]] Result<void> check_sender(const Event& event, Message& message, const NodeId& from,
                                         InboundGate& gate);
 
 /// A large message from the network, still encoded: it is decoded by the server that it is for, in its own

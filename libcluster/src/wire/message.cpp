@@ -86,12 +86,25 @@ bool read_error(Reader& from, ErrorView& view) {
   return true;
 }
 
+constexpr std::array kKnownCasts{CastHead{.to = "detector", .event = "swim"},
+                                 CastHead{.to = "ring", .event = "ring_gossip"}};
+
+Result<void> read_known(Reader& from, CastHead& head) {
+  std::uint64_t number = 0;
+  if (!from.integer(number)) return from.in_field("number"), from.error();
+  if (number >= kKnownCasts.size())
+    return Error(Errc::incompatible, "unknown cast " + std::to_string(number));
+  head = kKnownCasts[number];
+  return {};
+}
+
 struct Shape {
   MessageKind kind;
   std::size_t elements;
 };
 constexpr std::array kShapes{Shape{MessageKind::cast, 5}, Shape{MessageKind::call, 7},
-                             Shape{MessageKind::reply, 3}, Shape{MessageKind::error, 5}};
+                             Shape{MessageKind::reply, 3}, Shape{MessageKind::error, 5},
+                             Shape{MessageKind::known, 3}};
 
 bool read_as(MessageKind kind, Reader& from, MessageView& message, std::size_t extra, Payloads payloads) {
   switch (kind) {
@@ -107,6 +120,9 @@ bool read_as(MessageKind kind, Reader& from, MessageView& message, std::size_t e
       auto& reply = message.emplace<ReplyView>();
       return (from.integer(reply.id) || from.in_field("id")) &&
              read_payload(from, reply.payload, extra, payloads);
+    }
+    case MessageKind::known: {
+      return read_payload(from, std::get<CastView>(message).payload, extra, payloads);
     }
     case MessageKind::error:
       break;
@@ -129,6 +145,8 @@ Result<void> read(ByteView bytes, MessageView& message, Payloads payloads) {
                                         std::to_string(wanted) + " elements, found " +
                                         std::to_string(elements));
 
+  if (kShapes[kind].kind == MessageKind::known)
+    if (auto good = read_known(from, message.emplace<CastView>().head); !good) return good;
   auto extra = elements - wanted;  // what a later version has added
   const bool payload_is_rest =
       extra == 0 && payloads == Payloads::unchecked && kShapes[kind].kind != MessageKind::error;
@@ -163,6 +181,14 @@ void begin_cast(Bytes& out, const CastHead& head) {
   Writer to(out);
   begin_cast(to, head);
 }
+
+void begin_cast(Bytes& out, KnownCast known) {
+  Writer to(out);
+  begin(to, MessageKind::known, 3);
+  to.unsigned_integer(static_cast<std::uint64_t>(known));
+}
+
+CastHead head_of(KnownCast known) noexcept { return kKnownCasts[static_cast<std::size_t>(known)]; }
 
 std::size_t begin_call(Writer& to, const CallHead& head) {
   begin(to, MessageKind::call, 7);

@@ -41,6 +41,29 @@ TEST_CASE("message: each kind is the array that the wire format states") {
   write_error(error, 1, Error(Errc::no_server, "none", Executed::no));
   // [3, 1, 3, "none", 0]
   CHECK(hex(error) == "95030103a46e6f6e6500");
+
+  Bytes known;
+  begin_cast(known, KnownCast::ring_gossip);
+  encode_to(known, Add{2});
+  // [4, 1, {"n": 2}]
+  CHECK(hex(known) == "93040181a16e02");
+}
+
+TEST_CASE("message: a known cast is read as the cast that it stands for") {
+  for (const auto known : {KnownCast::swim, KnownCast::ring_gossip}) {
+    Bytes bytes;
+    begin_cast(bytes, known);
+    encode_to(bytes, Add{2});
+    const auto message = decode_message(bytes);
+    REQUIRE(message);
+    const auto& cast = std::get<CastView>(*message);
+    CHECK(cast.head.to == head_of(known).to);
+    CHECK(cast.head.from == 0);
+    CHECK(cast.head.event == head_of(known).event);
+    CHECK(decode<Add>(cast.payload).value().n == 2);
+  }
+  CHECK(error_of("930400") != "no error");
+  CHECK(error_of("9304a130c0") != "no error");
 }
 
 TEST_CASE("message: one writer for head and payload writes what two write, and knows where the ttl is") {
@@ -139,9 +162,10 @@ TEST_CASE("message: random ones are read back as they were written") {
 }
 
 TEST_CASE("message: an unknown kind is told apart from a broken one") {
-  CHECK(decode_message(unhex("920401")).error().code() == Errc::incompatible);
+  CHECK(decode_message(unhex("920501")).error().code() == Errc::incompatible);
   CHECK(decode_message(unhex("91cfffffffffffffffff")).error().code() == Errc::incompatible);
-  CHECK(error_of("920401") == "unknown message kind 4");
+  CHECK(error_of("920501") == "unknown message kind 5");
+  CHECK(error_of("930402c0") == "unknown cast 2");
   for (const auto* broken : {"", "90", "91ff", "91a0", "80", "05", "c0", "9500", "9102"}) {
     CAPTURE(broken);
     const auto message = decode_message(unhex(broken));

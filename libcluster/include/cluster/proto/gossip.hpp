@@ -20,7 +20,8 @@ namespace cluster::proto {
 struct GossipConfig {
   Self self{};
   std::string ring{};                      ///< the ring of a start; empty: in none
-  Duration period = 1s;                    ///< anti-entropy, give or take `jitter`
+  Duration period = 1s;                    ///< anti-entropy after news, give or take `jitter`
+  Duration period_max = 4s;                ///< the same when there was none for long
   double jitter = 0.1;                     ///< share of the period
   std::size_t mesh_max = ~std::size_t{0};  ///< see LinkPlan; above it, gossip goes over links that are open
   std::size_t fanout = 3;                  ///< peers that an edit is pushed to at once
@@ -156,8 +157,9 @@ struct GossipCounters {
 [[nodiscard]] std::uint8_t push_rounds(std::size_t members) noexcept;
 
 /// Spreads a ring's membership: each edit is pushed at once to a few random peers, which pass it on as long
-/// as it is news (Demers et al., PODC 1987: rumor mongering), and every second each node compares state
-/// hashes with one random peer, so that what the pushes missed is found (anti-entropy).
+/// as it is news (Demers et al., PODC 1987: rumor mongering), and each node compares state hashes
+/// with one random peer, so that what the pushes missed is found (anti-entropy): every `period` when there
+/// was news or a difference, then ever less often, down to once in `period_max` (Trickle, RFC 6206).
 ///
 ///   in no ring --join, accepted meet, insert elsewhere--> in a ring --leave--> leaving --ack or 5 s--> in no
 ///   ring
@@ -290,7 +292,9 @@ class Gossip {
   void note_changed(const NodeId& member, bool force);
   void settle_connections();
   void plan_links();
-  void schedule_round();
+  void start_rounds();
+  void schedule_round(Duration interval);
+  void hurry_rounds();
   [[nodiscard]] std::vector<NodeId> random_peers(std::size_t count, const NodeId& but = {});
   [[nodiscard]] std::vector<NodeId> draw_peers(std::size_t count, const NodeId& but, bool linked);
   void send(const NodeId& to, GossipMessage message) {
@@ -310,6 +314,9 @@ class Gossip {
   NodeId from_{};  // whose message is being handled
   Actions out_{};
   Instant next_round_{};
+  Duration interval_{};               // between rounds, now
+  std::uint64_t version_heeded_ = 0;  // of the state, when the rounds were last hurried for it
+  Instant next_to_any_{};
   Instant next_gap_digest_{};
   std::uint64_t pushed_ = 0;          // own edits up to this count have been pushed
   bool force_ = false;                // of the command that is being run
@@ -321,7 +328,6 @@ class Gossip {
   };
   std::map<NodeId, Told> connected_{};  // what the driver was told
   LinkPlan links_{};
-  std::uint64_t rounds_ = 0;
   std::vector<NodeId> up_{};  // peers with a link, members or not; by id
   Mismatch mismatch_{};
   std::map<std::uint64_t, Meet> meets_{};

@@ -28,7 +28,7 @@ concept LocalMessage = requires {
   requires M::local;
 };
 /// One that says `static constexpr bool of_node = true` has a field `NodeId from`, and is taken only from the
-/// connection of the node that it names.
+/// connection of the node that it names; one that names none is from the node whose connection it came on.
 template <class M>
 concept NodeMessage = requires(const M& message) {
   requires M::of_node;
@@ -42,8 +42,8 @@ struct Event {
   Result<MessagePtr> (*decode)(ByteView payload) = nullptr;
   std::vector<wire::Field> (*fields)() = nullptr;
   bool replies = false;  ///< a call answers with a value, not only with "done"
-  /// Of a message between nodes, who it says that it is from; null for all others.
-  const NodeId& (*sender)(const Message&) = nullptr;
+  /// Of a message between nodes, who it says that it is from, perhaps nobody; null for all others.
+  NodeId& (*sender)(Message&) = nullptr;
 };
 
 /// What is known of a server class: its events that others may send, in the order of its declaration.
@@ -219,8 +219,8 @@ Result<MessagePtr> decode(ByteView payload) {
 }
 
 template <class M>
-const NodeId& sender_of(const Message& message) {
-  return static_cast<const TypedMessage<M>&>(message).value.from;
+NodeId& sender_of(Message& message) {
+  return static_cast<TypedMessage<M>&>(message).value.from;
 }
 
 template <class S, class M>

@@ -15,10 +15,11 @@
 ///     call   [1, id, to, from, event, ttl_ms, payload]
 ///     reply  [2, id, payload]
 ///     error  [3, id, code, text, executed]
+///     known  [4, number, payload]    a cast of no actor, short
 /// Elements behind these are skipped, so that a later version can add some.
 namespace cluster::wire {
 
-enum class MessageKind : std::uint8_t { cast = 0, call = 1, reply = 2, error = 3 };
+enum class MessageKind : std::uint8_t { cast = 0, call = 1, reply = 2, error = 3, known = 4 };
 
 /// Names of servers and events: 1..255 bytes.
 inline constexpr std::size_t kNameBytesMax = 255;
@@ -43,6 +44,12 @@ struct CallHead {
   std::string_view event;
   std::chrono::milliseconds ttl{0};  ///< what is left of the caller's time; 0: no limit
 };
+
+/// What servers that every node has tell each other all the time: the names would be most of such a message,
+/// so it travels under a number. Numbers are appended, never reused.
+enum class KnownCast : std::uint8_t { swim = 0, ring_gossip = 1 };
+/// Whom and what it names.
+[[nodiscard]] CastHead head_of(KnownCast known) noexcept;
 
 /// Messages as read. `payload` is one well-formed MessagePack value (Reader::skip's rules), not decoded.
 struct CastView {
@@ -80,6 +87,8 @@ class Writer;
 /// 1..kNameBytesMax are a broken invariant: check them where they come in.
 void begin_cast(Writer& to, const CastHead& head);
 void begin_cast(Bytes& out, const CastHead& head);
+/// The same, short; read as a cast with the head that `head_of` gives.
+void begin_cast(Bytes& out, KnownCast known);
 /// Returns where in the bytes written the ttl is, for `set_ttl`.
 std::size_t begin_call(Writer& to, const CallHead& head);
 std::size_t begin_call(Bytes& out, const CallHead& head);
