@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 namespace cluster::cli {
 namespace {
 
@@ -22,12 +24,16 @@ StopSignals::StopSignals() {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-void StopSignals::wait() {
+bool StopSignals::wait(std::chrono::seconds most) {
   const auto set = stop_signals();
-  int signal = 0;
-  while (::sigwait(&set, &signal) != 0) {
-  }
+  const timespec time{.tv_sec = most.count(), .tv_nsec = 0};
+  int signal = -1;
+  do {
+    signal = ::sigtimedwait(&set, nullptr, &time);
+  } while (signal < 0 && errno == EINTR);
+  if (signal < 0) return false;
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  return true;
 }
 
 void StopSignals::raise() { ::kill(::getpid(), SIGTERM); }

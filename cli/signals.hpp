@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 
 namespace cluster::cli {
 
@@ -7,9 +8,9 @@ namespace cluster::cli {
 class StopSignals {
  public:
   StopSignals();
-  /// Blocks until one of the signals came. From then on the next one ends the process at once, as it does
-  /// by default, so that a stop that hangs can be cut short.
-  void wait();
+  /// Blocks until one of the signals came; false if none did within `most`. From a signal on the next one
+  /// ends the process at once, as it does by default, so that a stop that hangs can be cut short.
+  [[nodiscard]] bool wait(std::chrono::seconds most);
   /// Makes `wait` return, from any thread.
   static void raise();
 };
