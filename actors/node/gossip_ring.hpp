@@ -137,7 +137,7 @@ class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo
   std::uint64_t version_posted_ = 0;
   std::string ring_posted_;
   WallTime edition_until_ = WallTime::max();  // of the edition posted
-  CHash hash_;  // as posted
+  CHash hash_;                                // as posted
   SaveSchedule saves_;
   std::uint64_t version_noted_ = 0;  // for saving, as the next
   std::string ring_noted_;

@@ -165,8 +165,8 @@ class RingState {
   /// A present member, by chance; `self()` if there is no other.
   [[nodiscard]] const NodeId& random_member(Rng& rng) const noexcept;
   [[nodiscard]] CHash chash(CHashConfig config) const;
-  /// The same as `chash(last.config())`. Where few members changed since `last` was made, nobody else's points
-  /// are hashed and sorted again.
+  /// The same as `chash(last.config())`. Where few members changed since `last` was made, nobody else's
+  /// points are hashed and sorted again.
   [[nodiscard]] CHash chash(CHash last) const;
   /// Changes with every change of a register.
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
