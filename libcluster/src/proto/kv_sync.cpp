@@ -8,8 +8,9 @@
 namespace cluster::proto {
 namespace {
 
-// A look at what all have told costs milliseconds in a great ring.
+// A look at what all have told takes about 1 us for each point of the ring: less than a fifth of the time.
 constexpr Duration kSettleInterval = 10ms;
+constexpr Duration kSettleIntervalPerPoint = 5us;
 // Of this node's clock: nodes 1 h apart refuse each other.
 constexpr std::chrono::hours kEditionAheadMax{2};
 // Of all rings that one message tells of; the first whatever the own ring is.
@@ -65,7 +66,8 @@ void Kv::on(const NodeId& from, KvHello& m) {
   }
   if (m.asks || m.tells) hear(from, m);
   if (!settled_) {
-    settle_at_ = std::min(settle_at_, now_ + kSettleInterval);
+    const auto points = static_cast<Duration::rep>(ring_.ring().size());
+    settle_at_ = std::min(settle_at_, now_ + kSettleInterval + kSettleIntervalPerPoint * points);
     sync_at_ = std::min(sync_at_, settle_at_);
   }
   trim_log();
