@@ -131,6 +131,8 @@ TEST_CASE("chord overlay: who left looks nothing up, and a second start or a wro
   CHECK(found.error().code() == Errc::refused);
   CHECK(overlay.nodes[1].call(overlay.chords[1], LeaveChord{}, 8s).error().code() == Errc::refused);
   REQUIRE(eventually([&] { return overlay.successors(0) == 0; }));
+  REQUIRE(overlay.nodes[1].call(overlay.chords[1], JoinChord{}, 8s));  // a ring of its own
+  CHECK(overlay.nodes[1].call(overlay.chords[1], FindOwner{"x"}, 8s).value().owner.id == NodeId("n1"));
 }
 
 TEST_CASE("chord overlay: a walk around the ring believes nobody who says what cannot be") {
