@@ -39,7 +39,7 @@ export class Browser {
     const context = await this.browser.newContext({ viewport: { width: 1400, height: 950 }, reducedMotion: 'reduce', ...options });
     context.setDefaultTimeout(15_000);
     const page = await context.newPage();
-    page.on('console', (message) => message.type() === 'error' && this.said.push(message.text()));
+    page.on('console', (message) => message.type() === 'error' && this.said.push(`${message.text()} ${message.location().url}`));
     page.on('pageerror', (error) => this.said.push(String(error)));
     page.on('request', (request) => this.asked.push(request.url()));
     await page.goto(url);
