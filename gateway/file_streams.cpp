@@ -15,7 +15,8 @@ constexpr int kTriesMax = 4;
 /// Whether the same question may have an answer if it is asked again.
 bool may_pass(const Error& error) {
   return error.code() == Errc::timeout || error.code() == Errc::unreachable ||
-         error.code() == Errc::peer_lost || error.code() == Errc::no_quorum;
+         error.code() == Errc::peer_lost || error.code() == Errc::no_quorum ||
+         error.code() == Errc::overloaded;  // it has waited for its turn there
 }
 
 /// One piece after the other: each call ends before the next one begins, so nothing here is shared. What

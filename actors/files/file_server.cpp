@@ -17,6 +17,8 @@ using proto::FileUploadId;
 constexpr Duration kStoreTime = 4s;         // for the key-value store to answer
 constexpr Duration kAnswerTime = 200ms;     // for its answer to come here
 constexpr Duration kTouchInterval = 10min;  // far less than an attempt may rest
+constexpr Duration kTurnPause = 10ms;
+constexpr std::size_t kWaitingFactor = 4;
 constexpr std::size_t kAdmittedMax = 4096;
 constexpr std::size_t kHeadsAtOnce = 128;
 
@@ -33,14 +35,14 @@ Result<void> check_batch(std::size_t count) {
 
 }  // namespace
 
-/// Room for one request that holds blobs.
+/// The turn of one request, which ends with it.
 class FileServer::Turn {
  public:
-  explicit Turn(FileServer& server) : server_(server) { ++server_.open_; }
+  /// After `wait_for_turn`.
+  explicit Turn(FileServer& server) : server_(server) {}
   ~Turn() { --server_.open_; }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
-  [[nodiscard]] bool granted() const noexcept { return server_.open_ <= server_.options_.open_max; }
 
  private:
   FileServer& server_;
@@ -53,6 +55,18 @@ FileServer::FileServer(Options options, NodeId self, Ref<KvServer> store,
 Result<void> FileServer::init() {
   send_every(options_.collect_interval, Tick{});
   return {};
+}
+
+Task<bool> FileServer::wait_for_turn() {
+  const Instant end = now() + options_.turn_wait;
+  while (open_ >= options_.open_max) {
+    if (now() >= end || waiting_ >= kWaitingFactor * options_.open_max) co_return false;
+    ++waiting_;
+    co_await sleep(kTurnPause);
+    --waiting_;
+  }
+  ++open_;
+  co_return true;
 }
 
 Task<Result<proto::KvAnswer>> FileServer::ask(const proto::KvRequest& request) {
@@ -141,8 +155,9 @@ Task<Result<proto::FileBegin::Answer>> FileServer::handle_call(proto::FileBegin 
 }
 
 Task<Result<std::vector<bool>>> FileServer::handle_call(proto::FileMissing missing) {
+  const bool granted = co_await wait_for_turn();
+  if (!granted) co_return too_many();
   const Turn turn(*this);
-  if (!turn.granted()) co_return too_many();
   if (auto ok = check_batch(missing.hashes.size()); !ok) co_return ok.error();
   if (const auto admitted = co_await admit(missing.upload); !admitted) co_return admitted.error();
   std::vector<bool> lacks;
@@ -156,8 +171,9 @@ Task<Result<std::vector<bool>>> FileServer::handle_call(proto::FileMissing missi
 }
 
 Task<Result<std::uint64_t>> FileServer::handle_call(proto::FileStoreBlobs store) {
+  const bool granted = co_await wait_for_turn();
+  if (!granted) co_return too_many();
   const Turn turn(*this);
-  if (!turn.granted()) co_return too_many();
   if (auto ok = check_batch(store.blobs.size()); !ok) co_return ok.error();
   std::size_t bytes = 0;
   for (const auto& blob : store.blobs) {
@@ -231,8 +247,9 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileStat stat) {
 }
 
 Task<Result<std::vector<Bytes>>> FileServer::handle_call(proto::FileFetch fetch) {
+  const bool granted = co_await wait_for_turn();
+  if (!granted) co_return too_many();
   const Turn turn(*this);
-  if (!turn.granted()) co_return too_many();
   if (auto ok = check_batch(fetch.hashes.size()); !ok) co_return ok.error();
   std::vector<Bytes> blobs;
   if (fetch.hashes.empty()) co_return blobs;

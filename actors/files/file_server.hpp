@@ -15,7 +15,7 @@ namespace cluster {
 
 /// The server named `files`: stores, finds and removes files by way of its node's key-value store. It holds
 /// no state that matters: a client may go on at another node at any moment. Of a file it holds no more than
-/// the blobs that are asked for now, of at most `open_max` requests.
+/// the blobs that are asked for now, of a bounded number of requests.
 class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMissing, proto::FileStoreBlobs,
                                     proto::FileCommit, proto::FileStat, proto::FileFetch, proto::FileList,
                                     proto::FileRemove, proto::FileCollect> {
@@ -29,7 +29,9 @@ class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMis
     /// The blobs of a file that was removed or replaced are kept so long, for those who are reading it.
     Duration dropped_age = 15min;
     Duration collect_interval = 60s;
+    /// Requests with blobs that are worked on at a time; four times as many wait, for `turn_wait`.
     std::size_t open_max = 16;
+    Duration turn_wait = 3s;
   };
   FileServer(Options options, NodeId self, Ref<KvServer> store, std::shared_ptr<const RingBoard> ring);
 
@@ -51,6 +53,9 @@ class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMis
   class Turn;
   using Head = files::Kept<proto::FileHead>;
   using Upload = files::Kept<files::UploadRecord>;
+
+  /// Room for one request that holds blobs; false: not in time.
+  Task<bool> wait_for_turn();
 
   // What is passed by reference here lives in the frame of the handler that waits.
   Task<Result<proto::KvAnswer>> ask(const proto::KvRequest& request);
@@ -85,7 +90,8 @@ class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMis
   Ref<KvServer> store_;
   std::shared_ptr<const RingBoard> ring_;
   std::map<proto::FileUploadId, Instant> admitted_;
-  std::size_t open_ = 0;
+  std::size_t open_ = 0;     // have their turn
+  std::size_t waiting_ = 0;  // for it
   bool collecting_ = false;
 };
 

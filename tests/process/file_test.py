@@ -1,4 +1,5 @@
 """Files in the store of real nodes, some of which are killed. Usage: file_test.py BIN_DIR"""
+import concurrent.futures
 import hashlib
 import http.client
 import pathlib
@@ -350,6 +351,15 @@ class Files(unittest.TestCase):
             link.sendall((head + "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n").encode())
             self.assertTrue(link.makefile("rb").readline().startswith(b"HTTP/1.1 400"))
         self.assertEqual(self.bar.get("/v1/files/chunked").body, data)
+
+    def test_many_transfers_at_a_time_wait_for_each_other(self):
+        data = content(6 * CHUNK, 13)
+
+        def transfer(i):
+            put = self.foo.request("PUT", f"/v1/files/many{i}", data)
+            return put.status, self.foo.get(f"/v1/files/many{i}").body == data
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            self.assertEqual(list(pool.map(transfer, range(20))), [(200, True)] * 20)
 
     def test_over_http_a_damaged_file_is_cut_off(self):
         data = content(12 * CHUNK, 12)

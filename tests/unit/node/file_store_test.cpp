@@ -15,7 +15,8 @@ using cluster::testing::eventually;
 namespace {
 
 /// One that gives up attempts and blobs at once, when it is told to look for them.
-constexpr FileServer::Options kHasty{.unfinished_age = 0s, .dropped_age = 0s, .collect_interval = 24h};
+constexpr FileServer::Options kHasty{
+    .unfinished_age = 0s, .dropped_age = 0s, .collect_interval = 24h, .turn_wait = 0s};
 
 struct FileNode {
   explicit FileNode(FileServer::Options options = kHasty) {
