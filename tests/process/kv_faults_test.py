@@ -5,7 +5,9 @@ Writers write numbers, each to keys of its own, one after the other; readers rea
 killed, with their disks kept and lost, paused, and cut off from each other. The judge knows nothing of the store.
 """
 import argparse
+import bisect
 import http.client
+import itertools
 import random
 import shutil
 import signal
@@ -46,22 +48,37 @@ class History:
 
     def faults(self):
         """What no store that keeps its promises may have answered."""
-        found, seen = [], {}
-        for key, numbers, begin, end in sorted(self.reads, key=lambda read: read[2]):
-            writes = self.writes.get(key, [])
-            known = {number: start for number, start, _ in writes}
+        found, begun, acknowledged, seen = [], {}, {}, {}
+        for key, writes in list(self.writes.items()):
+            begun[key] = {number: start for number, start, _ in writes}
+            acknowledged[key] = Greatest((ended, number) for number, _, ended in writes if ended is not None)
+        reads = list(self.reads)
+        for key in {read[0] for read in reads}:
+            seen[key] = Greatest((end, max(numbers, default=0)) for of, numbers, _, end in reads if of == key)
+        for key, numbers, begin, end in reads:
             for number in numbers:
-                if known.get(number, float("inf")) > end:
+                if begun.get(key, {}).get(number, float("inf")) > end:
                     found.append(f"{key}: {number} was read and never written")
-            acknowledged = max((number for number, _, ended in writes if ended is not None and ended < begin), default=0)
             greatest = max(numbers, default=0)
-            if greatest < acknowledged:
-                found.append(f"{key}: {sorted(numbers)} was read after {acknowledged} had been acknowledged")
-            earlier = max((number for number, ended in seen.get(key, []) if ended < begin), default=0)
-            if greatest < earlier:
-                found.append(f"{key}: {sorted(numbers)} was read after {earlier} had been read")
-            seen.setdefault(key, []).append((greatest, end))
+            written = acknowledged[key].before(begin) if key in acknowledged else 0
+            if greatest < written:
+                found.append(f"{key}: {sorted(numbers)} was read after {written} had been acknowledged")
+            elif greatest < seen[key].before(begin):
+                found.append(f"{key}: {sorted(numbers)} was read after {seen[key].before(begin)} had been read")
         return found
+
+
+class Greatest:
+    """Of numbers with times: the greatest before a time."""
+
+    def __init__(self, pairs):
+        pairs = sorted(pairs)
+        self.times = [time for time, _ in pairs]
+        self.greatest = list(itertools.accumulate((number for _, number in pairs), max))
+
+    def before(self, time):
+        place = bisect.bisect_left(self.times, time)
+        return self.greatest[place - 1] if place else 0
 
 
 class Client(threading.Thread):
