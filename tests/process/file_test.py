@@ -353,13 +353,17 @@ class Files(unittest.TestCase):
         self.assertEqual(self.bar.get("/v1/files/chunked").body, data)
 
     def test_many_transfers_at_a_time_wait_for_each_other(self):
-        data = content(6 * CHUNK, 13)
+        data = content(CHUNK + 1, 13)
 
         def transfer(i):
             put = self.foo.request("PUT", f"/v1/files/many{i}", data)
             return put.status, self.foo.get(f"/v1/files/many{i}").body == data
         with concurrent.futures.ThreadPoolExecutor(20) as pool:
             self.assertEqual(list(pool.map(transfer, range(20))), [(200, True)] * 20)
+        for i in range(20):
+            self.assertEqual(self.foo.request("DELETE", f"/v1/files/many{i}").status, 200)
+        for node in self.nodes.values():  # listing the keys of blobs reads the blobs
+            node.cli("--timeout", "40", "call", "files", "collect", '{"at_once": true}')
 
     def test_over_http_a_damaged_file_is_cut_off(self):
         data = content(12 * CHUNK, 12)
