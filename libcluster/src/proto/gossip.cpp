@@ -46,6 +46,8 @@ Gossip::Gossip(GossipConfig config, Rng rng, Moment at, Formed formed)
       pushed_(state_.issued()),
       links_(state_.present_count(), config_.mesh_max) {
   start_rounds();
+  interval_ = std::max(config_.period, config_.period_max);  // at rest, and not all at the same time
+  next_round_ = at_.now + Duration(rng_.between(0, interval_.count()));
 }
 
 Actions Gossip::on_start(Moment at) {
@@ -94,9 +96,11 @@ Actions Gossip::on_time(Moment at) {
   if (at.now >= next_round_) {
     if (!ring_.empty()) {
       if (state_.record_count() > state_.present_count()) state_.collect(at.wall);
+      const std::size_t each =
+          interval_ < config_.period ? 2 : 1;  // of those who hear of news, some are missed
       const bool to_any = !links_.keeps_all() && at.now >= next_to_any_;
       if (to_any) next_to_any_ = at.now + kPeriodsAmongLinks * config_.period;
-      for (const auto& peer : to_any ? draw_peers(1, {}, false) : random_peers(1)) send_digest(peer);
+      for (const auto& peer : to_any ? draw_peers(1, {}, false) : random_peers(each)) send_digest(peer);
     }
     schedule_round(std::min(2 * interval_, std::max(config_.period, config_.period_max)));
   }
@@ -289,6 +293,7 @@ void Gossip::plan_links() {
 void Gossip::start_rounds() {
   schedule_round(config_.period);
   next_to_any_ = at_.now + kPeriodsAmongLinks * config_.period;
+  version_heeded_ = state_.version();
 }
 
 void Gossip::schedule_round(Duration interval) {
@@ -299,9 +304,10 @@ void Gossip::schedule_round(Duration interval) {
 
 /// Something is new, or differs elsewhere.
 void Gossip::hurry_rounds() {
-  if (interval_ <= config_.period) return;
+  const auto least = std::min(config_.period_min, config_.period);
+  if (interval_ <= least) return;
   const auto due = next_round_;
-  schedule_round(config_.period);
+  schedule_round(least);
   next_round_ = std::min(next_round_, due);
 }
 

@@ -37,6 +37,7 @@ void Gossip::on(const RingDigest& m) {
 void Gossip::on(const RingClockOutline& m) {
   if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
   if (m.state == state_.hash(m.horizon)) return state_.hear_equal(from_);
+  hurry_rounds();
   const auto found = compare(state_.clock(), m.parts);
   for (const auto& interval : found.equal)  // the sender has shown what this node has there
     if (interval.contains(self()))
@@ -51,7 +52,7 @@ void Gossip::on(const RingClockPart& m) {
   state_.hear_clock(from_, m.entries, interval, at_.wall);
   if (m.state == state_.hash(m.horizon)) {
     state_.hear_equal(from_);
-  } else if (m.clock == state_.clock_hash() && mismatch_stays(m.state)) {
+  } else if (hurry_rounds(); m.clock == state_.clock_hash() && mismatch_stays(m.state)) {
     return exchange_whole_state();
   } else {
     send_deltas(from_, state_.deltas_since(m.entries, interval));

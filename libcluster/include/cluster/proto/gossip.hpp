@@ -20,8 +20,9 @@ namespace cluster::proto {
 struct GossipConfig {
   Self self{};
   std::string ring{};                      ///< the ring of a start; empty: in none
-  Duration period = 1s;                    ///< anti-entropy after news, give or take `jitter`
-  Duration period_max = 4s;                ///< the same when there was none for long
+  Duration period_min = 250ms;             ///< anti-entropy right after news, and with two peers
+  Duration period = 1s;                    ///< from the second doubling on; give or take `jitter`
+  Duration period_max = 4s;                ///< when there was no news for long
   double jitter = 0.1;                     ///< share of the period
   std::size_t mesh_max = ~std::size_t{0};  ///< see LinkPlan; above it, gossip goes over links that are open
   std::size_t fanout = 3;                  ///< peers that an edit is pushed to at once
