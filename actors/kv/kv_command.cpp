@@ -16,6 +16,7 @@ namespace {
 using wire::Value;
 
 constexpr Duration kClientTimeout = 10s;  // of a client that states none
+constexpr Duration kWatchMost = 30s;      // then the client asks again, if it is still there
 constexpr Duration kWatchPeriod = 50ms;   // between two looks for changes
 constexpr Duration kMemberTimeout = 2s;
 constexpr std::uint32_t kListMax = 10'000;
@@ -244,7 +245,7 @@ Task<Value> KvCommand::list(const proto::CommandRequest& request) {
 
 /// Answers when there are changes after number SINCE, or with none in time for the client to ask again.
 Task<Value> KvCommand::watch(const proto::CommandRequest& request) {
-  const Instant deadline = now() + budget(request);
+  const Instant deadline = now() + std::min<Duration>(budget(request), kWatchMost);
   const auto since = proto::parse_number(argument(request, 3, "0"));
   KvChanges changes{.since = since ? *since : 0,
                     .bucket = argument(request, 2, "default"),

@@ -13,6 +13,7 @@ constexpr Duration kLookInterval = 500ms;  // between two looks whether the ring
 constexpr Duration kSendWait = 2s;         // for a link that is not up
 constexpr std::size_t kChangesMax = 4096;
 constexpr std::uint32_t kScanMax = 10'000;
+constexpr std::size_t kScanPage = 256;
 constexpr std::size_t kBatchMax = 1024;
 
 /// Comparison and hand-over stay behind what people wait for.
@@ -111,7 +112,8 @@ Result<std::vector<std::string>> KvServer::handle_call(const KvScan& scan) {
   std::string from = std::max(scan.from, scan.prefix);
   const auto wall = wall_now();
   while (found.size() < limit) {
-    const auto page = storage.keys(scan.bucket, from, 256);
+    const std::size_t wanted = std::min<std::size_t>(kScanPage, limit - found.size());
+    const auto page = storage.keys(scan.bucket, from, wanted);  // reads the values of these keys, too
     if (!page) return page.error();
     for (const auto& key : *page) {
       if (!key.key.starts_with(scan.prefix)) return found;
@@ -119,7 +121,7 @@ Result<std::vector<std::string>> KvServer::handle_call(const KvScan& scan) {
       if (record && !record->empty() && !proto::is_dead(*record, wall)) found.push_back(key.key);
       if (found.size() == limit) return found;
     }
-    if (page->size() < 256) break;
+    if (page->size() < wanted) break;
     from = page->back().key + '\0';
   }
   return found;
@@ -127,8 +129,9 @@ Result<std::vector<std::string>> KvServer::handle_call(const KvScan& scan) {
 
 std::vector<KvChanges::Change> KvServer::handle_call(const KvChanges& changes) {
   std::vector<KvChanges::Change> found;
+  const auto since = changes.since > changes_last_ ? 0 : changes.since;  // else of an earlier process
   for (const auto& [number, key] : changes_)
-    if (number > changes.since && key.bucket == changes.bucket && key.key.starts_with(changes.prefix))
+    if (number > since && key.bucket == changes.bucket && key.key.starts_with(changes.prefix))
       found.push_back({number, key.key});
   return found;
 }

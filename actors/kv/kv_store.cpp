@@ -1,5 +1,8 @@
 #include "cluster/kv/kv_store.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include "cluster/crypto/random.hpp"
 #include "cluster/kv/kv_command.hpp"
 #include "cluster/wire/codec.hpp"
@@ -10,8 +13,14 @@ namespace {
 // The server gives up first, and says what it knows.
 constexpr Duration kAnswerTime = 500ms;
 
-std::uint32_t whole_ms(Duration time) {
-  return static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::milliseconds>(time).count());
+std::uint64_t whole_ms(Duration time) {
+  const auto count = std::chrono::ceil<std::chrono::milliseconds>(time).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(count, 0));
+}
+
+std::uint32_t timeout_ms(Duration time) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::min(whole_ms(time), kMost));
 }
 
 }  // namespace
@@ -52,7 +61,7 @@ Result<KvStore> KvStore::start(Node& node, KvStoreConfig config) {
 }
 
 Result<proto::KvAnswer> KvStore::ask(proto::KvRequest request, Duration timeout) const {
-  request.timeout_ms = whole_ms(timeout);
+  request.timeout_ms = timeout_ms(timeout);
   auto outcome = system_->call(server_, KvAsk{std::move(request)}, timeout + kAnswerTime);
   if (!outcome) return std::move(outcome).error();
   return std::move(outcome).value().result();
@@ -82,7 +91,7 @@ Result<proto::KvAnswer> KvStore::remove(std::string_view key, const KvWriteOptio
 
 Result<std::vector<KvOutcome>> KvStore::batch(std::vector<proto::KvRequest> requests,
                                               Duration timeout) const {
-  for (auto& request : requests) request.timeout_ms = whole_ms(timeout);
+  for (auto& request : requests) request.timeout_ms = timeout_ms(timeout);
   return system_->call(server_, KvBatch{std::move(requests)}, timeout + kAnswerTime);
 }
 

@@ -116,7 +116,7 @@ TEST_CASE("kv: each planted mistake is found") {
       {KvBug::lying_disk, "lying_disk", false},       {KvBug::amnesia, "amnesia", true},
       {KvBug::repeated_dots, "repeated_dots", false}, {KvBug::lost_siblings, "lost_siblings", false},
       {KvBug::hasty_forget, "hasty_forget", false}};
-  constexpr std::uint64_t kSeedsMax = 10;
+  constexpr std::uint64_t kSeedsMax = 20;
   for (const auto& row : rows) {
     CAPTURE(row.name);
     std::uint64_t seed = 1;
@@ -185,6 +185,59 @@ TEST_CASE("kv: a coordinator whose own copy answers last does not write to itsel
         kv.on_message(Instant{}, WallTime{}, NodeId(id), proto::KvReadReply{.id = read, .ready = true}));
   for (const auto& action : kv.on_synced(Instant{}, ticket, true))
     if (const auto* send = std::get_if<proto::KvSend>(&action)) CHECK(send->to != NodeId("a"));
+}
+
+TEST_CASE("kv: a forwarded request that its coordinator does not take is placed anew, as a new one") {
+  OneOfThree one;
+  std::uint64_t first = 0, again = 0;
+  NodeId coordinator;
+  const auto forwards = [&](const proto::KvActions& actions, std::uint64_t& id) {
+    for (const auto& action : actions)
+      if (const auto* send = std::get_if<proto::KvSend>(&action))
+        if (const auto* forward = std::get_if<proto::KvForward>(&send->message))
+          id = forward->id, coordinator = send->to;
+  };
+  for (int i = 0; first == 0 && i < 100; ++i)
+    forwards(one.kv.on_request(Instant{}, WallTime{}, 1,
+                               {.verb = proto::KvVerb::put,
+                                .key = {"default", "key " + std::to_string(i)},
+                                .condition = proto::KvCondition::replace}),
+             first);
+  REQUIRE(first != 0);
+  const proto::KvForwarded refused{
+      .id = first, .answer = {}, .failure = proto::KvFailure{Errc::cancelled, "this node is no replica"}};
+  static_cast<void>(one.kv.on_message(Instant{}, WallTime{}, coordinator, refused));
+  for (auto now = Instant{}; again == 0 && now < Instant{} + 1s; now += 10ms)
+    forwards(one.kv.on_time(now, WallTime{}), again);
+  CHECK(again != 0);
+  CHECK(again != first);  // the coordinator takes no request twice
+}
+
+TEST_CASE("kv: a node compares itself with those that have told of themselves, not with whom it waits for") {
+  OneOfThree one;
+  std::optional<proto::KvHello> own;
+  std::vector<NodeId> asked;
+  const auto look = [&](const proto::KvActions& actions) {
+    for (const auto& action : actions)
+      if (const auto* send = std::get_if<proto::KvSend>(&action)) {
+        if (const auto* hello = std::get_if<proto::KvHello>(&send->message)) own = *hello;
+        if (std::holds_alternative<proto::KvSyncAsk>(send->message)) asked.push_back(send->to);
+      }
+  };
+  auto now = Instant{};
+  const auto run_for = [&](Duration time) {
+    for (const auto end = now + time; now < end; now += 10ms) look(one.kv.on_time(now, WallTime{}));
+  };
+  for (const auto* id : {"b", "c"}) look(one.kv.on_peer(now, NodeId(id), true));
+  run_for(2s);
+  CHECK(asked.empty());
+  REQUIRE(own);
+  own->life = 7;
+  own->asks = own->tells = false;
+  look(one.kv.on_message(now, WallTime{}, NodeId("b"), *own));
+  run_for(1s);
+  REQUIRE(!asked.empty());
+  for (const auto& peer : asked) CHECK(peer == NodeId("b"));
 }
 
 TEST_CASE("kv: one seed is one course of events") {

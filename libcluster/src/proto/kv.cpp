@@ -174,7 +174,7 @@ KvActions Kv::on_synced(Instant now, std::uint64_t ticket, bool succeeded) {
     for (const auto& key : done.keys)
       if (const auto at = undurable_.find(key); at != undurable_.end() && at->second <= ticket)
         undurable_.erase(at);
-    for (const auto& deferred : done.waiting) run(deferred, succeeded);
+    for (const auto& deferred : done.waiting) run(deferred, !broken_);
   }
   return finish();
 }

@@ -17,6 +17,17 @@ constexpr std::size_t kBytesPerMillisecond =
 
 Duration time_for(std::size_t bytes) { return std::chrono::milliseconds(bytes / kBytesPerMillisecond); }
 
+/// When the last of the values that are alive goes; none: never.
+WallTime last_expiry(const KvRecord& record, WallTime wall) {
+  WallTime last{};
+  for (const auto& [dot, value] : record.siblings) {
+    if (value.is_dead(wall)) continue;
+    if (value.expires == WallTime{}) return {};
+    last = std::max(last, value.expires);
+  }
+  return last;
+}
+
 bool is_write(const KvRequest& request) { return request.verb != KvVerb::get; }
 
 }  // namespace
@@ -120,7 +131,9 @@ Result<KvRecord> Kv::written(const Operation& operation) {
   if (rule.resolve == KvResolve::merge && record.siblings.size() > 1) {
     const auto merged = answer_of(rule, record);
     if (merged.values.size() == 1) {
-      KvValue one{.data = merged.values.front(), .written = wall_};
+      if (merged.values.front().size() > kKvValueBytesMax)
+        return Error(Errc::too_large, "the values of the key would be merged to more than 64 MiB");
+      KvValue one{.data = merged.values.front(), .written = wall_, .expires = last_expiry(record, wall_)};
       record.put(VersionVector(record.context), {actor_, ++count_}, std::move(one));
     }
   }
@@ -355,8 +368,10 @@ void Kv::check_operations() {
     if (operation.deadline <= now_) {
       fail(at, Errc::timeout, "not enough replicas answered in time");
     } else if (operation.retry_at <= now_ && !operation.done) {
-      if (operation.phase == Phase::waiting) {
-        place(at);
+      if (operation.phase == Phase::waiting) {  // under a new number: the old one is refused as come twice
+        auto again = operations_.extract(at);
+        again.key() = ++last_id_;
+        place(operations_.insert(std::move(again)).position);
         continue;
       }
       auto now = replicas(operation.request.key);

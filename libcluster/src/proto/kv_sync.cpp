@@ -252,14 +252,20 @@ void Kv::begin_session() {
   }
   std::set<NodeId> wanted;
   if (!settled_) static_cast<void>(lacks_any(wanted));
-  std::erase_if(wanted, [this](const NodeId& id) { return !reachable(id); });
+  // Before all is settled: of one that has not told of itself the comparison would not count, and if its
+  // store has not begun yet, it would never answer.
+  const auto answers = [this](const NodeId& id) {
+    return reachable(id) && (settled_ || hellos_.contains(id));
+  };
+  std::erase_if(wanted, [&](const NodeId& id) { return !answers(id); });
   if (wanted.empty()) {
     std::erase_if(sync_soon_, [this](const NodeId& id) { return !members_.contains(id) || !reachable(id); });
     wanted = sync_soon_;
+    std::erase_if(wanted, [&](const NodeId& id) { return !answers(id); });
   }
   if (wanted.empty())
     for (const auto& id : members_)
-      if (reachable(id)) wanted.insert(id);
+      if (answers(id)) wanted.insert(id);
   if (wanted.empty()) return;
   const auto after = wanted.upper_bound(last_peer_);
   last_peer_ = after != wanted.end() ? *after : *wanted.begin();

@@ -121,9 +121,14 @@ void Kv::look_for_dead() {
   if (!settled_ || forgetting_) return;
   const auto entries = storage_.scan(dead_from_, kDeadKeys);
   if (!entries) return;
+  std::size_t bytes = 0;
+  bool cut = false;
   for (const auto& entry : *entries) {
+    cut = bytes > config_.page_bytes && entry.position >= dead_from_;  // keys of one position stay together
+    if (cut) break;
     dead_from_ = entry.position + 1;
     auto record = storage_.read(entry.key);
+    if (record) bytes += bytes_of(*record);
     if (!record || record->empty() || !is_dead(*record, wall_)) continue;
     if (bytes_of(*record) != 0) {  // expired: the dots alone are of use
       for (auto& sibling : record->siblings) sibling.value.data.clear();
@@ -137,7 +142,7 @@ void Kv::look_for_dead() {
     if (old && !nodes.empty() && nodes.front() == self() && dead_.size() < kKvForgetMax)
       dead_.push_back({entry.key, entry.hash});
   }
-  const bool at_end = entries->size() < kDeadKeys || entries->back().position == ~std::uint64_t{0};
+  const bool at_end = !cut && (entries->size() < kDeadKeys || entries->back().position == ~std::uint64_t{0});
   if (at_end) {
     dead_from_ = 0;
     dead_at_ = now_ + std::max<Duration>(config_.sync_interval, config_.tombstone_age / 8);
