@@ -21,11 +21,19 @@ constexpr Duration kTurnPause = 10ms;
 constexpr std::size_t kWaitingFactor = 4;
 constexpr std::size_t kAdmittedMax = 4096;
 constexpr std::size_t kHeadsAtOnce = 128;
+constexpr int kAttempts = 5;  // to change a name that others change, too
 
 Error not_there(std::string_view name) {
   return Error(Errc::not_found, "there is no file '" + std::string(name) + "'");
 }
 Error given_up() { return Error(Errc::not_found, "this attempt to store a file was given up: begin again"); }
+Error contended(std::string_view name) {
+  return Error(Errc::overloaded, "others change '" + std::string(name) + "' all the time, try again");
+}
+/// Of a change under a condition: another one came before it.
+bool is_overtaken(const Error& error) {
+  return error.code() == Errc::refused || error.code() == Errc::already_exists;
+}
 Error too_many() { return Error(Errc::overloaded, "too many transfers at this node, try again"); }
 
 Result<void> check_batch(std::size_t count) {
@@ -100,8 +108,9 @@ Task<Result<FileServer::Upload>> FileServer::read_upload(const FileUploadId& upl
 }
 
 Task<Result<void>> FileServer::write_upload(const FileUploadId& upload, const UploadRecord& record,
-                                            const VersionVector& context) {
-  const auto request = write_of(kUploads, upload_key(upload), wire::encode(record), context);
+                                            const VersionVector& context, proto::KvCondition condition) {
+  auto request = write_of(kUploads, upload_key(upload), wire::encode(record), context);
+  request.condition = condition;
   const auto written = co_await ask(request);
   if (!written) co_return written.error();
   co_return Result<void>();
@@ -110,15 +119,20 @@ Task<Result<void>> FileServer::write_upload(const FileUploadId& upload, const Up
 Task<Result<void>> FileServer::admit(const FileUploadId& upload) {
   const auto known = admitted_.find(upload);
   if (known != admitted_.end() && now() - known->second < kTouchInterval) co_return Result<void>();
-  auto found = co_await read_upload(upload);
-  if (!found) co_return found.error();
-  if (!found->value || found->value->dropped) co_return given_up();
-  found->value->touched = wall_now();
-  auto written = co_await write_upload(upload, *found->value, found->context);
-  if (!written) co_return written;
-  if (admitted_.size() >= kAdmittedMax) admitted_.clear();
-  admitted_[upload] = now();
-  co_return written;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    auto found = co_await read_upload(upload);
+    if (!found) co_return found.error();
+    if (!found->value || found->value->dropped) co_return given_up();
+    found->value->touched = wall_now();
+    // Only over what was read: who drops it meanwhile has the last word.
+    auto written = co_await write_upload(upload, *found->value, found->context, proto::KvCondition::matches);
+    if (!written && !is_overtaken(written.error())) co_return written;
+    if (!written) continue;
+    if (admitted_.size() >= kAdmittedMax) admitted_.clear();
+    admitted_[upload] = now();
+    co_return written;
+  }
+  co_return contended("an upload");
 }
 
 Task<Result<void>> FileServer::drop(const FileUploadId& upload, const std::string& name) {
@@ -126,7 +140,7 @@ Task<Result<void>> FileServer::drop(const FileUploadId& upload, const std::strin
   const auto found = co_await read_upload(upload);
   if (!found) co_return found.error();
   const UploadRecord record{.name = name, .touched = wall_now(), .dropped = true};
-  co_return co_await write_upload(upload, record, found->context);
+  co_return co_await write_upload(upload, record, found->context, proto::KvCondition::none);
 }
 
 Task<Result<proto::FileBegin::Answer>> FileServer::handle_call(proto::FileBegin begin) {
@@ -146,7 +160,8 @@ Task<Result<proto::FileBegin::Answer>> FileServer::handle_call(proto::FileBegin 
   crypto::random_bytes(answer.upload);
   const UploadRecord record{.name = begin.name, .touched = wall_now()};
   const VersionVector none;
-  if (const auto written = co_await write_upload(answer.upload, record, none); !written)
+  if (const auto written = co_await write_upload(answer.upload, record, none, proto::KvCondition::none);
+      !written)
     co_return written.error();
   auto write = write_of(kDrafts, begin.name, wire::encode(answer.upload), draft->context);
   write.ttl_ms = static_cast<std::uint64_t>(options_.unfinished_age / 1ms);
@@ -155,10 +170,10 @@ Task<Result<proto::FileBegin::Answer>> FileServer::handle_call(proto::FileBegin 
 }
 
 Task<Result<std::vector<bool>>> FileServer::handle_call(proto::FileMissing missing) {
+  if (auto ok = check_batch(missing.hashes.size()); !ok) co_return ok.error();
   const bool granted = co_await wait_for_turn();
   if (!granted) co_return too_many();
   const Turn turn(*this);
-  if (auto ok = check_batch(missing.hashes.size()); !ok) co_return ok.error();
   if (const auto admitted = co_await admit(missing.upload); !admitted) co_return admitted.error();
   std::vector<bool> lacks;
   for (const auto& hash : missing.hashes) {  // one at a time: each is read in full
@@ -171,17 +186,16 @@ Task<Result<std::vector<bool>>> FileServer::handle_call(proto::FileMissing missi
 }
 
 Task<Result<std::uint64_t>> FileServer::handle_call(proto::FileStoreBlobs store) {
+  if (auto ok = check_batch(store.blobs.size()); !ok) co_return ok.error();
+  std::size_t bytes = 0;
+  for (const auto& blob : store.blobs) bytes += blob.data.size();
+  static_assert(proto::kFileChunkBytesMax == proto::kFileBatchBytes);
+  if (bytes > proto::kFileBatchBytes) co_return Error(Errc::too_large, "blobs of at most 4 MiB at once");
   const bool granted = co_await wait_for_turn();
   if (!granted) co_return too_many();
   const Turn turn(*this);
-  if (auto ok = check_batch(store.blobs.size()); !ok) co_return ok.error();
-  std::size_t bytes = 0;
-  for (const auto& blob : store.blobs) {
+  for (const auto& blob : store.blobs)
     if (auto ok = proto::check_blob(blob.hash, blob.data); !ok) co_return ok.error();
-    bytes += blob.data.size();
-  }
-  if (bytes > proto::kFileBatchBytes && store.blobs.size() > 1)
-    co_return Error(Errc::too_large, "blobs of at most 4 MiB at once");
   if (const auto admitted = co_await admit(store.upload); !admitted) co_return admitted.error();
   std::vector<proto::KvRequest> writes;
   for (auto& blob : store.blobs)
@@ -199,11 +213,9 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileCommit commit) {
   if (auto ok = proto::check_file_name(commit.name); !ok) co_return ok.error();
   if (auto ok = proto::check(commit.head); !ok) co_return Error(Errc::invalid_argument, ok.error().message());
   auto head = std::move(commit.head);
-  const auto old = co_await read_head(commit.name);
-  if (!old && old.error().code() != Errc::corrupt) co_return old.error();
-  const auto* const replaced = old && old->value ? &*old->value : nullptr;
-  if (replaced && replaced->upload == head.upload && replaced->root == head.root)
-    co_return *replaced;  // asked again
+  const auto before = co_await read_head(commit.name);
+  if (before && before->value && before->value->upload == head.upload && before->value->root == head.root)
+    co_return *before->value;  // asked again
   admitted_.erase(head.upload);
   if (const auto admitted = co_await admit(head.upload); !admitted) co_return admitted.error();
   if (head.size > 0) {
@@ -213,14 +225,26 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileCommit commit) {
     if (root->values.empty() || !proto::check_blob(head.root, root->values.back()))
       co_return Error(Errc::invalid_argument, "not all of the file has been stored");
   }
-  if (replaced && replaced->upload != head.upload)
-    if (const auto dropped = co_await drop(replaced->upload, commit.name); !dropped)
-      co_return dropped.error();
-  head.stored = wall_now();
-  const auto write = write_of(kNames, commit.name, wire::encode(head), old ? old->context : VersionVector{});
-  if (const auto written = co_await ask(write); !written) co_return written.error();
-  co_await forget_attempt(head.upload, commit.name);
-  co_return head;
+  // What is replaced is dropped before, so that no blobs are left to nobody: it must be what was read.
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const auto old = co_await read_head(commit.name);
+    if (!old && old.error().code() != Errc::corrupt) co_return old.error();
+    const auto* const replaced = old && old->value ? &*old->value : nullptr;
+    if (replaced && replaced->upload != head.upload)
+      if (const auto dropped = co_await drop(replaced->upload, commit.name); !dropped)
+        co_return dropped.error();
+    head.stored = wall_now();
+    auto write = write_of(kNames, commit.name, wire::encode(head), old ? old->context : VersionVector{});
+    write.condition = !old       ? proto::KvCondition::replace
+                      : replaced ? proto::KvCondition::matches
+                                 : proto::KvCondition::absent;
+    const auto written = co_await ask(write);
+    if (!written && !is_overtaken(written.error())) co_return written.error();
+    if (!written) continue;
+    co_await forget_attempt(head.upload, commit.name);
+    co_return head;
+  }
+  co_return contended(commit.name);
 }
 
 /// What fails here is made good by the collection.
@@ -233,8 +257,9 @@ Task<void> FileServer::forget_attempt(const FileUploadId& upload, const std::str
     static_cast<void>(co_await ask(request));
   }
   const auto found = co_await read_upload(upload);
-  if (!found || !found->value) co_return;
-  const auto request = delete_of(kUploads, upload_key(upload), found->context);
+  if (!found || !found->value || found->value->dropped) co_return;  // removed or replaced meanwhile
+  auto request = delete_of(kUploads, upload_key(upload), found->context);
+  request.condition = proto::KvCondition::matches;
   static_cast<void>(co_await ask(request));
 }
 
@@ -247,10 +272,10 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileStat stat) {
 }
 
 Task<Result<std::vector<Bytes>>> FileServer::handle_call(proto::FileFetch fetch) {
+  if (auto ok = check_batch(fetch.hashes.size()); !ok) co_return ok.error();
   const bool granted = co_await wait_for_turn();
   if (!granted) co_return too_many();
   const Turn turn(*this);
-  if (auto ok = check_batch(fetch.hashes.size()); !ok) co_return ok.error();
   std::vector<Bytes> blobs;
   if (fetch.hashes.empty()) co_return blobs;
   std::vector<proto::KvRequest> reads;
@@ -299,14 +324,19 @@ Task<Result<proto::FileList::Answer>> FileServer::handle_call(proto::FileList li
 
 Task<Result<FileHead>> FileServer::handle_call(proto::FileRemove remove) {
   if (auto ok = proto::check_file_name(remove.name); !ok) co_return ok.error();
-  const auto found = co_await read_head(remove.name);
-  if (!found) co_return found.error();
-  if (!found->value) co_return not_there(remove.name);
-  if (const auto dropped = co_await drop(found->value->upload, remove.name); !dropped)
-    co_return dropped.error();
-  const auto request = delete_of(kNames, remove.name, found->context);
-  if (const auto gone = co_await ask(request); !gone) co_return gone.error();
-  co_return *found->value;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const auto found = co_await read_head(remove.name);
+    if (!found) co_return found.error();
+    if (!found->value) co_return not_there(remove.name);
+    if (const auto dropped = co_await drop(found->value->upload, remove.name); !dropped)
+      co_return dropped.error();
+    auto request = delete_of(kNames, remove.name, found->context);
+    request.condition = proto::KvCondition::matches;
+    const auto gone = co_await ask(request);
+    if (!gone && !is_overtaken(gone.error())) co_return gone.error();
+    if (gone) co_return *found->value;
+  }
+  co_return contended(remove.name);
 }
 
 }  // namespace cluster

@@ -63,7 +63,7 @@ class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMis
   Task<Result<Head>> read_head(const std::string& name);
   Task<Result<Upload>> read_upload(const proto::FileUploadId& upload);
   Task<Result<void>> write_upload(const proto::FileUploadId& upload, const files::UploadRecord& record,
-                                  const VersionVector& context);
+                                  const VersionVector& context, proto::KvCondition condition);
   /// `not_found` unless the upload is at work; then it is known to be so for a while.
   Task<Result<void>> admit(const proto::FileUploadId& upload);
   /// The upload is that of a file that is about to be removed or replaced.

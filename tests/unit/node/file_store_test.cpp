@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cluster/base/rng.hpp"
@@ -169,6 +170,36 @@ TEST_CASE("file store: a removal that ended half way takes nothing from the file
   CHECK(f.ask(proto::FileCollect{.at_once = true}).value().collected == 0);
   CHECK(f.count(files::kUploads) == 0);
   CHECK(f.read("x").value() == noise_of(6, 3000));
+}
+
+TEST_CASE("file store: however changes of one name meet, no blob is left that nobody looks after") {
+  FileNode f;
+  const auto change = [&f](std::uint64_t seed) {
+    Rng rng(seed);
+    for (int i = 0; i < 40; ++i) {
+      if (rng.chance(0.3)) {
+        static_cast<void>(f.ask(proto::FileRemove{.name = "x"}));
+        continue;
+      }
+      const auto attempt = f.ask(proto::FileBegin{.name = "x"});
+      if (!attempt) continue;
+      proto::FileSplitter splitter(1000);
+      std::vector<proto::FileBlob> blobs;
+      splitter.take(noise_of(rng.next(), 1500), blobs);
+      auto head = splitter.finish(blobs);
+      head.upload = attempt->upload;
+      bool stored = true;  // not if another change ended this attempt
+      for (auto& blob : blobs)
+        stored = stored && f.ask(proto::FileStoreBlobs{.upload = attempt->upload, .blobs = {blob}});
+      if (stored) static_cast<void>(f.ask(proto::FileCommit{.name = "x", .head = head}));
+    }
+  };
+  { const std::jthread one(change, 1), two(change, 2), three(change, 3); }
+  static_cast<void>(f.ask(proto::FileRemove{.name = "x"}));
+  static_cast<void>(f.ask(proto::FileCollect{.at_once = true}));
+  CHECK(f.count(files::kNames) == 0);
+  CHECK(f.count(files::kUploads) == 0);
+  CHECK(f.count(files::kBlobs) == 0);
 }
 
 TEST_CASE(
