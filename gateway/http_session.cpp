@@ -119,9 +119,11 @@ asio::awaitable<bool> HttpSession::serve_one() {
   Request brief;  // what is needed of the request when its handler has it
   brief.headers.emplace_back("origin", head.request.header("origin"));
   auto response = co_await answer_of(route, head.request);
-  if (response.source && !is_head_) {
-    if (server_.reserve(kStreamBytes))
-      body_bytes_ += kStreamBytes;
+  std::size_t held = response.body.size() >= kBodyCounted ? response.body.size() : 0;
+  if (response.source) held = is_head_ ? 0 : kStreamBytes;
+  if (held > 0) {
+    if (server_.reserve(held))
+      body_bytes_ += held;
     else
       response = too_many_bodies();
   }

@@ -29,6 +29,8 @@ using boost::system::error_code;
 inline constexpr std::size_t kBufferBytesMax = 128u << 10;
 /// What a body that is not held takes at a time, at most, on its way.
 inline constexpr std::size_t kStreamBytes = 12u << 20;
+/// From this size on the body of an answer counts as held, too.
+inline constexpr std::size_t kBodyCounted = 64u << 10;
 
 /// How long a transfer of `bytes` may take.
 [[nodiscard]] inline Duration time_for(std::size_t bytes, Duration at_least) {
@@ -123,6 +125,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   std::optional<Parser> parser_;
   std::optional<WebSocket> socket_;
   asio::steady_timer timer_;    // of a feed
+  bool has_news_ = false;       // of it, since it was last asked
   std::size_t body_bytes_ = 0;  // reserved
   bool is_head_ = false;        // the request wants no body
   bool ended_ = false;          // stop as soon as it can be

@@ -76,7 +76,10 @@ std::shared_ptr<Feed> HttpSession::watch(std::shared_ptr<Feed> feed) {
     const auto server = weak_server.lock();
     if (!server) return;
     asio::post(server->io, [weak] {
-      if (const auto self = weak.lock()) self->timer_.cancel();
+      if (const auto self = weak.lock()) {
+        self->has_news_ = true;  // it may be writing, and not wait for the timer
+        self->timer_.cancel();
+      }
     });
   });
   return feed;
@@ -84,6 +87,7 @@ std::shared_ptr<Feed> HttpSession::watch(std::shared_ptr<Feed> feed) {
 
 /// Until there is news, or it is time for a sign of life.
 asio::awaitable<void> HttpSession::wait_for_news() {
+  if (has_news_) co_return;
   timer_.expires_after(server_.limits.ping_period);
   static_cast<void>(co_await timer_.async_wait(kTuple));
 }
@@ -101,6 +105,7 @@ asio::awaitable<void> HttpSession::send_events(const Response& response) {
   bool broken = is_head_;
   if (is_head_) co_await asio::async_write(stream_, asio::buffer(text), kTuple);
   while (!broken && !ended_) {
+    has_news_ = false;
     for (const auto& message : feed->take()) {
       text += "id: " + std::to_string(message.id) + "\ndata: " + message.text + "\n\n";
       ++server_.counters.events_sent;
@@ -150,6 +155,7 @@ asio::awaitable<void> HttpSession::serve_socket(const Route& route, const Reques
   asio::co_spawn(server_.io, read_socket(), asio::detached);
   bool broken = false;
   while (!broken && !ended_) {
+    has_news_ = false;
     for (const auto& message : feed->take()) {
       if (broken) break;
       auto [fault, bytes] = co_await socket_->async_write(asio::buffer(message.text), kTuple);

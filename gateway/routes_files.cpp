@@ -64,7 +64,16 @@ void get_file(const Toolbox& tools, const Request& request, const Answer& answer
   });
 }
 
+/// A condition that is not heeded must not be passed over.
+Result<void> check_unconditional(const Request& request) {
+  for (const auto* const header : {"if-match", "if-none-match", "if-unmodified-since"})
+    if (request.count(header) > 0)
+      return Error(Errc::invalid_argument, std::string("changes of files do not heed ") + header);
+  return {};
+}
+
 void remove_file(const Toolbox& tools, const Request& request, const Answer& answer) {
+  if (auto ok = check_unconditional(request); !ok) return answer(failure(ok.error()));
   const proto::FileRemove remove{.name = request.captures[0]};
   ask_files(tools, remove, [name = remove.name, answer](Result<FileHead> head) {
     answer(head ? success(file_value(name, *head)) : failure(head.error()));
@@ -101,6 +110,7 @@ Result<std::shared_ptr<Intake>> put_file(const Toolbox& tools, const Request& re
   if (auto ok = proto::check_file_name(name); !ok) return ok.error();
   std::string type(request.header("content-type"));
   if (auto ok = proto::check_file_type(type); !ok) return ok.error();
+  if (auto ok = check_unconditional(request); !ok) return ok.error();
   if (request.count("content-range") > 0) return Error(Errc::invalid_argument, "a file is stored as a whole");
   return make_file_intake(tools, name, std::move(type));
 }

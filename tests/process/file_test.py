@@ -311,6 +311,8 @@ class Files(unittest.TestCase):
         for condition, status in ((tag, 206), ('"other"', 200)):
             answer = self.foo.get(path, headers=[("Range", "bytes=0-0"), ("If-Range", condition)])
             self.assertEqual(answer.status, status)
+        for method, header in (("PUT", ("If-None-Match", "*")), ("PUT", ("If-Match", tag)), ("DELETE", ("If-Match", '"other"'))):
+            self.assertEqual(self.foo.request(method, path, b"x" if method == "PUT" else None, [header]).status, 400)
         self.assertIn(stored, self.bar.get("/v1/files?prefix=over").data["files"])
         self.assertEqual(self.bar.request("DELETE", path).status, 200)
         self.assertEqual((self.foo.get(path).status, self.foo.request("DELETE", path).status), (404, 404))
