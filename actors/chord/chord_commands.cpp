@@ -17,8 +17,9 @@ using wire::Value;
 constexpr Duration kJoinTimeout = 9s;    // longer than a dial, a question and a join
 constexpr Duration kLookupTimeout = 8s;  // longer than a lookup
 constexpr Duration kMemberTimeout = 1s;
-constexpr std::size_t kGraphMax = 512;  // nodes
-constexpr Duration kGraphTime = 8s;     // then what was found is shown
+constexpr std::size_t kGraphMax = 512;    // nodes
+constexpr std::size_t kFingersMax = 160;  // as many as an identifier has bits at most
+constexpr Duration kGraphTime = 8s;       // then what was found is shown
 
 Value shown(const proto::ChordSpace& space, const proto::ChordContact& node) {
   return Value::map({{"id", node.id.str()},
@@ -70,6 +71,7 @@ Value fingers(const proto::ChordSpace& space, const ChordView::Answer& view) {
 /// Whether an answer may be that of `node`: any member may say anything.
 bool is_plausible(const ChordView::Answer& answer, const proto::ChordContact& node) {
   return answer.self.id == node.id && answer.successors.size() <= proto::kChordSuccessorsMax &&
+         answer.fingers.size() <= kFingersMax &&
          std::ranges::none_of(answer.successors, [](const proto::ChordContact& next) {
            return next.id.empty() || next.endpoint.host.empty() || next.endpoint.port == 0;
          });
@@ -149,6 +151,7 @@ Task<Value> ChordCommands::graph(const proto::CommandRequest& request, const Cho
       const auto view = co_await call_within<ChordView>(kMemberTimeout, there);
       if (!view || !is_plausible(*view, next)) continue;
       answered = *view;
+      answered->fingers = {};  // the pictures show those of the first alone
       break;
     }
     if (!answered) break;

@@ -16,6 +16,7 @@ constexpr Duration kMailWait = 1s;       // for a link that has to be opened fir
 constexpr Duration kLookPeriod = 10s;    // between questions to members of the gossip ring, give or take half
 constexpr Duration kAlonePeriod = 2s;    // the same for a node that is alone on its Chord ring
 constexpr Duration kStrangerTime = 60s;  // without a message, until a peer is forgotten
+constexpr std::size_t kJoinsMax = 64;    // under way
 constexpr Duration kSilence = 2s;        // then a peer may have moved
 
 }  // namespace
@@ -42,8 +43,7 @@ void ChordServer::terminate(const runtime::ExitReason&) {
 }
 
 void ChordServer::handle_cast(const ChordMail& mail) {
-  if (const auto known = introduced_.find(mail.from); known != introduced_.end())
-    known->second.heard = known->second.used = now();
+  if (const auto known = introduced_.find(mail.from); known != introduced_.end()) known->second.heard = now();
   perform(chord_.on_message(now(), mail.from, mail.message));
 }
 
@@ -59,6 +59,8 @@ void ChordServer::handle_call(const JoinChord& join, From<> from) {
     perform(chord_.create(now()));
     return from.reply();
   }
+  if (joins_.size() >= kJoinsMax)
+    return from.fail(Error(Errc::overloaded, "too many joins are under way", Executed::no));
   const auto command = ++command_last_;
   joins_.emplace(command, std::move(from));
   dial(*join.endpoint, command);
@@ -102,7 +104,8 @@ Task<void> ChordServer::handle_cast(ChordDialed dialed) {
   if (const auto checked = co_await check_ring_of(*dialed.node); !checked)
     co_return fail_join(command, checked.error());
   if (command == 0) co_return perform(chord_.meet(now(), *dialed.node));
-  was_member_ = chord_.state() == proto::Chord::State::member;
+  if (chord_.state() != proto::Chord::State::joining)  // else that of the join which this one ends
+    was_member_ = chord_.state() == proto::Chord::State::member;
   perform(chord_.join(now(), command, *dialed.node));
 }
 
@@ -177,28 +180,39 @@ void ChordServer::introduce(const NodeId& id, const Endpoint& endpoint) {
   const auto found = introduced_.find(id);
   const bool is_known = kernel.peer(id) != nullptr;
   if (found == introduced_.end()) {
-    if (is_known || introduced_.size() >= kPeersMax) return;
+    if (is_known) return;
+    if (introduced_.size() >= kPeersMax)
+      forget(
+          std::ranges::min_element(introduced_, {}, [](const auto& entry) { return entry.second.seen(); }));
     kernel.add_peer(id, endpoint, net::Keep::on_demand);
     introduced_.emplace(id, Introduced{endpoint, {}, now()});
     return;
   }
+  if (is_known && is_member(id)) {  // since it was introduced: it is the ring's to say where it is
+    introduced_.erase(found);
+    return;
+  }
   auto& known = found->second;
-  known.used = now();
   if (is_known && (known.endpoint == endpoint || now() - known.heard < kSilence)) return;
   known.endpoint = endpoint;
   kernel.add_peer(id, endpoint, net::Keep::on_demand);
 }
 
-void ChordServer::forget_strangers() {
+bool ChordServer::is_member(const NodeId& id) const {
   const auto view = board_->read();
-  std::erase_if(introduced_, [&](const auto& entry) {
-    const auto& [id, known] = entry;
-    if (now() - known.used < kStrangerTime) return false;
-    const auto member = std::ranges::lower_bound(view->members, id, {}, &proto::MemberView::id);
-    const bool is_member = member != view->members.end() && member->id == id;
-    if (!is_member) system_->kernel().remove_peer(id, false);
-    return true;
-  });
+  const auto member = std::ranges::lower_bound(view->members, id, {}, &proto::MemberView::id);
+  return member != view->members.end() && member->id == id;
+}
+
+ChordServer::Strangers::iterator ChordServer::forget(Strangers::iterator stranger) {
+  if (!is_member(stranger->first)) system_->kernel().remove_peer(stranger->first, false);
+  return introduced_.erase(stranger);
+}
+
+/// Those that were not heard of late: that others name them does not keep them.
+void ChordServer::forget_strangers() {
+  for (auto at = introduced_.begin(); at != introduced_.end();)
+    at = now() - at->second.seen() < kStrangerTime ? std::next(at) : forget(at);
 }
 
 void ChordServer::perform(proto::ChordSend& send) {

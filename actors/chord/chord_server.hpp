@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -80,8 +81,8 @@ struct ChordLinkLost {
 };
 
 /// The server named `chord`: drives the Chord state machine with this node's clock, timer and links. Peers
-/// that nobody else knows are dialled when there is something to say to them, and forgotten when there was
-/// nothing for a minute; at most kPeersMax.
+/// that nobody else knows are dialled when there is something to say to them, and forgotten when they said
+/// nothing for a minute; beyond kPeersMax, the longest silent one for a new one.
 class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChord, LeaveChord, ChordView,
                                      IntroduceChord, ChordDialed, ChordLinkLost> {
  public:
@@ -128,8 +129,12 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   struct Introduced {
     Endpoint endpoint{};
     Instant heard{};
-    Instant used{};
+    Instant since{};
+    [[nodiscard]] Instant seen() const noexcept { return std::max(heard, since); }
   };
+  using Strangers = std::map<NodeId, Introduced>;
+  [[nodiscard]] bool is_member(const NodeId& id) const;
+  Strangers::iterator forget(Strangers::iterator stranger);
 
   ActorSystem* system_;
   std::shared_ptr<const RingBoard> board_;
@@ -137,7 +142,7 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   std::size_t through_next_ = 0;
   Rng rng_;
   proto::Chord chord_;
-  std::map<NodeId, Introduced> introduced_{};
+  Strangers introduced_{};
   std::map<std::uint64_t, From<proto::ChordAnswer>> lookups_{};
   std::map<std::uint64_t, From<>> joins_{};
   std::uint64_t command_last_ = 0;
