@@ -92,19 +92,9 @@ FileCommand::Reply FileCommand::failed(const Error& error) const {
 }
 
 FileCommand::Reply FileCommand::broke_off(const Error& error) const {
-  switch (error.code()) {
-    case Errc::unreachable:
-    case Errc::overloaded:
-    case Errc::timeout:
-    case Errc::peer_lost:
-    case Errc::stopped:
-    case Errc::no_quorum:
-    case Errc::cancelled:
-      return failed(
-          Error(error.code(), error.message() + " (give the same command again to go on)", error.executed()));
-    default:
-      return failed(error);
-  }
+  if (!may_pass(error.code()) && error.code() != Errc::cancelled) return failed(error);
+  return failed(
+      Error(error.code(), error.message() + " (give the same command again to go on)", error.executed()));
 }
 
 FileCommand::Reply FileCommand::put(const proto::CommandRequest& request) {

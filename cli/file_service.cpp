@@ -9,7 +9,8 @@ namespace {
 constexpr Duration kPauseMin = 50ms;
 constexpr Duration kPauseMax = 1s;
 
-/// Whether the same question may have an answer a little later.
+}  // namespace
+
 bool may_pass(Errc code) noexcept {
   switch (code) {
     case Errc::unreachable:
@@ -23,8 +24,6 @@ bool may_pass(Errc code) noexcept {
       return false;
   }
 }
-
-}  // namespace
 
 Result<Bytes> FileService::try_once(std::string_view event, const Bytes& payload) {
   cut_off_ = false;

@@ -9,6 +9,9 @@
 
 namespace cluster::cli {
 
+/// Whether the same question may have an answer a little later.
+[[nodiscard]] bool may_pass(Errc code) noexcept;
+
 /// The server `files` of the node. A question is asked again, over a new connection if need be, while the
 /// node or the store cannot answer now: every one of them may be asked twice.
 class FileService {
