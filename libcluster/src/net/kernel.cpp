@@ -204,9 +204,12 @@ void Kernel::stop(Duration max_wait) {
     for (const auto& [session, peer] : sessions_)
       if (peer->role == Role::client) all.push_back(peer);
     for (const auto& peer : all) drain_peer(peer, false);
+    drained_ = true;
   });
-  static_cast<void>(poll(Duration::zero()));
-  while (!connections_.empty() && MonotonicClock::now() < deadline)
+  wake();  // a poll that looks at the busy connection alone may find its end, and leave the listener open
+  while (!drained_ && poll(Duration::zero()) != 0) {
+  }
+  while (!(drained_ && connections_.empty()) && MonotonicClock::now() < deadline)
     static_cast<void>(poll(deadline - MonotonicClock::now()));
   const auto left = connections_;
   for (const auto& [begun, connection] : left) {

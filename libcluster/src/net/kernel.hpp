@@ -176,6 +176,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   std::atomic<bool> polling_{false};
   std::atomic<bool> wake_posted_{false};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> drained_{false};  // stopping: the listener is closed, each peer told
 
   mutable std::shared_mutex peers_mutex_;  // of the two maps
   std::unordered_map<NodeId, PeerRef> peers_;

@@ -254,6 +254,20 @@ TEST_CASE("net: stopping says goodbye after all that was queued; the peer hears 
   CHECK(bar.downs[0].reason == PeerDownReason::stopping);
 }
 
+TEST_CASE("net: stopping gives the port back, also if the connection in use ends in the same poll") {
+  auto foo = std::make_unique<TestNode>("foo");
+  TestNode bar("bar");
+  REQUIRE(connect(*foo, "foo", bar, "bar"));
+  const auto port = bar.at().port;
+  REQUIRE(foo->send("bar", "looked at first from now on"));
+  REQUIRE(drive({&bar}, [&] { return bar.received == 1; }));
+  foo.reset();
+  bar.kernel->stop(10s);
+  auto config = config_of("baz");
+  config.advertised.port = port;
+  CHECK(TestNode(config).at().port == port);
+}
+
 TEST_CASE("net: a node that ends without a goodbye is lost, not gone for good") {
   auto foo = std::make_unique<TestNode>("foo");
   TestNode bar("bar");
