@@ -90,6 +90,7 @@ Result<std::optional<gateway::GatewayConfig>> gateway_config(const NodeOptions& 
 Result<void> start_kv(Node& node, const NodeOptions& options) {
   KvStoreConfig config;
   if (!options.data_dir.empty()) config.folder = options.data_dir + "/kv";
+  config.sync_rest = options.kv_sync_rest;
   for (const auto& [name, bucket] : options.kv_buckets) {
     if (name == "*")
       config.kv.bucket = bucket;

@@ -11,6 +11,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr int kPutTries = 5;
+
+/// Of an attempt to store a file: begin again.
+bool is_given_up(const Error& error) { return error.code() == Errc::not_found; }
+
 Error wrong_usage(std::string text) { return {Errc::invalid_argument, "file " + std::move(text)}; }
 
 Json entry_json(const std::string& name, const proto::FileHead& head) {
@@ -97,6 +102,13 @@ FileCommand::Reply FileCommand::broke_off(const Error& error) const {
       Error(error.code(), error.message() + " (give the same command again to go on)", error.executed()));
 }
 
+Result<Transferred> FileCommand::put_once(const std::string& path, const std::string& name) {
+  auto input = InputFile::open(path);
+  if (!input) return input.error();
+  Progress progress(streams_.progress, name, input->size());
+  return put_file(service_, *input, name, [&](std::uint64_t bytes) { progress.show(bytes); });
+}
+
 FileCommand::Reply FileCommand::put(const proto::CommandRequest& request) {
   const auto& path = request.args[1];
   const bool from_input = path == "-";
@@ -105,10 +117,10 @@ FileCommand::Reply FileCommand::put(const proto::CommandRequest& request) {
   if (from_input && request.args.size() < 3) return wrong_usage("put: standard input needs a NAME");
   const auto name = request.args.size() > 2 ? request.args[2] : base_name(path);
   if (auto ok = proto::check_file_name(name); !ok) return wrong_usage("put: " + ok.error().message());
-  auto input = InputFile::open(path);
-  if (!input) return failed(input.error());
-  Progress progress(streams_.progress, name, input->size());
-  const auto done = put_file(service_, *input, name, [&](std::uint64_t bytes) { progress.show(bytes); });
+  auto done = put_once(path, name);
+  // Another client that puts the same name may have ended the attempt that both took part in.
+  for (int tries = 1; !done && is_given_up(done.error()) && !from_input && tries < kPutTries; ++tries)
+    done = put_once(path, name);
   if (!done) return broke_off(done.error());
   auto details = details_json(name, done->head);
   details["sent"] = done->bytes_moved;

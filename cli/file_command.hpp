@@ -3,12 +3,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <string>
 
 #include "cluster/proto/command.hpp"
 #include "connection.hpp"
 #include "file_service.hpp"
 
 namespace cluster::cli {
+
+struct Transferred;
 
 /// `file put|get|ls|rm|stat`: runs here, against the server `files` of the node.
 class FileCommand {
@@ -26,6 +29,8 @@ class FileCommand {
 
  private:
   using Reply = Result<std::optional<nlohmann::ordered_json>>;
+  /// Sends the file once, from its beginning.
+  [[nodiscard]] Result<Transferred> put_once(const std::string& path, const std::string& name);
   Reply put(const proto::CommandRequest& request);
   Reply get(const proto::CommandRequest& request);
   Reply list(const proto::CommandRequest& request);

@@ -411,6 +411,12 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
          "other (siblings). The same on all nodes; repeatable")
       ->type_name("NAME:n=N,r=R,w=W,siblings|last|max|union")
       ->take_all();
+  std::string kv_sync = "always";
+  app.add_option("--kv-sync", kv_sync,
+                 "when writes go to the disk: always (before they are answered), or each second in the\n"
+                 "background: a machine that crashes, though not a process, may then lose the last ones")
+      ->type_name("always|second")
+      ->capture_default_str();
   ChordTexts chord;
   chord.add_to(app);
   app.add_flag("--demo-actors", options.demo_actors, "start the servers 'counter' and 'echo'");
@@ -465,6 +471,8 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   if (!checked_http) return checked_http.error();
   options.http = std::move(checked_http).value();
   if (!kv_buckets.empty() && !options.kv) return usage_error("--kv-bucket needs --kv");
+  if (kv_sync != "always" && kv_sync != "second") return usage_error("--kv-sync: always or second");
+  if (kv_sync == "second") options.kv_sync_rest = std::chrono::seconds(1);
   std::ranges::stable_partition(kv_buckets, [](const std::string& text) { return text.starts_with("*:"); });
   for (const auto& text : kv_buckets) {
     const bool has_base = !options.kv_buckets.empty() && options.kv_buckets.front().first == "*";

@@ -64,6 +64,7 @@ struct NodeOptions {
   bool leave_on_stop = false;
   bool demo_actors = false;
   std::vector<std::pair<std::string, proto::KvBucket>> kv_buckets{};  ///< "*": those not named
+  Duration kv_sync_rest{};                                            ///< as KvStoreConfig::sync_rest
   bool kv = false;       ///< runs its part of the key-value store, under data_dir if there is one
   std::string notice{};  ///< not empty: print this and exit 0
 };

@@ -64,6 +64,20 @@ bool takes_input(const proto::CommandRequest& request) {
   return what == "batch" || (what == "put" && (request.args.size() == 2 || request.args[2] == "-"));
 }
 
+bool is_watch(const proto::CommandRequest& request) {
+  return request.name == "kv" && request.args.front() == "watch";
+}
+
+/// A value of the key-value store as the bytes that it is; nothing if there are several.
+std::optional<std::string> bytes_in(const Json& data) {
+  const auto value = data.find("value");
+  if (value == data.end()) return std::nullopt;
+  if (value->is_string()) return value->get<std::string>();
+  const auto bytes = from_base64(text_field(*value, "$bytes"));
+  if (!bytes) return std::nullopt;
+  return std::string(bytes->begin(), bytes->end());
+}
+
 /// What the node adds to an answer, as a line of its own.
 std::string note_line(const Json& reply) {
   const auto note = text_field(reply, "note");
@@ -99,7 +113,7 @@ Exit Session::run(std::span<const std::string> words) {
     connection_.reset();
     return fail(answered.error(), exit_code(answered.error()));
   }
-  if (request->follow) return follow(*request);
+  if (request->follow || is_watch(*request)) return follow(*request);
   if (request->name == "drill" && request->wait) return follow_drill(*request);
   if (takes_input(*request)) return put_input(*request);
   return show_outcome(connection_->run(*request, config_.timeout));
@@ -163,6 +177,7 @@ Exit Session::run_file(const proto::CommandRequest& request) {
 
 /// Asks again and again for what is newer than the last event shown: each has its number, "seq".
 Exit Session::follow(proto::CommandRequest request) {
+  request.follow = true;
   while (out_) {
     const auto reply = connection_->run(request, config_.timeout);
     if (!reply) {
@@ -248,9 +263,8 @@ Exit Session::show_reply(const Json& reply, bool as_json) {
   const bool succeeded = ok->get<bool>();
   const auto error = reply.value("error", Json::object());
   const auto data = reply.find("data");
-  if (succeeded && raw_)
-    out_ << text_field(reply, "data");
-  else if (as_json)
+  if (succeeded && raw_) return show_raw(data == reply.end() ? Json() : *data);
+  if (as_json && !raw_)
     out_ << to_line(reply) << '\n';
   else if (succeeded)
     out_ << (data == reply.end() ? "ok\n" : to_table(*data)) << note_line(reply);
@@ -258,6 +272,18 @@ Exit Session::show_reply(const Json& reply, bool as_json) {
     err_ << "error: " << printable(text_field(error, "message")) << '\n';
   if (succeeded) return Exit::ok;
   return text_field(error, "executed") == "unknown" ? Exit::unknown : Exit::refused;
+}
+
+/// Nothing but what was asked for: a drawing, or the bytes of a value.
+Exit Session::show_raw(const Json& data) {
+  const auto bytes = data.is_string() ? data.get<std::string>() : bytes_in(data);
+  if (!bytes) {
+    err_ << "error: the key has siblings, values written without knowledge of each other: read it without "
+            "--raw\n";
+    return Exit::refused;
+  }
+  out_ << *bytes << std::flush;
+  return Exit::ok;
 }
 
 Exit Session::fail(const Error& error, Exit code) {

@@ -56,6 +56,7 @@ class Session {
   Exit run_file(const proto::CommandRequest& request);
   Exit show_reply(const nlohmann::ordered_json& reply) { return show_reply(reply, config_.json); }
   Exit show_reply(const nlohmann::ordered_json& reply, bool as_json);
+  Exit show_raw(const nlohmann::ordered_json& data);
   Exit fail(const Error& error, Exit code);
 
   Config config_;

@@ -23,6 +23,14 @@ elseif(NOT CLUSTER_SANITIZE STREQUAL "")
   message(FATAL_ERROR "CLUSTER_SANITIZE must be address, thread or empty, not '${CLUSTER_SANITIZE}'")
 endif()
 
+# cluster_cold(TARGET): under a sanitizer, what hardly computes is not optimised, nor checked for null and misaligned
+# pointers: most of its compile time goes there.
+function(cluster_cold target)
+  if(CLUSTER_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0 -fno-sanitize=null,alignment)
+  endif()
+endfunction()
+
 option(CLUSTER_FUZZ "Build the fuzz targets with libFuzzer (clang; see scripts/fuzz)" OFF)
 if(CLUSTER_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)  # what is fuzzed says where it has been
@@ -101,6 +109,9 @@ function(cluster_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} cluster_test_main cluster_warnings)
+  if(NOT "sim" IN_LIST arg_LABELS)
+    cluster_cold(${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 PROCESSORS 2)
   foreach(label IN LISTS arg_LABELS)

@@ -23,12 +23,18 @@ bool may_pass(const Error& error) {
 /// takes long, hashes and copies, is done on the thread for that.
 class FileIntake final : public Intake, public std::enable_shared_from_this<FileIntake> {
  public:
-  FileIntake(const Toolbox& tools, std::string name, std::string type)
-      : tools_(tools), name_(std::move(name)), type_(std::move(type)) {}
+  FileIntake(const Toolbox& tools, FileTarget target) : tools_(tools), target_(std::move(target)) {}
+  FileIntake(const FileIntake&) = delete;
+  FileIntake& operator=(const FileIntake&) = delete;
+  ~FileIntake() override {
+    if (!upload_ || committed_) return;
+    const proto::FileAbandon abandon{.name = target_.name, .upload = *upload_};
+    ask_files(tools_, abandon, [](const Result<bool>&) {});
+  }
 
   void take(Bytes piece, Taken done) override {
     begun([self = shared_from_this(), piece = std::move(piece), done](const Error* error) {
-      if (error) return done(failure(*error));
+      if (error) return done(change_failure(*error));
       self->splitter_.take(piece, self->blobs_);
       self->send(false, kTriesMax, [done](const Error* failed) {
         done(failed ? std::optional(failure(*failed)) : std::nullopt);
@@ -38,7 +44,7 @@ class FileIntake final : public Intake, public std::enable_shared_from_this<File
 
   void end(Answer answer) override {
     begun([self = shared_from_this(), answer](const Error* error) {
-      if (error) return answer(failure(*error));
+      if (error) return answer(change_failure(*error));
       self->head_ = self->splitter_.finish(self->blobs_);
       self->send(true, kTriesMax, [self, answer](const Error* failed) {
         if (failed) return answer(failure(*failed));
@@ -53,7 +59,7 @@ class FileIntake final : public Intake, public std::enable_shared_from_this<File
   /// Goes on, on the thread for what takes long, once there is an upload.
   void begun(Next next) {
     if (upload_) return tools_.server->offload([next] { next(nullptr); });
-    const proto::FileBegin begin{.name = name_};
+    const proto::FileBegin begin{.name = target_.name, .fresh = true, .condition = target_.condition};
     ask_files(tools_, begin, [self = shared_from_this(), next](Result<proto::FileBegin::Answer> answer) {
       self->tools_.server->offload([self, next, answer = std::move(answer)] {
         if (!answer) return next(&answer.error());
@@ -93,16 +99,21 @@ class FileIntake final : public Intake, public std::enable_shared_from_this<File
 
   void commit(const Answer& answer) {
     head_.upload = *upload_;
-    head_.type = type_;
-    const proto::FileCommit commit{.name = name_, .head = head_};
-    ask_files(tools_, commit, [name = name_, answer](Result<proto::FileHead> head) {
-      answer(head ? success(file_value(name, *head)) : failure(head.error()));
+    head_.type = target_.type;
+    committed_ = true;
+    const proto::FileCommit commit{.name = target_.name, .head = head_, .condition = target_.condition};
+    ask_files(tools_, commit, [name = target_.name, answer](Result<proto::FileHead> head) {
+      if (!head) return answer(change_failure(head.error()));
+      auto response = success(file_value(name, *head));
+      response.headers.emplace_back("ETag", '"' + hex(head->root) + '"');
+      answer(std::move(response));
     });
   }
 
   Toolbox tools_;
-  std::string name_, type_;
+  FileTarget target_;
   std::optional<proto::FileUploadId> upload_;
+  bool committed_ = false;  // or asked to be
   proto::FileSplitter splitter_;
   std::vector<proto::FileBlob> blobs_;  // of which a group is still to be made
   proto::FileStoreBlobs group_;         // on its way
@@ -172,8 +183,13 @@ wire::Value file_value(const std::string& name, const proto::FileHead& head) {
                            {"hash", hex(head.root)}});
 }
 
-std::shared_ptr<Intake> make_file_intake(const Toolbox& tools, std::string name, std::string type) {
-  return std::make_shared<FileIntake>(tools, std::move(name), std::move(type));
+Response change_failure(const Error& error) {
+  if (error.code() != Errc::refused && error.code() != Errc::already_exists) return failure(error);
+  return refusal(412, name(error.code()), error.message(), Executed::no);
+}
+
+std::shared_ptr<Intake> make_file_intake(const Toolbox& tools, FileTarget target) {
+  return std::make_shared<FileIntake>(tools, std::move(target));
 }
 
 std::shared_ptr<Source> make_file_source(const Toolbox& tools, const proto::FileHead& head,

@@ -17,8 +17,8 @@ struct Gateway::Impl {
     if (caller) caller->stop();
   }
 
-  std::unique_ptr<HttpServer> server;  // ends last: what the caller still answers goes to it
-  std::unique_ptr<Caller> caller;
+  std::unique_ptr<Caller> caller;  // ends last: uploads that end with the server still give theirs up
+  std::unique_ptr<HttpServer> server;
 };
 
 Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -54,6 +54,7 @@ Result<Gateway> Gateway::start(Node& node, GatewayConfig config) {
   add_call_routes(router, tools);
   add_chord_routes(router, tools);
   add_kv_routes(router, tools);
+  add_kv_watch_routes(router, tools);
   add_event_routes(router, tools);
   add_file_routes(router, tools);
   add_watch_routes(router, tools);

@@ -13,24 +13,23 @@ namespace {
 
 constexpr std::array<std::string_view, 7> kMethodNames{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", ""};
 
-/// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7)
-std::string http_date(WallTime now) {
+}  // namespace
+
+std::string http_date(WallTime time) {
   constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const auto day = std::chrono::floor<std::chrono::days>(now);
+  const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss time(std::chrono::floor<std::chrono::seconds>(now - day));
+  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%s, %02u %s %04d %02ld:%02ld:%02ld GMT",
                 kDays[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
                 kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                static_cast<long>(time.hours().count()), static_cast<long>(time.minutes().count()),
-                static_cast<long>(time.seconds().count()));
+                static_cast<long>(clock.hours().count()), static_cast<long>(clock.minutes().count()),
+                static_cast<long>(clock.seconds().count()));
   return text.data();
 }
-
-}  // namespace
 
 Method method_from(std::string_view name) noexcept {
   const auto found = std::ranges::find(kMethodNames, name);

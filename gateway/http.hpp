@@ -117,6 +117,8 @@ class Answer {
 /// connection.
 [[nodiscard]] std::string head_text(const Response& response, std::optional<std::size_t> length,
                                     bool keep_alive, WallTime now);
+/// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7)
+[[nodiscard]] std::string http_date(WallTime time);
 /// "Not Found"
 [[nodiscard]] std::string_view reason_of(unsigned status) noexcept;
 

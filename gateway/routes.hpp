@@ -36,6 +36,8 @@ void add_watch_routes(Router& router, const Toolbox& tools);
 void add_metrics_routes(Router& router, const Toolbox& tools);
 /// The key-value store, where the node runs one.
 void add_kv_routes(Router& router, const Toolbox& tools);
+/// Its changes, as a list or as they come.
+void add_kv_watch_routes(Router& router, const Toolbox& tools);
 /// The dashboard, the list of paths and the OpenAPI document.
 void add_page_routes(Router& router, const Toolbox& tools);
 

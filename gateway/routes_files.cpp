@@ -16,11 +16,27 @@ Response file_response(const std::string& name, const FileHead& head) {
   Response response;
   response.type = head.type.empty() ? "application/octet-stream" : head.type;
   response.headers = {{"ETag", '"' + hex(head.root) + '"'},
+                      {"Last-Modified", http_date(head.stored)},
                       {"Accept-Ranges", "bytes"},
                       {"Cache-Control", "private, no-cache"},
                       {"Content-Disposition", "attachment; filename*=UTF-8''" + percent_encoded(name)},
                       {"Content-Security-Policy", "sandbox"}};
   return response;
+}
+
+/// The entity tags of a list that can be those of files; weak ones are the same as none.
+std::vector<proto::FileHash> roots_in(std::string_view list) {
+  std::vector<proto::FileHash> roots;
+  for (std::size_t begin = list.find('"'); begin != list.npos;) {
+    const auto end = list.find('"', begin + 1);
+    if (end == list.npos) break;
+    const bool is_weak = begin >= 2 && list.substr(begin - 2, 2) == "W/";
+    const auto bytes = from_hex(list.substr(begin + 1, end - begin - 1));
+    if (!is_weak && bytes && bytes->size() == proto::FileHash().size())
+      std::ranges::copy(*bytes, roots.emplace_back().begin());
+    begin = list.find('"', end + 1);
+  }
+  return roots;
 }
 
 Response give_file(const Toolbox& tools, const Request& request, const FileHead& head) {
@@ -64,19 +80,28 @@ void get_file(const Toolbox& tools, const Request& request, const Answer& answer
   });
 }
 
-/// A condition that is not heeded must not be passed over.
-Result<void> check_unconditional(const Request& request) {
-  for (const auto* const header : {"if-match", "if-none-match", "if-unmodified-since"})
-    if (request.count(header) > 0)
-      return Error(Errc::invalid_argument, std::string("changes of files do not heed ") + header);
-  return {};
+/// What a PUT or DELETE depends on. A condition that cannot be heeded must not be passed over.
+Result<proto::FileCondition> condition_of(const Request& request) {
+  proto::FileCondition condition;
+  if (request.count("if-unmodified-since") > 0)
+    return Error(Errc::invalid_argument, "a change of a file depends on its ETag: use If-Match");
+  const auto match = request.header("if-match");
+  condition.absent = request.count("if-none-match") > 0;
+  condition.present = match == "*";
+  if (request.count("if-match") > 0 && !condition.present) condition.one_of = roots_in(match);
+  if (condition.absent && (request.header("if-none-match") != "*" || request.method != Method::put))
+    return Error(Errc::invalid_argument, "If-None-Match takes only '*', for a PUT: if there is no such file");
+  if (condition.absent && request.count("if-match") > 0)
+    return Error(Errc::invalid_argument, "If-Match and If-None-Match exclude each other");
+  return condition;
 }
 
 void remove_file(const Toolbox& tools, const Request& request, const Answer& answer) {
-  if (auto ok = check_unconditional(request); !ok) return answer(failure(ok.error()));
-  const proto::FileRemove remove{.name = request.captures[0]};
+  auto condition = condition_of(request);
+  if (!condition) return answer(failure(condition.error()));
+  const proto::FileRemove remove{.name = request.captures[0], .condition = std::move(*condition)};
   ask_files(tools, remove, [name = remove.name, answer](Result<FileHead> head) {
-    answer(head ? success(file_value(name, *head)) : failure(head.error()));
+    answer(head ? success(file_value(name, *head)) : change_failure(head.error()));
   });
 }
 
@@ -110,9 +135,13 @@ Result<std::shared_ptr<Intake>> put_file(const Toolbox& tools, const Request& re
   if (auto ok = proto::check_file_name(name); !ok) return ok.error();
   std::string type(request.header("content-type"));
   if (auto ok = proto::check_file_type(type); !ok) return ok.error();
-  if (auto ok = check_unconditional(request); !ok) return ok.error();
-  if (request.count("content-range") > 0) return Error(Errc::invalid_argument, "a file is stored as a whole");
-  return make_file_intake(tools, name, std::move(type));
+  auto condition = condition_of(request);
+  if (!condition) return condition.error();
+  if (request.count("content-range") > 0)
+    return Error(Errc::invalid_argument,
+                 "a file is put as a whole: send it without Content-Range, or with 'cluster-cli file put', "
+                 "which goes on");
+  return make_file_intake(tools, {name, std::move(type), std::move(*condition)});
 }
 
 }  // namespace

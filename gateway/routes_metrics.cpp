@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cluster/gateway/routes.hpp"
+#include "cluster/kv/kv_server.hpp"
 #include "metrics_text.hpp"
 
 namespace cluster::gateway {
@@ -100,6 +101,63 @@ void add_counters(MetricsText& metrics, const std::string& prefix, const Value* 
                       static_cast<std::uint64_t>(*number));
 }
 
+/// The key-value store, as far as this node sees and holds it.
+void add_store(MetricsText& metrics, const KvInfo::Answer& of) {
+  metrics.family("cluster_kv_requests_total", Kind::counter, "Requests to the store that came to this node.");
+  for (const auto& kind : of.operations)
+    metrics.sample({{"operation", kind.operation}, {"outcome", "ok"}}, kind.ok)
+        .sample({{"operation", kind.operation}, {"outcome", "absent"}}, kind.absent)
+        .sample({{"operation", kind.operation}, {"outcome", "refused"}}, kind.refused)
+        .sample({{"operation", kind.operation}, {"outcome", "failed"}}, kind.failed)
+        .sample({{"operation", kind.operation}, {"outcome", "unknown"}}, kind.unknown);
+  metrics.family("cluster_kv_request_duration_seconds", Kind::histogram, "From a request to its answer.");
+  std::uint64_t siblings = 0;
+  for (const auto& kind : of.operations) {
+    siblings += kind.siblings;
+    metrics.histogram({{"operation", kind.operation}}, kKvTimeBounds, kind.times,
+                      static_cast<double>(kind.total_us) / 1e6);
+  }
+  const auto& counters = of.counters;
+  const auto& progress = of.progress;
+  metrics.counter("cluster_kv_reads_with_siblings_total", "Reads answered with several values.", siblings)
+      .gauge("cluster_kv_keys", "Keys held here, deleted ones too; on a disk about so many.",
+             static_cast<double>(of.keys))
+      .gauge("cluster_kv_stored_bytes", "Bytes of their values; on a disk those of its files, about.",
+             static_cast<double>(of.bytes))
+      .family("cluster_kv_replica_requests_total", Kind::counter,
+              "Answered as a replica, here or elsewhere asked.")
+      .sample({{"operation", "read"}}, counters.reads)
+      .sample({{"operation", "write"}}, counters.writes)
+      .counter("cluster_kv_read_repairs_total", "Replicas that a read found behind, and mended.",
+               counters.repairs)
+      .gauge("cluster_kv_hints", "Writes kept for nodes that missed them.",
+             static_cast<double>(progress.hints))
+      .counter("cluster_kv_hints_delivered_total", "Writes that such nodes have taken since.",
+               counters.hinted)
+      .family("cluster_kv_comparisons_total", Kind::counter, "Rounds of anti-entropy with another node.")
+      .sample({{"outcome", "ok"}}, counters.sessions_completed)
+      .sample({{"outcome", "failed"}}, counters.sessions_failed)
+      .counter("cluster_kv_compared_records_received_total", "Records that comparison brought here.",
+               counters.records_received)
+      .gauge("cluster_kv_settled", "1 while this node holds all that it is to hold.",
+             progress.settled ? 1 : 0)
+      .gauge("cluster_kv_nodes_to_compare", "Nodes to be compared with before that.",
+             static_cast<double>(progress.to_compare))
+      .gauge("cluster_kv_handing_over", "1 while keys are handed to the nodes that they belong to.",
+             progress.handing_over ? 1 : 0)
+      .gauge("cluster_kv_hand_over_ratio", "How much of the keys this pass has looked at.",
+             progress.handed_over)
+      .counter("cluster_kv_handed_over_keys_total", "Keys handed over, and removed here.",
+               counters.handed_over)
+      .counter("cluster_kv_handed_over_bytes_total", "Bytes of their values.", counters.handed_over_bytes)
+      .counter("cluster_kv_tombstones_forgotten_total",
+               "Deleted keys that no node needs to remember any more.", counters.forgotten)
+      .counter("cluster_kv_misplaced_total", "Requests of nodes that placed the key by another ring.",
+               counters.views)
+      .counter("cluster_kv_messages_refused_total", "Messages of other nodes that were not taken.",
+               counters.refused);
+}
+
 void add_http(MetricsText& metrics, const HttpCounters& of) {
   constexpr std::array<std::string_view, 5> kClasses{"1xx", "2xx", "3xx", "4xx", "5xx"};
   metrics.family("cluster_http_responses_total", Kind::counter, "Responses by the class of their status.");
@@ -139,13 +197,16 @@ void add_process(MetricsText& metrics) {
                   static_cast<double>(std::distance(begin(open), end(open))));
 }
 
-Response metrics_page(const Toolbox& tools, const Result<Value>& ring, const Result<Value>& detector) {
+Response metrics_page(const Toolbox& tools, const Result<Value>& ring, const Result<Value>& detector,
+                      const Result<Value>& store) {
   MetricsText metrics;
   add_members(metrics, *tools.node);
   add_network(metrics, tools.node->actors().kernel());
   add_actors(metrics, tools.node->actors());
   if (ring) add_counters(metrics, "cluster_gossip_", ring->find("gossip"));
   if (detector) add_counters(metrics, "cluster_detector_", detector->find("counters"));
+  if (store)
+    if (const auto info = store->to<KvInfo::Answer>()) add_store(metrics, *info);
   add_http(metrics, tools.server->counters());
   add_process(metrics);
   return {.type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.text()};
@@ -154,7 +215,10 @@ Response metrics_page(const Toolbox& tools, const Result<Value>& ring, const Res
 void handle_metrics(const Toolbox& tools, const Answer& answer) {
   tools.caller->call("ring", "ring_info", {}, kInfoTimeout, [tools, answer](const Result<Value>& ring) {
     tools.caller->call("detector", "detector_info", {}, kInfoTimeout, [=](const Result<Value>& detector) {
-      tools.server->post([=] { answer(metrics_page(tools, ring, detector)); });
+      tools.caller->call(std::string(KvServer::kName), std::string(KvInfo::event), {}, kInfoTimeout,
+                         [=](const Result<Value>& store) {  // there may be none
+                           tools.server->post([=] { answer(metrics_page(tools, ring, detector, store)); });
+                         });
     });
   });
 }

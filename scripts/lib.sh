@@ -13,7 +13,8 @@ web_packages=(chromium)  # what the dashboard is built with, where there is none
 command -v npm >/dev/null || web_packages+=(npm)
 format_packages=(clang-format-14)
 fuzz_packages=(clang)
-peer_packages=(erlang-base libzmq3-dev golang-go golang-github-hashicorp-memberlist-dev)  # what bench/peers needs beyond build_packages
+peer_packages=(erlang-base libzmq3-dev golang-go golang-github-hashicorp-memberlist-dev
+               redis-server etcd-server golang-etcd-server-dev)  # what bench/peers needs beyond build_packages
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

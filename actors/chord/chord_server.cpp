@@ -44,6 +44,8 @@ void ChordServer::terminate(const runtime::ExitReason&) {
 
 void ChordServer::handle_cast(const ChordMail& mail) {
   if (const auto known = introduced_.find(mail.from); known != introduced_.end()) known->second.heard = now();
+  if (const auto linked = linked_.find(mail.from); linked != linked_.end())
+    perform(chord_.on_contact(now(), {linked->first, linked->second}));
   perform(chord_.on_message(now(), mail.from, mail.message));
 }
 
@@ -142,10 +144,18 @@ void ChordServer::handle_call(const IntroduceChord& introduced) {
   introduce(introduced.node.id, introduced.node.endpoint);
 }
 
-void ChordServer::handle_cast(const ChordLinkLost& lost) { perform(chord_.on_unanswered(now(), lost.peer)); }
+void ChordServer::handle_cast(const ChordLinked& linked) {
+  linked_[linked.peer.id] = linked.peer.endpoint;
+  perform(chord_.on_contact(now(), linked.peer));
+}
+
+void ChordServer::handle_cast(const ChordLinkLost& lost) {
+  linked_.erase(lost.peer);
+  if (!lost.expected) perform(chord_.on_unanswered(now(), lost.peer));
+}
 
 void ChordServer::handle_info(const Tick&) {
-  tick_at_ = kNever;
+  tick_.fired();
   perform(chord_.on_time(now()));
 }
 
@@ -170,7 +180,7 @@ Task<void> ChordServer::handle_info(Look) {
 
 void ChordServer::perform(proto::ChordActions actions) {
   for (auto& action : actions) std::visit([this](auto& what) { perform(what); }, action);
-  set_tick();
+  set_alarm(tick_, chord_.next_deadline(), Tick{});
 }
 
 /// Tells the kernel where a peer listens, unless somebody else has. Lists of others may be older than the
@@ -247,14 +257,6 @@ void ChordServer::perform(proto::ChordChanged&) {
 void ChordServer::perform(proto::ChordRefused& refused) {
   log::limited(refusal_lines_, log::Level::warn, "chord", "a message of '", refused.from.str(),
                "' was refused: ", refused.why.message());
-}
-
-void ChordServer::set_tick() {
-  const Instant due = chord_.next_deadline();
-  if (due == tick_at_) return;
-  if (tick_at_ != kNever) cancel(tick_);
-  tick_at_ = due;
-  if (due != kNever) tick_ = send_after(std::max(Duration::zero(), due - now()), Tick{});
 }
 
 }  // namespace cluster

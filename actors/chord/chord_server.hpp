@@ -73,18 +73,25 @@ struct ChordDialed {
   std::uint16_t code = 0;
   std::string text{};
 };
-/// A link broke, or the peer said goodbye.
+/// A link is up: where its other end listens.
+struct ChordLinked {
+  static constexpr bool local = true;
+
+  proto::ChordContact peer{};
+};
+/// A link has ended. `expected`: it was closed for want of use, or is made anew.
 struct ChordLinkLost {
   static constexpr bool local = true;
 
   NodeId peer{};
+  bool expected = false;
 };
 
 /// The server named `chord`: drives the Chord state machine with this node's clock, timer and links. Peers
 /// that nobody else knows are dialled when there is something to say to them, and forgotten when they said
 /// nothing for a minute; beyond kPeersMax, the longest silent one for a new one.
 class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChord, LeaveChord, ChordView,
-                                     IntroduceChord, ChordDialed, ChordLinkLost> {
+                                     IntroduceChord, ChordDialed, ChordLinked, ChordLinkLost> {
  public:
   static constexpr bool system = true;
   static constexpr bool reentrant = true;  // while a join asks who is there
@@ -103,6 +110,7 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   ChordView::Answer handle_call(const ChordView&);
   void handle_call(const IntroduceChord& introduced);
   Task<void> handle_cast(ChordDialed dialed);
+  void handle_cast(const ChordLinked& linked);
   void handle_cast(const ChordLinkLost& lost);
 
   struct Tick {};
@@ -123,7 +131,6 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   void fail_join(std::uint64_t command, const Error& why);
   void introduce(const NodeId& id, const Endpoint& endpoint);
   void forget_strangers();
-  void set_tick();
 
   /// A peer that this server made known to the kernel.
   struct Introduced {
@@ -143,14 +150,14 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
   Rng rng_;
   proto::Chord chord_;
   Strangers introduced_{};
+  std::map<NodeId, Endpoint> linked_{};  // where they listen, as they say themselves
   std::map<std::uint64_t, From<proto::ChordAnswer>> lookups_{};
   std::map<std::uint64_t, From<>> joins_{};
   std::uint64_t command_last_ = 0;
   bool was_member_ = false;  // before the join under way
   log::Limit refusal_lines_{};
   log::Limit meet_lines_{};
-  TimerId tick_ = 0;
-  Instant tick_at_ = kNever;
+  Alarm tick_{};
 };
 
 }  // namespace cluster

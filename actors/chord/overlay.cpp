@@ -20,10 +20,13 @@ Result<Ref<ChordServer>> start_chord(Node& node, proto::ChordConfig config, std:
   auto commands = actors.spawn<ChordCommands>({.name = std::string(ChordCommands::kName)}, *chord);
   if (!commands) return std::move(commands).error();
   actors.listen_to_peers([system = &actors, to = *chord](const PeerEvent& event) {
-    const bool ended =
-        event.reason == net::PeerDownReason::lost || event.reason == net::PeerDownReason::stopping;
-    if (event.kind == PeerEvent::Kind::down && ended && event.peer.role == net::Role::node)
-      static_cast<void>(system->cast(to, ChordLinkLost{event.peer.id}));
+    using net::PeerDownReason;
+    if (event.peer.role != net::Role::node) return;
+    const bool silent = event.reason == PeerDownReason::lost || event.reason == PeerDownReason::stopping;
+    if (event.kind == PeerEvent::Kind::up)
+      static_cast<void>(system->cast(to, ChordLinked{{event.peer.id, event.peer.endpoint}}));
+    else if (event.kind == PeerEvent::Kind::down && event.reason != PeerDownReason::replaced)
+      static_cast<void>(system->cast(to, ChordLinkLost{event.peer.id, !silent}));
   });
   return chord;
 }

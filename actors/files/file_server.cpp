@@ -34,6 +34,10 @@ Error contended(std::string_view name) {
 bool is_overtaken(const Error& error) {
   return error.code() == Errc::refused || error.code() == Errc::already_exists;
 }
+bool is_stated(const proto::FileCondition& condition) {
+  return condition.absent || condition.present || condition.one_of;
+}
+const FileHead* present(const Kept<FileHead>& head) { return head.value ? &*head.value : nullptr; }
 Error too_many() { return Error(Errc::overloaded, "too many transfers at this node, try again"); }
 
 Result<void> check_batch(std::size_t count) {
@@ -143,12 +147,29 @@ Task<Result<void>> FileServer::drop(const FileUploadId& upload, const std::strin
   co_return co_await write_upload(upload, record, found->context, proto::KvCondition::none);
 }
 
+Task<Result<void>> FileServer::open_upload(const FileUploadId& upload, const std::string& name) {
+  const UploadRecord record{.name = name, .touched = wall_now()};
+  const VersionVector none;
+  co_return co_await write_upload(upload, record, none, proto::KvCondition::none);
+}
+
 Task<Result<proto::FileBegin::Answer>> FileServer::handle_call(proto::FileBegin begin) {
   if (auto ok = proto::check_file_name(begin.name); !ok) co_return ok.error();
+  if (is_stated(begin.condition)) {
+    const auto head = co_await read_head(begin.name);
+    if (!head) co_return head.error();
+    if (auto holds = check(begin.condition, begin.name, present(*head)); !holds) co_return holds.error();
+  }
+  proto::FileBegin::Answer answer;
+  if (begin.fresh) {
+    crypto::random_bytes(answer.upload);
+    if (const auto opened = co_await open_upload(answer.upload, begin.name); !opened)
+      co_return opened.error();
+    co_return answer;
+  }
   const auto read = read_of(kDrafts, begin.name);
   auto draft = kept<FileUploadId>(co_await ask(read));
   if (!draft) co_return draft.error();
-  proto::FileBegin::Answer answer;
   if (draft->value) {
     const auto admitted = co_await admit(*draft->value);
     if (!admitted && admitted.error().code() != Errc::not_found) co_return admitted.error();
@@ -158,11 +179,7 @@ Task<Result<proto::FileBegin::Answer>> FileServer::handle_call(proto::FileBegin 
     }
   }
   crypto::random_bytes(answer.upload);
-  const UploadRecord record{.name = begin.name, .touched = wall_now()};
-  const VersionVector none;
-  if (const auto written = co_await write_upload(answer.upload, record, none, proto::KvCondition::none);
-      !written)
-    co_return written.error();
+  if (const auto opened = co_await open_upload(answer.upload, begin.name); !opened) co_return opened.error();
   auto write = write_of(kDrafts, begin.name, wire::encode(answer.upload), draft->context);
   write.ttl_ms = static_cast<std::uint64_t>(options_.unfinished_age / 1ms);
   if (const auto written = co_await ask(write); !written) co_return written.error();
@@ -229,7 +246,12 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileCommit commit) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const auto old = co_await read_head(commit.name);
     if (!old && old.error().code() != Errc::corrupt) co_return old.error();
-    const auto* const replaced = old && old->value ? &*old->value : nullptr;
+    const auto* const replaced = old ? present(*old) : nullptr;
+    if (!old && is_stated(commit.condition)) co_return old.error();
+    if (auto holds = check(commit.condition, commit.name, replaced); !holds) {
+      static_cast<void>(co_await drop(head.upload, commit.name));
+      co_return holds.error();
+    }
     if (replaced && replaced->upload != head.upload)
       if (const auto dropped = co_await drop(replaced->upload, commit.name); !dropped)
         co_return dropped.error();
@@ -261,6 +283,18 @@ Task<void> FileServer::forget_attempt(const FileUploadId& upload, const std::str
   auto request = delete_of(kUploads, upload_key(upload), found->context);
   request.condition = proto::KvCondition::matches;
   static_cast<void>(co_await ask(request));
+}
+
+Task<Result<bool>> FileServer::handle_call(proto::FileAbandon abandon) {
+  if (auto ok = proto::check_file_name(abandon.name); !ok) co_return ok.error();
+  const auto head = co_await read_head(abandon.name);
+  if (!head) co_return head.error();
+  if (head->value && head->value->upload == abandon.upload) co_return false;  // it is a file
+  const auto begun = co_await read_upload(abandon.upload);
+  if (!begun) co_return begun.error();
+  if (!begun->value || begun->value->name != abandon.name) co_return false;  // it is no attempt at this name
+  if (const auto dropped = co_await drop(abandon.upload, abandon.name); !dropped) co_return dropped.error();
+  co_return true;
 }
 
 Task<Result<FileHead>> FileServer::handle_call(proto::FileStat stat) {
@@ -327,6 +361,7 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileRemove remove) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const auto found = co_await read_head(remove.name);
     if (!found) co_return found.error();
+    if (auto holds = check(remove.condition, remove.name, present(*found)); !holds) co_return holds.error();
     if (!found->value) co_return not_there(remove.name);
     if (const auto dropped = co_await drop(found->value->upload, remove.name); !dropped)
       co_return dropped.error();

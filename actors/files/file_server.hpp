@@ -17,8 +17,8 @@ namespace cluster {
 /// no state that matters: a client may go on at another node at any moment. Of a file it holds no more than
 /// the blobs that are asked for now, of a bounded number of requests.
 class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMissing, proto::FileStoreBlobs,
-                                    proto::FileCommit, proto::FileStat, proto::FileFetch, proto::FileList,
-                                    proto::FileRemove, proto::FileCollect> {
+                                    proto::FileCommit, proto::FileAbandon, proto::FileStat, proto::FileFetch,
+                                    proto::FileList, proto::FileRemove, proto::FileCollect> {
  public:
   static constexpr bool reentrant = true;
   static constexpr std::string_view kName = "files";
@@ -40,6 +40,7 @@ class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMis
   Task<Result<std::vector<bool>>> handle_call(proto::FileMissing missing);
   Task<Result<std::uint64_t>> handle_call(proto::FileStoreBlobs store);
   Task<Result<proto::FileHead>> handle_call(proto::FileCommit commit);
+  Task<Result<bool>> handle_call(proto::FileAbandon abandon);
   Task<Result<proto::FileHead>> handle_call(proto::FileStat stat);
   Task<Result<std::vector<Bytes>>> handle_call(proto::FileFetch fetch);
   Task<Result<proto::FileList::Answer>> handle_call(proto::FileList list);
@@ -66,7 +67,9 @@ class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMis
                                   const VersionVector& context, proto::KvCondition condition);
   /// `not_found` unless the upload is at work; then it is known to be so for a while.
   Task<Result<void>> admit(const proto::FileUploadId& upload);
-  /// The upload is that of a file that is about to be removed or replaced.
+  /// A new attempt, at work from now on.
+  Task<Result<void>> open_upload(const proto::FileUploadId& upload, const std::string& name);
+  /// The upload is that of a file that is about to be removed or replaced, or will never be one.
   Task<Result<void>> drop(const proto::FileUploadId& upload, const std::string& name);
   /// The upload is a file: what was kept while it was under way goes.
   Task<void> forget_attempt(const proto::FileUploadId& upload, const std::string& name);

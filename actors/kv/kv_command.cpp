@@ -17,7 +17,6 @@ using wire::Value;
 
 constexpr Duration kClientTimeout = 10s;  // of a client that states none
 constexpr Duration kWatchMost = 30s;      // then the client asks again, if it is still there
-constexpr Duration kWatchPeriod = 50ms;   // between two looks for changes
 constexpr Duration kMemberTimeout = 2s;
 constexpr std::uint32_t kListMax = 10'000;
 
@@ -243,26 +242,21 @@ Task<Value> KvCommand::list(const proto::CommandRequest& request) {
   co_return reply;
 }
 
-/// Answers when there are changes after number SINCE, or with none in time for the client to ask again.
+/// Answers when there are changes after SINCE, or with none in time for the client to ask again; without
+/// SINCE at once, with where to go on.
 Task<Value> KvCommand::watch(const proto::CommandRequest& request) {
-  const Instant deadline = now() + std::min<Duration>(budget(request), kWatchMost);
-  const auto since = proto::parse_number(argument(request, 3, "0"));
-  KvChanges changes{.since = since ? *since : 0,
-                    .bucket = argument(request, 2, "default"),
-                    .prefix = argument(request, 1, "")};
-  while (true) {
-    auto pending = call(store_, KvChanges(changes));
-    const auto found = co_await pending;
-    if (!found) co_return replies::failure(found.error());
-    if (!found->empty() || !request.follow || deadline - now() < kWatchPeriod) {
-      Value::Array rows;
-      for (const auto& change : *found)
-        rows.push_back(Value::map(
-            {{"seq", change.number}, {"key", shown(Bytes(change.key.begin(), change.key.end()))}}));
-      co_return replies::answer(std::move(rows));
-    }
-    co_await sleep(kWatchPeriod);
-  }
+  const auto wait = std::min<Duration>(budget(request), kWatchMost);
+  KvWatch question{.bucket = argument(request, 2, "default"), .prefix = argument(request, 1, "")};
+  if (request.args.size() > 3) question.since = proto::parse_number(request.args[3]).value_or(0);
+  if (request.follow)
+    question.wait_ms =
+        static_cast<std::uint32_t>(std::chrono::floor<std::chrono::milliseconds>(wait - wait / 4).count());
+  auto pending = call(watcher_, std::move(question), wait);
+  const auto found = co_await pending;
+  if (!found) co_return replies::failure(found.error());
+  Value::Array rows;
+  for (const auto& row : found->rows) rows.push_back(watch_row(row));
+  co_return replies::answer(std::move(rows));
 }
 
 Task<Value> KvCommand::status() {

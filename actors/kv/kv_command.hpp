@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "cluster/kv/kv_server.hpp"
+#include "cluster/kv/kv_watch.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/command.hpp"
 
@@ -15,8 +16,8 @@ class KvCommand : public GenServer<KvCommand, proto::CommandRequest> {
   static constexpr bool reentrant = true;
   static constexpr std::string_view kName = "kv_command";
 
-  KvCommand(NodeId id, Ref<KvServer> store, std::shared_ptr<const RingBoard> ring)
-      : id_(std::move(id)), store_(std::move(store)), ring_(std::move(ring)) {}
+  KvCommand(NodeId id, Ref<KvServer> store, Ref<KvWatcher> watcher, std::shared_ptr<const RingBoard> ring)
+      : id_(std::move(id)), store_(std::move(store)), watcher_(std::move(watcher)), ring_(std::move(ring)) {}
 
   Task<wire::Value> handle_call(proto::CommandRequest request);
 
@@ -32,6 +33,7 @@ class KvCommand : public GenServer<KvCommand, proto::CommandRequest> {
 
   NodeId id_;
   Ref<KvServer> store_;
+  Ref<KvWatcher> watcher_;
   std::shared_ptr<const RingBoard> ring_;
 };
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -39,6 +40,8 @@ class KvDatabase {
   /// In the order of the keys, from `from` on.
   virtual Status visit(Family family, std::string_view from, const Visitor& visitor) = 0;
   virtual Status sync() = 0;
+  /// About how many records there are, and the bytes of all that is kept.
+  virtual void measure(std::uint64_t& keys, std::uint64_t& bytes) = 0;
 };
 
 /// The one function of the module: null, and why in `fault`, if the folder cannot be opened.

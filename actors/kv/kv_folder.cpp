@@ -62,6 +62,11 @@ class DatabaseFolder final : public KvFolder {
   [[nodiscard]] Result<Bytes> note() const override;
   Result<void> set_note(ByteView note) override;
   Result<void> sync() override { return result_of(db_->sync()); }
+  [[nodiscard]] Size size() const override {
+    Size size;
+    db_->measure(size.keys, size.bytes);
+    return size;
+  }
 
  private:
   std::unique_ptr<KvDatabase> db_;

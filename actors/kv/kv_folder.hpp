@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,12 @@ class KvFolder : public proto::KvStorage {
   /// `io` or `corrupt` if there is none to be had; `io` also in a build without RocksDB.
   [[nodiscard]] static Result<std::unique_ptr<KvFolder>> open(const std::string& path);
 
+  struct Size {
+    std::uint64_t keys = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// About how much there is. Cheap.
+  [[nodiscard]] virtual Size size() const = 0;
   /// Blocks until all that was written before is on the disk.
   virtual Result<void> sync() = 0;
 };

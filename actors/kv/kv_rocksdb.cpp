@@ -1,9 +1,15 @@
 // The module that keeps records in RocksDB. The only file that includes it.
+#include <fcntl.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 #include <rocksdb/options.h>
 #include <rocksdb/write_batch.h>
+#include <unistd.h>
 
+#include <limits>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +22,69 @@ constexpr std::size_t kMemtableBytes = 32u << 20;
 constexpr std::uint64_t kBlobBytesMin = 4096;  // greater values are kept out of the sorted files
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+
+/// A log that is as long as the zeros ahead of what was written to it. A sync has then to write data alone:
+/// of a file that grows, the file system commits its journal too, which takes as long again. RocksDB reads
+/// zeros as the end of a log.
+class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  LogFile(std::unique_ptr<rocksdb::FSWritableFile> file, int zeros)
+      : FSWritableFileOwnerWrapper(std::move(file)), zeros_(zeros) {}
+  ~LogFile() override { ::close(zeros_); }
+
+  using FSWritableFileOwnerWrapper::Append;
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* debug) override {
+    make_room(data.size());
+    return FSWritableFileOwnerWrapper::Append(data, options, debug);
+  }
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                           const rocksdb::DataVerificationInfo& info,
+                           rocksdb::IODebugContext* debug) override {
+    make_room(data.size());
+    return FSWritableFileOwnerWrapper::Append(data, options, info, debug);
+  }
+  void PrepareWrite(std::size_t, std::size_t, const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {}
+  rocksdb::IOStatus Close(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+    if (::ftruncate(zeros_, written_) != 0) return rocksdb::IOStatus::IOError("a log cannot be cut");
+    return FSWritableFileOwnerWrapper::Close(options, debug);
+  }
+
+ private:
+  static constexpr std::size_t kStep = 1u << 20;
+
+  /// Once that fails the file grows with what is written, as any other.
+  void make_room(std::size_t bytes) {
+    static const std::vector<char> zeros(kStep);
+    written_ += static_cast<off_t>(bytes);
+    while (written_ > room_) {  // nothing is behind `room_` yet
+      const bool made = ::pwrite(zeros_, zeros.data(), kStep, room_) == static_cast<ssize_t>(kStep);
+      room_ = made ? room_ + static_cast<off_t>(kStep) : std::numeric_limits<off_t>::max();
+    }
+  }
+
+  int zeros_;  // the same file
+  off_t written_ = 0;
+  off_t room_ = 0;
+};
+
+/// The files of the system, but for logs.
+class Files final : public rocksdb::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  static const char* kName() { return "cluster-logs"; }
+  const char* Name() const override { return kName(); }
+
+  rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* debug) override {
+    auto status = FileSystemWrapper::NewWritableFile(path, options, file, debug);
+    if (!status.ok() || !path.ends_with(".log")) return status;
+    const int zeros = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (zeros >= 0) *file = std::make_unique<LogFile>(std::move(*file), zeros);
+    return status;
+  }
+};
 
 KvDatabase::Status status_of(const rocksdb::Status& status) {
   if (status.ok() || status.IsNotFound()) return {};
@@ -60,6 +129,20 @@ class RocksDatabase final : public KvDatabase {
 
   Status sync() override { return status_of(db_->SyncWAL()); }
 
+  void measure(std::uint64_t& keys, std::uint64_t& bytes) override {
+    const auto property = [this](rocksdb::ColumnFamilyHandle* family, const std::string& name) {
+      std::uint64_t value = 0;
+      return db_->GetIntProperty(family, name, &value) ? value : 0;
+    };
+    keys = property(handle(Family::index), rocksdb::DB::Properties::kEstimateNumKeys);
+    bytes = 0;
+    for (auto* const family : handles_)
+      for (const auto& part :
+           {rocksdb::DB::Properties::kEstimateLiveDataSize, rocksdb::DB::Properties::kLiveBlobFileSize,
+            rocksdb::DB::Properties::kCurSizeAllMemTables})
+        bytes += property(family, part);
+  }
+
  private:
   [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(Family family) const {
     return handles_[static_cast<std::size_t>(family)];
@@ -73,7 +156,9 @@ class RocksDatabase final : public KvDatabase {
 
 extern "C" [[gnu::visibility("default")]] KvDatabase* cluster_kv_database_open(const char* path,
                                                                                KvDatabase::Status& fault) {
+  static const auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(rocksdb::FileSystem::Default()));
   rocksdb::Options options;
+  options.env = env.get();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.max_open_files = 256;

@@ -12,14 +12,17 @@ namespace {
 constexpr Duration kLookInterval = 500ms;  // between two looks whether the ring is another
 constexpr Duration kSendWait = 2s;         // for a link that is not up
 constexpr std::size_t kChangesMax = 4096;
+constexpr std::size_t kChangesAtOnce = 1024;  // keys
+constexpr std::size_t kWatchersMax = 256;
+constexpr Duration kWatchMax = 30s;
 constexpr std::uint32_t kScanMax = 10'000;
 constexpr std::size_t kScanPage = 256;
 constexpr std::size_t kBatchMax = 1024;
 
 /// Comparison and hand-over stay behind what people wait for.
-net::Lane lane_of(const proto::KvMessage& message) {
-  const bool bulk = std::holds_alternative<proto::KvSyncRecords>(message) ||
-                    std::holds_alternative<proto::KvSyncLeaf>(message);
+net::Lane lane_of(const proto::KvSend& send) {
+  const bool bulk = send.bulk || std::holds_alternative<proto::KvSyncRecords>(send.message) ||
+                    std::holds_alternative<proto::KvSyncLeaf>(send.message);
   return bulk ? net::Lane::bulk : net::Lane::normal;
 }
 
@@ -47,18 +50,20 @@ KvServer::KvServer(Options options, std::shared_ptr<KvFolder> folder, ActorSyste
       board_(std::move(ring)),
       folder_(std::move(folder)),
       memory_(folder_ ? nullptr : std::make_unique<proto::KvMemory>()),
+      boot_(options.config.boot),
       kv_(std::move(options.config),
           folder_ ? static_cast<proto::KvStorage&>(*folder_) : static_cast<proto::KvStorage&>(*memory_),
-          Rng(seed)) {}
+          Rng(seed)),
+      sync_rest_(options.sync_rest) {}
 
 KvServer::~KvServer() = default;
 
 Result<void> KvServer::init() {
   if (folder_)
-    syncer_ =
-        std::make_unique<KvSyncer>(*folder_, [system = system_, to = self()](auto ticket, bool succeeded) {
-          static_cast<void>(system->cast(to, KvSynced{ticket, succeeded}));
-        });
+    syncer_ = std::make_unique<KvSyncer>(*folder_, sync_rest_,
+                                         [system = system_, to = self()](auto ticket, bool succeeded) {
+                                           static_cast<void>(system->cast(to, KvSynced{ticket, succeeded}));
+                                         });
   perform(kv_.on_start(now(), wall_now()));
   look_at_ring();
   send_every(kLookInterval, Look{});
@@ -66,21 +71,24 @@ Result<void> KvServer::init() {
 }
 
 void KvServer::terminate(const runtime::ExitReason&) {
+  if (syncer_ && ticket_wanted_ != 0) syncer_->want(ticket_wanted_);
   if (syncer_) syncer_->stop();
-  for (auto& [id, done] : std::exchange(asked_, {}))
-    done({{}, proto::KvFailure{Errc::stopped, "the store is stopping", Executed::unknown}});
+  for (auto& [id, asked] : std::exchange(asked_, {}))
+    asked.done({{}, proto::KvFailure{Errc::stopped, "the store is stopping", Executed::unknown}});
+  for (auto& watcher : std::exchange(watchers_, {}))
+    watcher.from.fail(Error(Errc::stopped, "the store is stopping"));
 }
 
 void KvServer::handle_cast(const KvPeerMessage& message) {
   perform(kv_.on_message(now(), wall_now(), message.from, message.message));
 }
 
-void KvServer::handle_call(const KvAsk& ask, From<KvOutcome> from) {
+void KvServer::handle_call(KvAsk ask, From<KvOutcome> from) {
   auto kept = std::make_shared<From<KvOutcome>>(std::move(from));
-  this->ask(ask.request, [kept](KvOutcome outcome) { kept->reply(std::move(outcome)); });
+  this->ask(std::move(ask.request), [kept](KvOutcome outcome) { kept->reply(std::move(outcome)); });
 }
 
-void KvServer::handle_call(const KvBatch& batch, From<std::vector<KvOutcome>> from) {
+void KvServer::handle_call(KvBatch batch, From<std::vector<KvOutcome>> from) {
   if (batch.requests.empty() || batch.requests.size() > kBatchMax)
     return from.fail(Error(Errc::invalid_argument, "a batch has 1 to 1024 requests"));
   struct Open {
@@ -91,22 +99,23 @@ void KvServer::handle_call(const KvBatch& batch, From<std::vector<KvOutcome>> fr
   const auto size = batch.requests.size();
   auto open = std::make_shared<Open>(Open{std::move(from), std::vector<KvOutcome>(size), size});
   for (std::size_t i = 0; i < size; ++i)
-    ask(batch.requests[i], [open, i](KvOutcome outcome) {
+    ask(std::move(batch.requests[i]), [open, i](KvOutcome outcome) {
       open->outcomes[i] = std::move(outcome);
       if (--open->left == 0) open->from.reply(std::move(open->outcomes));
     });
 }
 
-void KvServer::ask(const proto::KvRequest& request, std::function<void(KvOutcome)> done) {
+void KvServer::ask(proto::KvRequest request, std::function<void(KvOutcome)> done) {
   const auto id = ++asked_last_;
-  asked_.emplace(id, std::move(done));
-  perform(kv_.on_request(now(), wall_now(), id, request));
+  const Instant begun = now();
+  asked_.emplace(id, Asked{std::move(done), request.verb, begun});
+  perform(kv_.on_request(begun, wall_now(), id, std::move(request)));
 }
 
 Result<std::vector<std::string>> KvServer::handle_call(const KvScan& scan) {
   if (!proto::is_bucket_name(scan.bucket))
     return Error(Errc::invalid_argument, "a bucket's name is 1 to 64 letters, digits, '.', '_' and '-'");
-  const proto::KvStorage& storage = folder_ ? static_cast<proto::KvStorage&>(*folder_) : *memory_;
+  const proto::KvStorage& storage = this->storage();
   std::vector<std::string> found;
   const auto limit = std::min(scan.limit, kScanMax);
   std::string from = std::max(scan.from, scan.prefix);
@@ -127,17 +136,66 @@ Result<std::vector<std::string>> KvServer::handle_call(const KvScan& scan) {
   return found;
 }
 
-std::vector<KvChanges::Change> KvServer::handle_call(const KvChanges& changes) {
-  std::vector<KvChanges::Change> found;
-  const auto since = changes.since > changes_last_ ? 0 : changes.since;  // else of an earlier process
-  for (const auto& [number, key] : changes_)
-    if (number > since && key.bucket == changes.bucket && key.key.starts_with(changes.prefix))
-      found.push_back({number, key.key});
-  return found;
+const proto::KvStorage& KvServer::storage() const {
+  if (folder_) return *folder_;
+  return *memory_;
+}
+
+void KvServer::handle_call(const KvChanges& changes, From<KvChanges::Answer> from) {
+  auto answer = changes_after(changes);
+  const bool waits = changes.since && changes.wait_ms > 0 && answer.changes.empty() && !answer.missed;
+  if (!waits) return from.reply(std::move(answer));
+  if (watchers_.size() >= kWatchersMax)
+    return from.fail(Error(Errc::overloaded, "too many wait for changes at this node"));
+  const auto until = now() + std::min<Duration>(std::chrono::milliseconds(changes.wait_ms), kWatchMax);
+  watchers_.push_back({changes, std::move(from), until});
+  auto& asked = watchers_.back().changes;
+  asked.boot = answer.boot;
+  asked.since = answer.last;
+}
+
+KvChanges::Answer KvServer::changes_after(const KvChanges& changes) const {
+  KvChanges::Answer answer{.boot = boot_, .last = changes_last_};
+  if (!changes.since) return answer;
+  const auto since = changes.boot == boot_ ? *changes.since : 0;
+  answer.missed = changes_last_ > since && changes_.front().first > since + 1;
+  std::map<std::string_view, std::uint64_t> latest;
+  for (const auto& [number, key] : changes_) {
+    if (number <= since || key.bucket != changes.bucket || !key.key.starts_with(changes.prefix)) continue;
+    if (latest.size() == kChangesAtOnce && !latest.contains(key.key)) {
+      answer.last = number - 1;
+      break;
+    }
+    latest[key.key] = number;
+  }
+  for (const auto& [key, number] : latest) {
+    const auto record = storage().read({changes.bucket, std::string(key)});
+    if (!record || record->empty()) continue;  // forgotten by all
+    answer.changes.push_back({number, std::string(key), record->context, proto::is_dead(*record, wall_now()),
+                              proto::written_last(*record)});
+  }
+  std::ranges::sort(answer.changes, {}, &KvChanges::Change::number);
+  return answer;
+}
+
+void KvServer::tell_watchers() {
+  have_news_ = false;
+  for (auto& watcher : watchers_)
+    if (watcher.has_news || now() >= watcher.until) watcher.from.reply(changes_after(watcher.changes));
+  std::erase_if(watchers_, [](const Watcher& watcher) { return !watcher.from.waiting(); });
 }
 
 KvInfo::Answer KvServer::handle_call(const KvInfo&) {
-  return {kv_.progress(), kv_.counters(), folder_ != nullptr, buckets_};
+  KvInfo::Answer answer{kv_.progress(), kv_.counters(), folder_ != nullptr, meter_.operations()};
+  answer.keys = memory_ ? memory_->size() : 0;
+  answer.bytes = memory_ ? memory_->bytes() : 0;
+  if (folder_) {
+    const auto size = folder_->size();
+    answer.keys = size.keys;
+    answer.bytes = size.bytes;
+  }
+  answer.buckets = buckets_;
+  return answer;
 }
 
 void KvServer::handle_cast(const KvReachable& change) {
@@ -150,12 +208,24 @@ void KvServer::handle_cast(const KvSynced& synced) {
   perform(kv_.on_synced(now(), synced.ticket, synced.succeeded));
 }
 
+void KvServer::handle_cast(const KvSyncNow&) {
+  const auto ticket = std::exchange(ticket_wanted_, 0);
+  system_->kernel().flush();  // the other replicas sync meanwhile
+  if (const auto succeeded = syncer_->sync_if_quick())
+    handle_cast(KvSynced{ticket, *succeeded});
+  else
+    syncer_->want(ticket);
+}
+
 void KvServer::handle_info(const Tick&) {
-  tick_at_ = kNever;
+  tick_.fired();
   perform(kv_.on_time(now(), wall_now()));
 }
 
-void KvServer::handle_info(const Look&) { look_at_ring(); }
+void KvServer::handle_info(const Look&) {
+  look_at_ring();
+  if (!watchers_.empty()) tell_watchers();
+}
 
 /// Until the ring server has left its first view nobody is a member.
 void KvServer::look_at_ring() {
@@ -168,55 +238,62 @@ void KvServer::look_at_ring() {
 void KvServer::perform(proto::KvActions actions) {
   while (true) {
     for (auto& action : actions) std::visit([this](auto& what) { perform(what); }, action);
-    if (memory_ticket_ == 0) break;
-    actions = kv_.on_synced(now(), std::exchange(memory_ticket_, 0), true);
+    if (ticket_at_once_ == 0) break;
+    actions = kv_.on_synced(now(), std::exchange(ticket_at_once_, 0), true);
   }
-  set_tick();
+  if (have_news_) tell_watchers();
+  set_alarm(tick_, kv_.next_deadline(), Tick{});
 }
 
 void KvServer::perform(proto::KvSend& send) {
-  const auto lane = lane_of(send.message);
+  const auto lane = lane_of(send);
   Bytes bytes;
   wire::begin_cast(bytes, {.to = kName, .from = 0, .event = KvPeerMessage::event});
   wire::encode_to(bytes, KvPeerMessage{kv_.self(), std::move(send.message)});
-  static_cast<void>(system_->kernel().send(send.to, std::move(bytes), {.lane = lane, .wait_max = kSendWait}));
+  // Not at once: what this turn says to a node goes there in one frame.
+  static_cast<void>(system_->kernel().send(send.to, std::move(bytes),
+                                           {.lane = lane, .flush_now = false, .wait_max = kSendWait}));
 }
 
 void KvServer::perform(proto::KvReply& reply) {
   auto asked = asked_.extract(reply.id);
   if (!asked) return;
+  meter_.count(asked.mapped().verb, reply.answer, now() - asked.mapped().since);
   KvOutcome outcome;
   if (reply.answer)
     outcome.answer = std::move(reply.answer).value();
   else
     outcome.failure = proto::KvFailure{reply.answer.error().code(), reply.answer.error().message(),
                                        reply.answer.error().executed()};
-  asked.mapped()(std::move(outcome));
+  asked.mapped().done(std::move(outcome));
 }
 
 void KvServer::perform(proto::KvSync& sync) {
-  if (syncer_)
-    syncer_->want(sync.ticket);
-  else
-    memory_ticket_ = sync.ticket;
+  if (syncer_ && sync_rest_ == Duration::zero()) {
+    if (ticket_wanted_ != 0 || system_->cast(self(), KvSyncNow{}))
+      ticket_wanted_ = sync.ticket;
+    else
+      syncer_->want(sync.ticket);
+    return;
+  }
+  if (syncer_) syncer_->want(sync.ticket);
+  ticket_at_once_ = sync.ticket;
 }
 
 void KvServer::perform(proto::KvChanged& changed) {
-  changes_.emplace_back(++changes_last_, std::move(changed.key));
+  ++changes_last_;
+  for (auto& watcher : watchers_)
+    if (changed.key.bucket == watcher.changes.bucket && changed.key.key.starts_with(watcher.changes.prefix))
+      have_news_ = watcher.has_news = true;
+    else if (!watcher.has_news)
+      watcher.changes.since = changes_last_;  // it misses nothing if this one is forgotten
+  changes_.emplace_back(changes_last_, std::move(changed.key));
   if (changes_.size() > kChangesMax) changes_.pop_front();
 }
 
 void KvServer::perform(proto::KvRefused& refused) {
   log::limited(refusal_lines_, log::Level::warn, "kv", "a message of '", refused.from.str(),
                "' was refused: ", refused.why.message());
-}
-
-void KvServer::set_tick() {
-  const Instant due = kv_.next_deadline();
-  if (due == tick_at_) return;
-  if (tick_at_ != kNever) cancel(tick_);
-  tick_at_ = due;
-  if (due != kNever) tick_ = send_after(std::max(Duration::zero(), due - now()), Tick{});
 }
 
 }  // namespace cluster

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cluster/base/log.hpp"
+#include "cluster/kv/kv_meter.hpp"
 #include "cluster/kv/kv_syncer.hpp"
 #include "cluster/node/member_board.hpp"
 #include "cluster/node/ring_board.hpp"
@@ -65,18 +66,31 @@ struct KvScan {
   using reply = std::vector<std::string>;
 };
 
-/// Changes of what this node holds, after number `since`: the last 4,096 are kept.
+/// Changes of what this node holds of a bucket: the last 4,096 of all buckets are kept. A key that changed
+/// several times is told once, as it is now.
 struct KvChanges {
   static constexpr std::string_view event = "changes";
 
-  std::uint64_t since = 0;
+  Boot boot{};  ///< of the answer before: another process counts anew
+  /// After this number; none: from now on.
+  std::optional<std::uint64_t> since{};
   std::string bucket{};
   std::string prefix{};
+  std::uint32_t wait_ms = 0;  ///< an answer without changes may take so long
   struct Change {
     std::uint64_t number = 0;
     std::string key{};
+    VersionVector context{};  ///< all writes that this state has seen
+    bool deleted = false;     ///< there is no value
+    WallTime written{};       ///< by its coordinator's clock
   };
-  using reply = std::vector<Change>;
+  struct Answer {
+    Boot boot{};
+    std::uint64_t last = 0;  ///< to go on after
+    bool missed = false;     ///< some changes after `since` are forgotten
+    std::vector<Change> changes{};
+  };
+  using reply = Answer;
 };
 
 struct KvInfo {
@@ -86,6 +100,9 @@ struct KvInfo {
     proto::KvProgress progress{};
     proto::KvCounters counters{};
     bool durable = false;
+    std::vector<KvOperations> operations{};
+    std::uint64_t keys = 0;   ///< held here, deleted ones too; on a disk about so many
+    std::uint64_t bytes = 0;  ///< of their values; on a disk those of its files, about
     struct Bucket {
       std::string name{};  ///< "*": all that are not named
       std::uint32_t n = 0;
@@ -116,16 +133,24 @@ struct KvSynced {
   bool succeeded = false;
 };
 
+/// All that came before it is handled: what was written goes to the disk together.
+struct KvSyncNow {
+  static constexpr bool local = true;
+  static constexpr std::string_view event = "sync_now";
+};
+
 /// The server named `kv`: drives this node's part of the key-value store with its clock, timer, network and
-/// disk. Reads the disk in its turn; a thread of its own makes writes durable.
+/// disk. Reads the disk in its turn; writes become durable there too while the disk is quick, else on a
+/// thread of their own.
 class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvScan, KvChanges, KvInfo,
-                                  KvReachable, KvSynced> {
+                                  KvReachable, KvSynced, KvSyncNow> {
  public:
   static constexpr std::string_view kName = "kv";
 
   struct Options {
     proto::KvConfig config{};  ///< without id and boot
     std::string folder{};      ///< empty: in memory
+    Duration sync_rest{};      ///< as KvStoreConfig::sync_rest
   };
   KvServer(Options options, std::shared_ptr<KvFolder> folder, ActorSystem* system,
            std::shared_ptr<const RingBoard> ring, std::uint64_t seed);
@@ -134,13 +159,14 @@ class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvSca
   Result<void> init() override;
   void terminate(const runtime::ExitReason&) override;
   void handle_cast(const KvPeerMessage& message);
-  void handle_call(const KvAsk& ask, From<KvOutcome> from);
-  void handle_call(const KvBatch& batch, From<std::vector<KvOutcome>> from);
+  void handle_call(KvAsk ask, From<KvOutcome> from);
+  void handle_call(KvBatch batch, From<std::vector<KvOutcome>> from);
   Result<std::vector<std::string>> handle_call(const KvScan& scan);
-  std::vector<KvChanges::Change> handle_call(const KvChanges& changes);
+  void handle_call(const KvChanges& changes, From<KvChanges::Answer> from);
   KvInfo::Answer handle_call(const KvInfo&);
   void handle_cast(const KvReachable& change);
   void handle_cast(const KvSynced& synced);
+  void handle_cast(const KvSyncNow&);
 
   struct Tick {};
   struct Look {};
@@ -148,32 +174,51 @@ class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvSca
   void handle_info(const Look&);
 
  private:
-  void ask(const proto::KvRequest& request, std::function<void(KvOutcome)> done);
+  /// Who waits for changes, and until when.
+  struct Watcher {
+    KvChanges changes;
+    From<KvChanges::Answer> from;
+    Instant until;
+    bool has_news = false;
+  };
+  void ask(proto::KvRequest request, std::function<void(KvOutcome)> done);
   void perform(proto::KvActions actions);
   void perform(proto::KvSend& send);
   void perform(proto::KvReply& reply);
   void perform(proto::KvSync& sync);
   void perform(proto::KvChanged& changed);
   void perform(proto::KvRefused& refused);
+  [[nodiscard]] const proto::KvStorage& storage() const;
+  [[nodiscard]] KvChanges::Answer changes_after(const KvChanges& changes) const;
+  void tell_watchers();
   void look_at_ring();
-  void set_tick();
 
   ActorSystem* system_;
   std::vector<KvInfo::Answer::Bucket> buckets_;
   std::shared_ptr<const RingBoard> board_;
   std::shared_ptr<KvFolder> folder_;
   std::unique_ptr<proto::KvMemory> memory_;
+  Boot boot_;
   proto::Kv kv_;
+  const Duration sync_rest_;
   std::unique_ptr<KvSyncer> syncer_;
   std::shared_ptr<const RingView> ring_seen_;
-  std::map<std::uint64_t, std::function<void(KvOutcome)>> asked_;
+  struct Asked {
+    std::function<void(KvOutcome)> done;
+    proto::KvVerb verb{};
+    Instant since{};
+  };
+  std::map<std::uint64_t, Asked> asked_;
+  KvMeter meter_;
   std::uint64_t asked_last_ = 0;
-  std::uint64_t memory_ticket_ = 0;  // in memory: durable at once
+  std::uint64_t ticket_wanted_ = 0;   // to be synced with what comes next; 0: none
+  std::uint64_t ticket_at_once_ = 0;  // of what is answered without waiting for a disk
   std::deque<std::pair<std::uint64_t, proto::KvKey>> changes_;
   std::uint64_t changes_last_ = 0;
+  std::vector<Watcher> watchers_;
+  bool have_news_ = false;  // some of them
   log::Limit refusal_lines_;
-  TimerId tick_ = 0;
-  Instant tick_at_ = kNever;
+  Alarm tick_{};
 };
 
 }  // namespace cluster

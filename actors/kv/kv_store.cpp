@@ -35,12 +35,15 @@ Result<KvStore> KvStore::start(Node& node, KvStoreConfig config) {
   auto& system = node.actors();
   config.kv.self = node.id();
   config.kv.boot = {static_cast<std::uint64_t>(micros(wall_now()) / 1000), crypto::random_u64()};
-  auto server = node.spawn<KvServer>({.name = std::string(KvServer::kName)},
-                                     KvServer::Options{std::move(config.kv), std::move(config.folder)},
-                                     std::move(folder), &system, node.ring_board(), crypto::random_u64());
+  auto server = node.spawn<KvServer>(
+      {.name = std::string(KvServer::kName)},
+      KvServer::Options{std::move(config.kv), std::move(config.folder), config.sync_rest}, std::move(folder),
+      &system, node.ring_board(), crypto::random_u64());
   if (!server) return std::move(server).error();
-  auto command =
-      node.spawn<KvCommand>({.name = std::string(KvCommand::kName)}, node.id(), *server, node.ring_board());
+  auto watcher = node.spawn<KvWatcher>({.name = std::string(KvWatcher::kName)}, node.ring_board());
+  if (!watcher) return std::move(watcher).error();
+  auto command = node.spawn<KvCommand>({.name = std::string(KvCommand::kName)}, node.id(), *server, *watcher,
+                                       node.ring_board());
   if (!command) return std::move(command).error();
 
   const auto tell = [&system, to = *server](const NodeId& id, bool reachable) {
@@ -57,7 +60,7 @@ Result<KvStore> KvStore::start(Node& node, KvStoreConfig config) {
     if (event.kind == MemberEvent::Kind::node_up) tell(event.id, true);
     if (event.kind == MemberEvent::Kind::node_down) tell(event.id, false);
   });
-  return KvStore(&system, std::move(server).value());
+  return KvStore(&system, std::move(server).value(), std::move(watcher).value());
 }
 
 Result<proto::KvAnswer> KvStore::ask(proto::KvRequest request, Duration timeout) const {
@@ -99,8 +102,14 @@ Result<std::vector<std::string>> KvStore::scan(KvScan range) const {
   return system_->call(server_, std::move(range));
 }
 
-Result<std::vector<KvChanges::Change>> KvStore::changes(KvChanges since) const {
-  return system_->call(server_, std::move(since));
+Result<KvChanges::Answer> KvStore::changes(KvChanges since) const {
+  const Duration wait = std::chrono::milliseconds(since.wait_ms);
+  return system_->call(server_, std::move(since), wait + kCallTimeout);
+}
+
+Result<KvWatch::Answer> KvStore::watch(KvWatch watch) const {
+  const Duration wait = std::chrono::milliseconds(watch.wait_ms);
+  return system_->call(watcher_, std::move(watch), wait + kCallTimeout);
 }
 
 Result<KvInfo::Answer> KvStore::info() const { return system_->call(server_, KvInfo{}); }

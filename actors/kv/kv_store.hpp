@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cluster/kv/kv_server.hpp"
+#include "cluster/kv/kv_watch.hpp"
 #include "cluster/node/node.hpp"
 
 namespace cluster {
@@ -18,6 +19,10 @@ struct KvStoreConfig {
   /// Where the records are kept, made if it is missing: best `kv` in the node's data directory. Empty: in
   /// memory, and a node that restarts gets its keys from the others again.
   std::string folder{};
+  /// Zero: a write is on the disk before it counts. More: writes count once the system has them, and go to
+  /// the disk in the background with so long a rest between; a machine (not a process) that crashes may lose
+  /// the last of them.
+  Duration sync_rest{};
 };
 
 struct KvWriteOptions {
@@ -38,7 +43,8 @@ struct KvWriteOptions {
 ///   store.put("greeting", "hi", {.context = got.context}); // replaces what was read
 class KvStore {
  public:
-  /// Runs the servers `kv` and `kv_command` on the node. Errors: those of the folder, `already_exists`.
+  /// Runs the servers `kv`, `kv_watch` and `kv_command` on the node. Errors: those of the folder,
+  /// `already_exists`.
   [[nodiscard]] static Result<KvStore> start(Node& node, KvStoreConfig config);
 
   /// All values that were written without knowledge of each other; none: there is no such key. A failure
@@ -56,16 +62,20 @@ class KvStore {
   /// Keys that this node holds.
   [[nodiscard]] Result<std::vector<std::string>> scan(KvScan range) const;
   /// What has changed of what this node holds, of one bucket.
-  [[nodiscard]] Result<std::vector<KvChanges::Change>> changes(KvChanges since) const;
+  [[nodiscard]] Result<KvChanges::Answer> changes(KvChanges since) const;
+  /// What has changed in one bucket, wherever its keys lie. Ask again after `last`.
+  [[nodiscard]] Result<KvWatch::Answer> watch(KvWatch watch) const;
   [[nodiscard]] Result<KvInfo::Answer> info() const;
   [[nodiscard]] const Ref<KvServer>& server() const noexcept { return server_; }
 
  private:
-  KvStore(ActorSystem* system, Ref<KvServer> server) : system_(system), server_(std::move(server)) {}
+  KvStore(ActorSystem* system, Ref<KvServer> server, Ref<KvWatcher> watcher)
+      : system_(system), server_(std::move(server)), watcher_(std::move(watcher)) {}
   Result<proto::KvAnswer> ask(proto::KvRequest request, Duration timeout) const;
 
   ActorSystem* system_;
   Ref<KvServer> server_;
+  Ref<KvWatcher> watcher_;
 };
 
 /// A context as text, for those who keep it outside: base64.

@@ -5,8 +5,10 @@
 
 namespace cluster {
 
-KvSyncer::KvSyncer(KvFolder& folder, Done done)
-    : folder_(folder), done_(std::move(done)), thread_([this] { run(); }) {}
+KvSyncer::KvSyncer(KvFolder& folder, Duration rest, Done done, Clock clock)
+    : folder_(folder), rest_(rest), done_(std::move(done)), clock_(std::move(clock)), thread_([this] {
+        run();
+      }) {}
 
 KvSyncer::~KvSyncer() { stop(); }
 
@@ -27,18 +29,37 @@ void KvSyncer::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+std::optional<bool> KvSyncer::sync_if_quick() {
+  if (!quick_.load(std::memory_order_relaxed)) return std::nullopt;
+  {
+    const std::lock_guard lock(mutex_);
+    if (wanted_ != synced_ || stopping_) return std::nullopt;
+  }
+  return sync();
+}
+
+bool KvSyncer::sync() {
+  const Instant begun = clock_();
+  // After a failure nobody knows what the disk has, whatever it says later (Rebello et al., ATC 2020).
+  if (failed_.load(std::memory_order_acquire)) return false;
+  const bool succeeded = static_cast<bool>(folder_.sync());
+  if (!succeeded) failed_.store(true, std::memory_order_release);
+  quick_.store(clock_() - begun <= kQuick, std::memory_order_relaxed);
+  return succeeded;
+}
+
 void KvSyncer::run() {
-  std::uint64_t synced = 0;
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [&] { return stopping_ || wanted_ > synced; });
-    if (wanted_ == synced) return;
+    changed_.wait(lock, [&] { return stopping_ || wanted_ > synced_; });
+    if (wanted_ == synced_) return;
     const auto ticket = wanted_;
     lock.unlock();
-    const bool succeeded = static_cast<bool>(folder_.sync());
+    const bool succeeded = sync();
     done_(ticket, succeeded);
     lock.lock();
-    synced = ticket;
+    synced_ = ticket;
+    if (rest_ > Duration::zero()) changed_.wait_for(lock, rest_, [&] { return stopping_; });
   }
 }
 

@@ -46,6 +46,13 @@ Error refusal(const NodeId& node, const Error& error) {
   return Error(error.code(), "node '" + node.str() + "': " + error.message(), Executed::no);
 }
 
+proto::DrillAnswer outcome_of(const Result<void>& answer) {
+  if (answer) return proto::DrillAnswer::answered;
+  const auto& error = answer.error();
+  if (error.code() == Errc::not_found || error.code() == Errc::no_server) return proto::DrillAnswer::left;
+  return error.executed() == Executed::unknown ? proto::DrillAnswer::unknown : proto::DrillAnswer::failed;
+}
+
 Error running(const proto::Drill& drill) {
   return Error(Errc::refused, "the drill " + drill.plan().id + " is still running", Executed::no);
 }
@@ -110,7 +117,7 @@ Result<proto::DrillPlan> DrillServer::plan_for(const proto::CommandRequest& requ
   return plan;
 }
 
-/// Nothing is cut before each has agreed. Those who have wait in vain if one has not, and not for long.
+/// Nothing is cut before each has agreed. If one has not, the others need not wait.
 Task<Result<void>> DrillServer::ask_all(const proto::DrillPlan& plan) {
   const DrillOffer offer{system_->id(), plan};
   if (auto own = handle_call(offer); !own) co_return own;
@@ -122,6 +129,10 @@ Task<Result<void>> DrillServer::ask_all(const proto::DrillPlan& plan) {
     const auto answer = co_await asked[i];
     if (!answer && all) all = refusal(others[i], answer.error());
   }
+  if (all) co_return all;
+  const DrillWithdraw withdraw{system_->id(), plan.id};
+  handle_cast(withdraw);
+  for (const auto& id : others) static_cast<void>(cast(at(id), withdraw));
   co_return all;
 }
 
@@ -158,6 +169,10 @@ Result<void> DrillServer::handle_call(const DrillOffer& offer) {
   return {};
 }
 
+void DrillServer::handle_cast(const DrillWithdraw& withdraw) {
+  if (offered_ && offered_by_ == withdraw.from && offered_->id == withdraw.drill) offered_.reset();
+}
+
 Result<void> DrillServer::handle_call(const DrillBegin& begin) {
   if (begin_offered(begin.drill)) return {};
   return Error(Errc::refused, "the drill was not offered, or too long ago", Executed::no);
@@ -181,7 +196,7 @@ bool DrillServer::begin_offered(const std::string& drill) {
 // ---- running
 
 void DrillServer::handle_info(const Tick&) {
-  tick_ = 0;
+  tick_.fired();
   if (!drill_) return;
   note_events();
   perform(drill_->on_time(now(), sight()));
@@ -210,10 +225,7 @@ Task<> DrillServer::handle_info(CallOut out) {
   auto pending = call(at(out.to), DrillAsk{system_->id(), out.probe}, kProbeTimeout);
   const auto answer = co_await pending;
   if (!drill_ || drill_->plan().id != out.probe.drill) co_return;
-  const bool may_have_run = !answer && answer.error().executed() == Executed::unknown;
-  drill_->on_answer(out.to, answer         ? proto::DrillAnswer::answered
-                            : may_have_run ? proto::DrillAnswer::unknown
-                                           : proto::DrillAnswer::failed);
+  drill_->on_answer(out.to, outcome_of(answer));
 }
 
 void DrillServer::handle_cast(const DrillPing& ping) {
@@ -224,7 +236,7 @@ void DrillServer::handle_cast(const DrillPing& ping) {
 
 Result<void> DrillServer::handle_call(const DrillAsk& ask) {
   if (!begin_offered(ask.probe.drill))
-    return Error(Errc::refused, "'" + system_->id().str() + "' takes no part in this drill");
+    return Error(Errc::not_found, "'" + system_->id().str() + "' knows nothing of this drill");
   drill_->on_call(ask.from, ask.probe);
   return {};
 }
@@ -244,11 +256,7 @@ void DrillServer::note_events() {
   }
 }
 
-void DrillServer::set_tick() {
-  if (tick_ != 0) cancel(std::exchange(tick_, 0));
-  const Instant due = drill_ ? drill_->next_deadline() : kNever;
-  if (due != kNever) tick_ = send_after(std::max(Duration::zero(), due - now()), Tick{});
-}
+void DrillServer::set_tick() { set_alarm(tick_, drill_ ? drill_->next_deadline() : kNever, Tick{}); }
 
 // ---- ending and telling
 

@@ -32,6 +32,13 @@ struct DrillOffer {
   NodeId from{};
   proto::DrillPlan plan{};
 };
+/// It will not begin: somebody refused it.
+struct DrillWithdraw {
+  static constexpr bool of_node = true;
+
+  NodeId from{};
+  std::string drill{};
+};
 /// The drill that was offered begins.
 struct DrillBegin {
   static constexpr bool of_node = true;
@@ -63,8 +70,8 @@ struct DrillTell {
 /// The server named `drill`, on nodes that allow drills: rehearses a partition of the network. Any node's
 /// can be asked; it has all members agree before anything is cut. Each then cuts and heals its own links by
 /// its own timer (NetKernel::cut), sends numbered probes to the others all the while, and keeps the books.
-class DrillServer
-    : public GenServer<DrillServer, RunDrill, DrillOffer, DrillBegin, DrillPing, DrillAsk, DrillTell> {
+class DrillServer : public GenServer<DrillServer, RunDrill, DrillOffer, DrillWithdraw, DrillBegin, DrillPing,
+                                     DrillAsk, DrillTell> {
  public:
   static constexpr bool system = true;
   static constexpr bool reentrant = true;
@@ -80,6 +87,7 @@ class DrillServer
   void terminate(const runtime::ExitReason&) override;
   Task<wire::Value> handle_call(RunDrill command);
   Result<void> handle_call(const DrillOffer& offer);
+  void handle_cast(const DrillWithdraw& withdraw);
   Result<void> handle_call(const DrillBegin& begin);
   void handle_cast(const DrillPing& ping);
   Result<void> handle_call(const DrillAsk& ask);
@@ -118,7 +126,7 @@ class DrillServer
   std::optional<proto::DrillPlan> offered_{};
   NodeId offered_by_{};
   Instant offer_ends_{};
-  TimerId tick_ = 0;
+  Alarm tick_{};
 };
 
 }  // namespace cluster

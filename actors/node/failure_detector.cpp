@@ -77,7 +77,7 @@ DetectorInfo::Answer FailureDetector::handle_call(const DetectorInfo&) {
 }
 
 void FailureDetector::handle_info(const Tick&) {
-  tick_at_ = kNever;
+  tick_.fired();
   carry_out(policy_.on_time(now()));
   perform(detector_.on_time(now()));
 }
@@ -90,7 +90,7 @@ void FailureDetector::perform(proto::DetectorActions actions, bool ring_changed)
     publish();  // first, so that who is told finds it there
   for (auto& action : actions) std::visit([this](auto& what) { perform(what); }, action);
   if (changed) judge();
-  set_tick();
+  set_alarm(tick_, std::min(detector_.next_deadline(), policy_.next_deadline()), Tick{});
 }
 
 void FailureDetector::perform(proto::DetectorSend& send) {
@@ -186,14 +186,6 @@ void FailureDetector::publish() {
   endpoints_ = std::move(endpoints);
   incarnation_posted_ = detector_.incarnation();
   members_->post(std::move(members));
-}
-
-void FailureDetector::set_tick() {
-  const Instant due = std::min(detector_.next_deadline(), policy_.next_deadline());
-  if (due == tick_at_) return;
-  if (tick_at_ != kNever) cancel(tick_);
-  tick_at_ = due;
-  if (due != kNever) tick_ = send_after(std::max(Duration::zero(), due - now()), Tick{});
 }
 
 }  // namespace cluster

@@ -89,7 +89,6 @@ class FailureDetector : public GenServer<FailureDetector, SwimMessage, RingPoste
   void carry_out(const proto::PolicyActions& actions);
   template <class Message>
   void tell_ring(Message message);
-  void set_tick();
 
   Boot boot_;
   ActorSystem* system_;
@@ -102,8 +101,7 @@ class FailureDetector : public GenServer<FailureDetector, SwimMessage, RingPoste
   std::map<NodeId, Endpoint> endpoints_{};  // of members, and of those that left as long as they are shown
   std::uint64_t incarnation_posted_ = 0;
   log::Limit refusal_lines_{};
-  TimerId tick_ = 0;
-  Instant tick_at_ = kNever;
+  Alarm tick_{};
 };
 
 }  // namespace cluster

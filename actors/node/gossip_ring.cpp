@@ -97,7 +97,7 @@ void GossipRing::handle_cast(const RingSaved& saved) {
 }
 
 void GossipRing::handle_info(const Tick&) {
-  tick_at_ = kNever;
+  tick_.fired();
   perform(gossip_.on_time(moment()));
 }
 
@@ -233,11 +233,7 @@ void GossipRing::save() {
 }
 
 void GossipRing::set_tick() {
-  const Instant due = std::min(gossip_.next_deadline(), saves_.next_deadline());
-  if (due == tick_at_) return;
-  if (tick_at_ != kNever) cancel(tick_);
-  tick_at_ = due;
-  if (due != kNever) tick_ = send_after(std::max(Duration::zero(), due - now()), Tick{});
+  set_alarm(tick_, std::min(gossip_.next_deadline(), saves_.next_deadline()), Tick{});
 }
 
 }  // namespace cluster

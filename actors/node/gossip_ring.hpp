@@ -143,8 +143,7 @@ class GossipRing : public GenServer<GossipRing, RingGossip, ChangeRing, RingInfo
   std::string ring_noted_;
   std::multimap<std::uint64_t, From<>> waiting_for_disk_;  // by number of the write
   log::Limit conflict_lines_, duplicate_lines_, refusal_lines_;
-  TimerId tick_ = 0;
-  Instant tick_at_ = kNever;
+  Alarm tick_{};
 };
 
 }  // namespace cluster

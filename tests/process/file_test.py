@@ -311,8 +311,6 @@ class Files(unittest.TestCase):
         for condition, status in ((tag, 206), ('"other"', 200)):
             answer = self.foo.get(path, headers=[("Range", "bytes=0-0"), ("If-Range", condition)])
             self.assertEqual(answer.status, status)
-        for method, header in (("PUT", ("If-None-Match", "*")), ("PUT", ("If-Match", tag)), ("DELETE", ("If-Match", '"other"'))):
-            self.assertEqual(self.foo.request(method, path, b"x" if method == "PUT" else None, [header]).status, 400)
         self.assertIn(stored, self.bar.get("/v1/files?prefix=over").data["files"])
         self.assertEqual(self.bar.request("DELETE", path).status, 200)
         self.assertEqual((self.foo.get(path).status, self.foo.request("DELETE", path).status), (404, 404))
@@ -321,6 +319,63 @@ class Files(unittest.TestCase):
         self.assertEqual(self.foo.request("PUT", "/v1/files/x", b"x", [("Content-Type", "nothing")]).status, 400)
         self.assertEqual(self.foo.request("PUT", "/v1/files/x", b"x", token=False).status, 401)
         self.assertEqual(self.foo.request("POST", "/v1/files/x", b"x").status, 405)
+
+    def test_over_http_a_file_is_changed_under_a_condition_or_not_at_all(self):
+        path, absent, other = "/v1/files/conditional", ("If-None-Match", "*"), ("If-Match", f'"{"0" * 64}", "other", W/"x"')
+        def change(method, header, body=b""):
+            answer = self.foo.request(method, path, body if method == "PUT" else None, [header])
+            return answer.status, answer.headers.get("etag")
+        self.assertEqual(change("PUT", ("If-Match", "*"), b"none yet")[0], 412)
+        status, first = change("PUT", absent, b"first")
+        self.assertEqual((status, first), (200, self.bar.get(path).headers["etag"]))
+        for method, header in (("PUT", absent), ("PUT", other), ("DELETE", other)):
+            self.assertEqual(change(method, header, b"x")[0], 412, header)
+        status, second = change("PUT", ("If-Match", f'"other", {first}'), b"second")
+        self.assertEqual(status, 200)
+        for method in ("PUT", "DELETE"):
+            self.assertEqual(change(method, ("If-Match", first), b"late")[0], 412)
+        for method, header in (("PUT", ("If-None-Match", first)), ("DELETE", absent),
+                               ("PUT", ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")),
+                               ("PUT", ("Content-Range", "bytes 0-1/2"))):
+            self.assertEqual(change(method, header, b"no")[0], 400, header)
+        self.assertEqual(self.baz.get(path).body, b"second")
+        self.assertEqual(change("DELETE", ("If-Match", second))[0], 200)
+        self.assertEqual(self.foo.get(path).status, 404)
+
+    def test_of_many_who_create_a_file_at_once_one_does(self):
+        def create(i):
+            node = (self.foo, self.bar, self.baz)[i % 3]
+            return node.request("PUT", "/v1/files/created%20once", b"%d" % i, [("If-None-Match", "*")]).status
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(create, range(6)))
+        self.assertEqual(sorted(answers), [200] + 5 * [412])
+        self.assertEqual(self.foo.get("/v1/files/created%20once").body, b"%d" % answers.index(200))
+
+    def test_who_puts_the_same_name_at_the_same_time_does_not_disturb_the_other(self):
+        slow, fast = content(3 * CHUNK + 1, 20), content(2 * CHUNK + 1, 21)
+        head = f"PUT /v1/files/shared HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {WebNode.token}\r\n"
+        with self.foo.connect() as link:
+            link.sendall((head + f"Content-Length: {len(slow)}\r\n\r\n").encode() + slow[:2 * CHUNK])
+            self.assertEqual(self.foo.request("PUT", "/v1/files/shared", fast).status, 200)
+            self.assertEqual(self.bar.get("/v1/files/shared").body, fast)
+            link.sendall(slow[2 * CHUNK:])
+            self.assertTrue(link.makefile("rb").readline().startswith(b"HTTP/1.1 200"))
+        self.assertEqual(self.bar.get("/v1/files/shared").body, slow)
+        process = self.begin(self.foo, "file", "put", "-", "shared")  # of two commands that share an attempt
+        process.stdin.write(slow[:2 * CHUNK])
+        process.stdin.flush()
+        wait_until(lambda: self.foo.cli("kv", "ls", "shared", "file.drafts").data == ["shared"], "the attempt has begun")
+        self.put(self.bar, fast, "shared")
+        process.communicate(slow[2 * CHUNK:], timeout=60)
+        self.assertIn(self.get(self.baz, "shared"), (slow, fast))
+        sources = [self.folder / str(i) for i in range(4)]  # files can be read again from their beginning
+        for i, source in enumerate(sources):
+            source.write_bytes(content(2 * CHUNK, 22 + i))
+        processes = [self.begin(self.foo, "file", "put", source, "shared") for source in sources]
+        for process in processes:
+            out, err = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, out + err)
+        self.assertIn(self.get(self.baz, "shared"), [source.read_bytes() for source in sources])
 
     def test_over_http_files_are_listed_in_pages(self):
         names = [f"page {i}" for i in range(5)]
@@ -347,12 +402,20 @@ class Files(unittest.TestCase):
             link.sendall(b"0\r\n\r\n")
             self.assertTrue(link.makefile("rb").readline().startswith(b"HTTP/1.1 200"))
         self.assertEqual(self.bar.get("/v1/files/chunked").body, data)
+        before = set(self.foo.cli("kv", "ls", "", "file.blobs").data)
         with self.foo.connect() as link:
             link.sendall((head + f"Content-Length: {len(data)}\r\n\r\n").encode() + content(5 * CHUNK, 11))
+            wait_until(lambda: set(self.foo.cli("kv", "ls", "", "file.blobs").data) - before, "some of it is stored")
         with self.foo.connect() as link:
             link.sendall((head + "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n").encode())
             self.assertTrue(link.makefile("rb").readline().startswith(b"HTTP/1.1 400"))
         self.assertEqual(self.bar.get("/v1/files/chunked").body, data)
+
+        def gone():  # what came of it is not kept for a day
+            for node in self.nodes.values():
+                node.cli("call", "files", "collect", '{"at_once": true}')
+            return not set(self.foo.cli("kv", "ls", "", "file.blobs").data) - before
+        wait_until(gone, "the blobs of the request that broke off are gone")
 
     def test_many_transfers_at_a_time_wait_for_each_other(self):
         data = content(CHUNK + 1, 13)
@@ -382,9 +445,10 @@ class Files(unittest.TestCase):
         self.assertEqual(self.bar.get("/v1/files/cut", headers=[("Range", "bytes=0-9")]).body, data[:10])
 
     def test_a_node_without_a_store_says_so(self):
-        node = Node(programs, "plain").start()
+        node = WebNode(programs, "plain").start()
         self.addCleanup(node.kill)
         self.refused(node.cli("file", "ls"), "no_server")
+        self.assertEqual([node.request(method, "/v1/files/x", b"").status for method in ("GET", "PUT")], [503, 503])
         self.assertEqual(programs.run_cli("-p", "1", "-a", COOKIE, "file", "ls").code, 3)
 
 

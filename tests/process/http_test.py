@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-from nodes import COOKIE, DEADLINE, Node, Programs, free_port, wait_until
+from nodes import COOKIE, DEADLINE, Node, Programs, free_port, pause, wait_until
 from web import EventStream, WebNode, WebSocket, exchange, jsonschema, ring_of
 
 programs = Programs(sys.argv.pop(1))
@@ -186,7 +186,7 @@ class Api(unittest.TestCase):
         self.assertEqual(first.post(call, {"n": 2 ** 63 - 1}).status, 200)
         overflow = first.post(call, {"n": 1})
         self.assertEqual((overflow.status, overflow.error["code"], overflow.error["executed"]), (409, "refused", "yes"))
-        os.kill(second.process.pid, signal.SIGSTOP)  # it does not answer, and is not yet known to be gone
+        pause(second.process)  # it does not answer, and is not yet known to be gone
         try:
             late = first.post("/v1/call/counter@node1/get?timeout_ms=300")
         finally:
@@ -195,7 +195,7 @@ class Api(unittest.TestCase):
 
     def test_a_server_that_does_not_answer_delays_no_other_request(self):
         first, second = ring_of(self, programs, 2)
-        os.kill(second.process.pid, signal.SIGSTOP)
+        pause(second.process)
         try:
             with first.connect() as slow:
                 slow.sendall(f"POST /v1/call/counter@node1/get?timeout_ms=3000 HTTP/1.1\r\nHost: localhost\r\n"

@@ -6,7 +6,7 @@ import time
 import unittest
 
 from nodes import DEADLINE, Programs, wait_until
-from web import WebNode, exchange, ring_of
+from web import EventStream, WebNode, WebSocket, exchange, ring_of
 
 programs = Programs(sys.argv.pop(1))
 EMPTY = [("X-Cluster-Context", "")]
@@ -128,6 +128,71 @@ class Store(unittest.TestCase):
         self.status(401, foo.get("/v1/kv/b/k", token=False))
         self.status(405, foo.request("PATCH", "/v1/kv/b/k"))
         self.assertEqual(foo.get("/v1/kv/b/k").body, b"x")
+
+    def test_changes_come_over_streams_of_any_node_as_they_happen_and_as_a_list(self):
+        foo, bar, baz = self.ring()
+        path = "/v1/watch/default"
+        streams = [EventStream(foo, path=path), WebSocket(bar, path + "?prefix=")]
+        for stream in streams:
+            self.addCleanup(stream.close)
+        begun = self.status(200, baz.get(path)).data
+        self.assertEqual([(row["event"], len(row["members"])) for row in begun["changes"]], [("watching", 3)])
+        for stream in streams:
+            self.assertEqual(stream.next()["event"], "watching")
+        self.status(200, baz.request("PUT", "/v1/kv/default/a", b"1"))
+        self.status(200, foo.request("PUT", "/v1/kv/default/b", b"2"))
+        self.status(200, bar.request("DELETE", "/v1/kv/default/a"))
+        self.status(200, bar.request("PUT", "/v1/kv/default/end", b""))
+        for stream in streams:
+            seen = []
+            while not seen or seen[-1] != ("put", "end"):
+                row = stream.next()
+                seen.append((row["event"], row["key"]))
+            self.assertEqual(len(seen), len(set(seen)))
+            self.assertIn(("del", "a"), seen)
+            self.assertIn(("put", "b"), seen)
+        changes, since = [], begun["last"]
+        while ("put", "end") not in changes:
+            page = self.status(200, baz.get(f"{path}?since={since}&wait_ms=5000")).data
+            changes += [(row["event"], row["key"]) for row in page["changes"]]
+            since = page["last"]
+        self.assertEqual(len(changes), len(set(changes)))
+        late = self.status(200, baz.get(path + "?since=5")).data["changes"]
+        self.assertEqual(late[0]["event"], "missed")
+        again = EventStream(baz, path=path, last_event_id=begun["last"])
+        self.addCleanup(again.close)
+        self.assertEqual((again.next()["event"], again.status), ("put", 200))
+        for query in ("since=x", "wait_ms=30001"):
+            self.status(400, foo.get(path + "?" + query))
+        self.status(400, foo.get("/v1/watch/a%20b"))
+        self.status(401, foo.get(path, token=False))
+
+    def test_metrics_tell_of_requests_by_outcome_of_their_times_and_of_what_is_held(self):
+        foo, bar, _ = self.ring()
+        path = "/v1/kv/default/k"
+        self.status(404, foo.get(path))
+        self.status(200, foo.request("PUT", path, b"12345"))
+        self.status(409, foo.request("POST", path, b"x"))
+        self.status(200, foo.get(path))
+        for value in (b"a", b"b"):
+            self.status(200, foo.request("PUT", "/v1/kv/default/cart", value, EMPTY))
+        self.status(300, foo.get("/v1/kv/default/cart"))
+        lines = dict(line.rsplit(" ", 1) for line in foo.get("/metrics").body.decode().splitlines() if line[0] != "#")
+
+        def of(operation, outcome):
+            return int(lines[f'cluster_kv_requests_total{{operation="{operation}",outcome="{outcome}"}}'])
+        self.assertEqual((of("get", "ok"), of("get", "absent"), of("put", "ok"), of("put", "refused")), (2, 1, 3, 1))
+        self.assertEqual(int(lines["cluster_kv_reads_with_siblings_total"]), 1)
+        times = [int(value) for name, value in lines.items()
+                 if name.startswith('cluster_kv_request_duration_seconds_bucket{operation="get"')]
+        self.assertEqual((times, times[-1]), (sorted(times), 3))
+        self.assertEqual(int(lines['cluster_kv_request_duration_seconds_count{operation="put"}']), 4)
+        self.assertGreater(float(lines['cluster_kv_request_duration_seconds_sum{operation="put"}']), 0)
+        self.assertEqual((float(lines["cluster_kv_keys"]), float(lines["cluster_kv_stored_bytes"])), (2, 7))
+        self.assertEqual(float(lines["cluster_kv_settled"]), 1)
+        plain = WebNode(programs, "plain").start()
+        self.addCleanup(plain.stop, signal.SIGKILL)
+        self.assertNotIn("cluster_kv", plain.get("/metrics").body.decode())
 
     def test_without_a_store_or_enough_replicas_the_answer_is_503_and_says_whether_it_happened(self):
         plain = WebNode(programs, "plain", "--ring", "ring").start()

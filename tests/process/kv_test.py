@@ -99,8 +99,67 @@ class KeyValueStore(unittest.TestCase):
         self.assertEqual(bar.cli("kv", "del", "greeting").code, 0)
         self.assertEqual(foo.cli("kv", "get", "greeting").code, 1)
         self.assertEqual(foo.cli("kv", "ls").data, ["large"])
-        changes = {change["key"] for change in foo.cli("kv", "watch").data}
-        self.assertEqual(changes, {"greeting", "large"})
+
+    def watch(self, node, *options):
+        """The lines that a `kv watch` says, from the one on that tells that it watches."""
+        process = subprocess.Popen([programs.cli, "-H", "localhost", "-p", str(node.port), "-a", COOKIE, "--json", "kv", "watch",
+                                    *options], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        begun = json.loads(process.stdout.readline())
+        self.assertEqual((begun["event"], sorted(begun["members"]), begun["silent"]), ("watching", sorted(NAMES), []))
+        return process.stdout
+
+    def test_who_watches_at_one_node_sees_what_is_written_at_others_once_while_a_node_dies(self):
+        foo, bar, baz = self.ring_of_three()
+        lines = self.watch(foo, "--prefix", "w", "--bucket", "carts")
+
+        def until(key):
+            seen = []
+            for line in lines:
+                row = json.loads(line)
+                if "key" in row:
+                    seen.append((row["event"], row["key"]))
+                if row.get("key") == key:
+                    return seen
+            self.fail("the watch has ended")
+        for i in range(10):
+            node = (bar, baz)[i % 2]
+            self.assertEqual(node.cli("kv", "put", f"w{i}", "x", "carts").code, 0)
+        self.assertEqual(bar.cli("kv", "put", "other", "x", "carts").code, 0)
+        self.assertEqual(bar.cli("kv", "del", "w3", "--bucket", "carts").code, 0)
+        self.assertEqual(bar.cli("kv", "put", "w-end", "x", "carts").code, 0)
+        seen = until("w-end")
+        self.assertEqual(sorted(seen), sorted(set(seen)))
+        self.assertEqual({key for _, key in seen}, {f"w{i}" for i in range(10)} | {"w-end"})
+        self.assertIn(("del", "w3"), seen)
+        baz.kill()
+        wait_until(lambda: foo.cli("kv", "put", "w after", "x", "carts").code == 0, "two of three take a write")
+        self.assertEqual(until("w after"), [("put", "w after")])
+        self.node("baz", "--meet", f"localhost:{foo.port}", port=baz.port)
+        wait_until(lambda: foo.cli("kv", "put", "w again", "x", "carts").code == 0, "all three take a write")
+        self.assertEqual(until("w again"), [("put", "w again")])
+
+    def test_a_script_gets_the_bytes_of_a_value_and_nothing_else(self):
+        foo = self.node("foo", "--ring", "ring")
+        wait_until(lambda: self.settled(foo), "it has settled")
+
+        def raw(*arguments, stdin=b""):
+            done = subprocess.run([programs.cli, "-H", "localhost", "-p", str(foo.port), "-a", COOKIE, "kv", *arguments],
+                                  input=stdin, capture_output=True, timeout=DEADLINE)
+            return done.returncode, done.stdout, done.stderr
+        for value in (b"", b"text", b"a line\n", bytes(range(256)), "\u00fc".encode()):
+            self.assertEqual(raw("put", "raw", stdin=value)[0], 0)
+            self.assertEqual(raw("get", "raw", "--raw"), (0, value, b""))
+        code, out, err = raw("get", "nothing", "--raw")
+        self.assertEqual((code, out), (1, b""))
+        self.assertIn(b"there is no key", err)
+        for value in (b"milk", b"bread"):
+            self.assertEqual(raw("put", "cart", "--context", "", stdin=value)[0], 0)
+        code, out, err = raw("get", "cart", "--raw")
+        self.assertEqual((code, out), (1, b""))
+        self.assertIn(b"siblings", err)
 
     def test_a_value_of_64_mib_goes_through_the_command_line_and_a_greater_one_is_refused_there(self):
         foo = self.node("foo", "--ring", "ring")

@@ -27,6 +27,16 @@ def wait_until(condition, what, deadline=DEADLINE):
         time.sleep(0.05)
 
 
+def pause(process):
+    """SIGSTOP, and waits until it has reached each thread: the others may go on until the first has run."""
+    os.kill(process.pid, signal.SIGSTOP)
+
+    def has_stopped(thread):
+        return pathlib.Path(f"/proc/{process.pid}/task/{thread}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+    wait_until(lambda: all(map(has_stopped, os.listdir(f"/proc/{process.pid}/task"))), "the process has stopped")
+
+
 class Answer:
     """What one run of cluster-cli gave."""
 

@@ -159,11 +159,11 @@ def ring_of(test, programs, count, *options):
 class EventStream:
     """Server-sent events, as a browser reads them: (id, data) pairs, and comments."""
 
-    def __init__(self, node, since=None, last_event_id=None):
+    def __init__(self, node, since=None, last_event_id=None, path="/v1/events"):
         query = "" if since is None else f"?since={since}"
         last = "" if last_event_id is None else f"Last-Event-ID: {last_event_id}\r\n"
         self.link = node.connect()
-        self.link.sendall(f"GET /v1/events{query} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{last}"
+        self.link.sendall(f"GET {path}{query} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{last}"
                           f"Authorization: Bearer {WebNode.token}\r\n\r\n".encode())
         self.file = self.link.makefile("rb")
         self.status = int(self.file.readline().split()[1])

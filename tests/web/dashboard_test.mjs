@@ -114,7 +114,7 @@ test('without a mouse: a member is chosen on the ring, and a server of another n
   await page.waitForFunction(() => !document.querySelector('.member-card'));
 
   await tabTo('#tab-Members');
-  for (const name of ['Links', 'Timeline', 'Chord', 'Keys', 'Actors']) {
+  for (const name of ['Links', 'Timeline', 'Chord', 'Keys', 'Files', 'Actors']) {
     await page.keyboard.press('ArrowRight');
     assert.ok(await hasFocus(`#tab-${name}`), name);
   }
@@ -156,7 +156,7 @@ test('a node that is killed is shown by the ring, the list, the events and the t
 test('every panel is accessible, in light and in dark', async () => {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    for (const name of ['Members', 'Links', 'Timeline', 'Chord', 'Keys', 'Actors', 'Events', 'Metrics']) {
+    for (const name of ['Members', 'Links', 'Timeline', 'Chord', 'Keys', 'Files', 'Actors', 'Events', 'Metrics']) {
       await page.click(`#tab-${name}`);
       assert.deepEqual(await browser.barriers(page), [], `${name}, ${colorScheme}`);
     }
@@ -169,7 +169,7 @@ test('it fits on a phone, and has its dark colours', async () => {
     viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: 'dark',
   });
   await signIn(phone);
-  for (const name of ['Members', 'Links', 'Timeline', 'Chord', 'Keys', 'Actors', 'Events', 'Metrics']) {
+  for (const name of ['Members', 'Links', 'Timeline', 'Chord', 'Keys', 'Files', 'Actors', 'Events', 'Metrics']) {
     await phone.tap(`#tab-${name}`);
     const wide = await phone.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.ok(wide <= 0, `${name} is ${wide} pixels too wide`);
@@ -186,7 +186,7 @@ test('the page says when its own node is gone, and no token was ever in an addre
   await page.waitForSelector('.metrics-table tbody tr');
   await picture(page, 'metrics');
   // One of three nodes is dead: the store may refuse to list keys, and the panel says so.
-  assert.deepEqual(said.filter((text) => !/ 503 .*\/v1\/kv/.test(text)), []);
+  assert.deepEqual(said.filter((text) => !/ 503 .*\/v1\/(kv|watch|files)/.test(text)), []);
   foo.process.kill('SIGTERM');
   await page.waitForSelector('.banner[role=alert]');
   assert.ok(asked.length > 20);

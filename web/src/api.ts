@@ -58,7 +58,8 @@ export class Api {
   }
 }
 
-async function data<T>(response: Response): Promise<T> {
+/** The `data` of an answer, or its error. */
+export async function data<T>(response: Response): Promise<T> {
   let answer: { ok?: boolean; data?: T; error?: { message: string; code: string; executed: string } };
   try {
     answer = await response.json();
@@ -72,5 +73,7 @@ async function data<T>(response: Response): Promise<T> {
 
 /** Path segments, each encoded. */
 export function path(...segments: string[]): string {
+  const stepped = segments.find((segment) => segment === '.' || segment === '..');
+  if (stepped) throw new ApiError(0, 'invalid_argument', `A browser cannot ask for '${stepped}': it takes it for a step in a path.`);
   return '/' + segments.map(encodeURIComponent).join('/');
 }

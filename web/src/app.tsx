@@ -5,6 +5,7 @@ import { MemberCard } from './member_card';
 import { ActorsPanel } from './panels/actors';
 import { ChordPanel } from './panels/chord';
 import { EventsPanel } from './panels/events';
+import { FilesPanel } from './panels/files';
 import { KvPanel } from './panels/kv';
 import { LinksPanel } from './panels/links';
 import { MembersPanel } from './panels/members';
@@ -25,6 +26,7 @@ export function App() {
     { name: 'Timeline', draw: () => <TimelinePanel /> },
     { name: 'Chord', draw: () => <ChordPanel /> },
     { name: 'Keys', draw: () => <KvPanel /> },
+    { name: 'Files', draw: () => <FilesPanel /> },
     { name: 'Actors', draw: () => <ActorsPanel /> },
     { name: 'Events', draw: () => <EventsPanel /> },
     { name: 'Metrics', draw: () => <MetricsPanel /> },

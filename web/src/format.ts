@@ -37,3 +37,8 @@ export function clock(milliseconds: number): string {
   const date = new Date(milliseconds);
   return [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => String(n).padStart(2, '0')).join(':');
 }
+
+/** A name that others chose, with what would be invisible or turn the text around written out. */
+export function plainName(name: string): string {
+  return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, (mark) => `\\u{${mark.codePointAt(0)!.toString(16)}}`);
+}

@@ -1,15 +1,9 @@
-import { useState } from 'preact/hooks';
 import { wayOf } from './chord';
 import { useStore } from './store';
 
 /** A key, and who keeps it. */
 export function KeyForm() {
   const store = useStore();
-  const [key, setKey] = useState('');
-  const find = (text: string) => {
-    setKey(text);
-    void store.findKey(text);
-  };
   const found = store.chordFound;
   const replicas = store.place?.replicas ?? [];
   return (
@@ -21,8 +15,8 @@ export function KeyForm() {
         placeholder="type a key, such as user-17"
         autocomplete="off"
         spellcheck={false}
-        value={key}
-        onInput={(event) => find(event.currentTarget.value)}
+        value={store.key}
+        onInput={(event) => void store.findKey(event.currentTarget.value)}
       />
       <output id="key-place" for="key" aria-live="polite">
         {store.placeError ||

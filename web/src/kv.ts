@@ -1,4 +1,5 @@
 import { type Api, ApiError, path } from './api';
+import { readEvents } from './sse';
 
 export interface KvStatus {
   settled: boolean;
@@ -24,7 +25,17 @@ export interface KvFound {
   binary: boolean; // some of it is no text
 }
 
+/** What a watch tells. */
+export interface KvChange {
+  seq: number;
+  event: 'put' | 'del' | 'watching' | 'missed' | 'error';
+  key?: KvKey;
+  members?: string[];
+  silent?: string[];
+}
+
 export const kKeysShown = 200;
+const kWatchAgain = 2000; // milliseconds before a watch that ended is begun again
 const kShownMax = 64 * 1024; // of a value that is drawn
 
 export const readKvStatus = (api: Api) => api.get<KvStatus>('/v1/kv');
@@ -32,6 +43,29 @@ export const readKvStatus = (api: Api) => api.get<KvStatus>('/v1/kv');
 export function readKeys(api: Api, bucket: string, prefix: string, from: string): Promise<KvPage> {
   const query = new URLSearchParams({ prefix, from, limit: String(kKeysShown) });
   return api.get<KvPage>(`${path('v1', 'kv', bucket)}?${query}`);
+}
+
+/** Tells the changes of a bucket as they happen, until `signal` ends it; `lost`: nothing is told for a while. */
+export async function watchKeys(api: Api, bucket: string, prefix: string, take: (changes: KvChange[]) => void, lost: () => void, signal: AbortSignal) {
+  const headers: Record<string, string> = { Accept: 'text/event-stream' };
+  while (!signal.aborted) {
+    try {
+      const response = await api.send(`${path('v1', 'watch', bucket)}?${new URLSearchParams({ prefix })}`, { headers, signal });
+      if (response.ok)
+        await readEvents(response, (texts) => {
+          const changes = texts.map((text) => JSON.parse(text) as KvChange);
+          const last = changes[changes.length - 1];
+          if (last?.seq) headers['Last-Event-ID'] = String(last.seq);
+          if (changes.some(({ event }) => event === 'error')) throw new Error('the stream has ended');
+          if (changes.length > 0) take(changes);
+        });
+    } catch {
+      // it is begun again
+    }
+    if (signal.aborted) return;
+    lost();
+    await new Promise((done) => setTimeout(done, kWatchAgain));
+  }
 }
 
 /** Undefined: there is no such key. */

@@ -4,6 +4,7 @@ import { colourOf, kSigns } from './colours';
 import { percent } from './format';
 import { kCentre, kSize, linkPath, point, sectorPath, sectorsByMember, shareSectors } from './ring_geometry';
 import { useStore } from './store';
+import type { MemberState } from './types';
 import { WayPicture } from './way_picture';
 
 const kBand = { inner: 286, outer: 312 }; // where the virtual nodes lie
@@ -11,6 +12,7 @@ const kShares = { inner: 266, outer: 280 }; // how much each member owns
 const kDots = 236;
 const kLabels = 206;
 const kLabelsMax = 16; // members that are named on the ring all the time
+const kTroubleNamedMax = 4; // of many, those that are not well are named if they are few
 
 /** The ring: outside whose keys lie where, inside each member at the middle of its share, with the links of this
  *  node. One stop for the keyboard; arrows move from member to member. */
@@ -38,7 +40,9 @@ export function RingPicture() {
   const shown = pointed || store.selected;
   const isDim = (id: string) => (shown ? shown !== id : replicas.length > 0 && !replicas.includes(id) && !way.includes(id));
   const alive = members.filter((member) => store.stateOf(member.id) === 'alive').length;
-  const size = many ? 5 : members.length > 16 ? 8 : 13;
+  const usualSize = many ? 5 : members.length > 16 ? 8 : 13;
+  const isTrouble = (state: MemberState) => state !== 'alive' && state !== 'unknown';
+  const namesTrouble = members.filter((member) => isTrouble(store.stateOf(member.id))).length <= kTroubleNamedMax;
 
   const onKey = (event: KeyboardEvent) => {
     const at = members.findIndex((member) => member.id === store.selected);
@@ -87,8 +91,9 @@ export function RingPicture() {
           />
         ))}
       </g>
-      <g class="links" aria-hidden="true">
-        {store.links
+      <g class={many ? 'links many' : 'links'} aria-hidden="true">
+        {[...store.links]
+          .sort((a, b) => Number(b.connected) - Number(a.connected)) // those that are down lie above the others
           .filter((link) => link.role === 'node' && (link.connected || link.keep === 'standing'))
           .filter((link) => shares.has(link.id) && shares.has(store.self))
           .map((link) => {
@@ -121,12 +126,14 @@ export function RingPicture() {
         const name = point(middle(member.id), kLabels);
         const turn = middle(member.id);
         const which = replicas.indexOf(member.id);
-        const isNamed = members.length <= kLabelsMax || shown === member.id || which >= 0;
+        const size = isTrouble(state) ? Math.max(usualSize, 9) : usualSize;
+        const isNamed = members.length <= kLabelsMax || shown === member.id || which >= 0 || (isTrouble(state) && namesTrouble);
+        const isDimmed = isDim(member.id) && (shown !== '' || !isTrouble(state));
         return (
           <g
             key={member.id}
             id={`on-ring-${member.id}`}
-            class={`member ${state} ${isDim(member.id) ? 'dim' : ''}`}
+            class={`member ${state} ${isDimmed ? 'dim' : ''}`}
             role="option"
             aria-selected={store.selected === member.id}
             aria-label={`${which >= 0 ? `${which + 1} ` : ''}${member.id}, ${state}, ${percent(member.share)} of all keys${

@@ -1,3 +1,14 @@
+/** Gives the events of a response as they come, until it ends or breaks. */
+export async function readEvents(response: Response, take: (events: string[]) => void): Promise<void> {
+  const parser = new SseParser();
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    take(parser.push(value));
+  }
+}
+
 /** Takes a stream of server-sent events apart, in whatever pieces it comes; gives the data of each event. */
 export class SseParser {
   private rest = '';

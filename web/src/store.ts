@@ -2,7 +2,7 @@ import { useEffect, useReducer } from 'preact/hooks';
 import { Api, ApiError, path } from './api';
 import { findByChord } from './chord';
 import { type Family, Rate, parseMetrics, total } from './metrics';
-import { SseParser } from './sse';
+import { readEvents } from './sse';
 import type { Arcs, ChordFound, Happened, KeyPlace, Link, Member, MemberState, Ring, Status } from './types';
 
 const kPeriod = 2000; // between two looks at members, links and metrics
@@ -221,13 +221,7 @@ export class Store {
         if (response.status === 401) return this.refused();
         if (!response.ok || !response.body) throw new ApiError(response.status, 'no_stream', 'no event stream');
         wait = kRetryMin;
-        const parser = new SseParser();
-        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        for (;;) {
-          const { value, done } = await reader.read();
-          if (done) break;
-          this.take(parser.push(value).map((text) => JSON.parse(text) as Happened));
-        }
+        await readEvents(response, (texts) => this.take(texts.map((text) => JSON.parse(text) as Happened)));
       } catch {
         if (stream.signal.aborted) return;
       }
@@ -256,7 +250,7 @@ export class Store {
     );
   }
 
-  private key = '';
+  key = ''; // whose place is shown
   /** Who asks for Chord's way to the key. */
   get chordFrom(): string {
     return this.chordNode || this.self;
@@ -285,6 +279,7 @@ export class Store {
   async findKey(key: string): Promise<void> {
     this.key = key;
     this.placeError = '';
+    this.changed();
     void this.findByChord();
     if (key === '') this.place = undefined;
     else

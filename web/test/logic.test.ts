@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { path } from '../src/api';
 import { fractionOf, wayOf } from '../src/chord';
-import { bytes, count, duration, percent } from '../src/format';
+import { bytes, count, duration, percent, plainName } from '../src/format';
 import { controlOf, messageText } from '../src/forms';
 import { Rate, parseMetrics, total } from '../src/metrics';
 import { hueOf, sectorsByMember, shareSectors } from '../src/ring_geometry';
@@ -119,4 +119,12 @@ test("the way of a lookup begins with who asked, once", () => {
     ({ key: 'k', identifier: '', owner: place(ids.at(-1)!), hops: 1, timeouts: 0, path: ids.map((id, i) => ({ ...place(id), hop: i + 1 })) });
   assert.deepEqual(wayOf('a', found('b', 'c')), ['a', 'b', 'c']);
   assert.deepEqual(wayOf('a', found('a')), ['a']);
+});
+
+test('a name shows what would be invisible in it', () => {
+  assert.equal(plainName('a b/ü ✓'), 'a b/ü ✓');
+  assert.equal(plainName('invoice\u202efdp.exe\u200b'), 'invoice\\u{202e}fdp.exe\\u{200b}');
+});
+test('a browser is not asked for what it would take for a step in a path', () => {
+  assert.throws(() => path('v1', 'kv', 'default', '..'), /step in a path/);
 });

@@ -1,10 +1,12 @@
 #include "cluster/net/client.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "cluster/crypto/random.hpp"
 #include "cluster/wire/message.hpp"
@@ -38,8 +40,14 @@ struct Client::Impl final : NetEvents {
   ClientConfig config;
   std::unique_ptr<NetKernel> kernel;
   PeerInfo peer;
+  struct Call {
+    Answered answered;
+    Instant deadline;
+    Duration timeout;
+  };
+  std::map<std::uint64_t, Call> calls;
   std::uint64_t last_call = 0;
-  std::optional<Result<Bytes>> answer;  // to last_call
+  Instant earliest = kNever;  // no deadline of a call is before this
   std::optional<Error> down;
 
   ~Impl() override {
@@ -49,18 +57,41 @@ struct Client::Impl final : NetEvents {
   void on_message(const PeerInfo&, Lane, ByteView message) override {
     auto decoded = wire::decode_message(message);
     if (!decoded) return;
-    if (const auto* reply = std::get_if<wire::ReplyView>(&*decoded); reply && reply->id == last_call)
-      answer = Result<Bytes>(Bytes(reply->payload.begin(), reply->payload.end()));
-    if (const auto* error = std::get_if<wire::ErrorView>(&*decoded); error && error->id == last_call)
-      answer = Result<Bytes>(error->error());
+    if (const auto* reply = std::get_if<wire::ReplyView>(&*decoded))
+      answer(reply->id, Bytes(reply->payload.begin(), reply->payload.end()));
+    if (const auto* error = std::get_if<wire::ErrorView>(&*decoded)) answer(error->id, error->error());
   }
   void on_peer_up(const PeerInfo&) override {}
   void on_peer_down(const PeerInfo&, PeerDownReason reason, std::string_view text) override {
     std::string why = "the connection ended (" + std::string(name(reason)) + ")";
     if (!text.empty()) why += ": " + std::string(text);
     down = Error(Errc::peer_lost, std::move(why));
+    answer_all();
   }
-  void on_peer_lost(const NodeId&, const Error& why) override { down = why; }
+  void on_peer_lost(const NodeId&, const Error& why) override {
+    down = why;
+    answer_all();
+  }
+
+  void answer(std::uint64_t id, Result<Bytes> result) {
+    if (auto call = calls.extract(id)) call.mapped().answered(std::move(result));
+  }
+  void answer_all() {
+    for (auto& [id, call] : std::exchange(calls, {})) call.answered(*down);
+  }
+  void answer_late(Instant now) {
+    if (now < earliest) return;
+    std::vector<std::uint64_t> late;
+    earliest = kNever;
+    for (const auto& [id, call] : calls) {
+      if (call.deadline <= now)
+        late.push_back(id);
+      else
+        earliest = std::min(earliest, call.deadline);
+    }
+    for (const auto id : late)
+      if (const auto at = calls.find(id); at != calls.end()) answer(id, no_answer(at->second.timeout));
+  }
 
   bool cancelled() const { return config.cancelled && config.cancelled(); }
 
@@ -135,12 +166,23 @@ const PeerInfo& Client::peer() const noexcept { return impl_->peer; }
 
 Result<Bytes> Client::call(std::string_view server, std::string_view event, ByteView payload,
                            Duration timeout) {
+  const auto answer = std::make_shared<std::optional<Result<Bytes>>>();  // may outlive this call
+  begin_call(server, event, payload, timeout,
+             [answer](Result<Bytes> result) { *answer = std::move(result); });
+  while (!*answer) {
+    if (impl_->cancelled()) return interrupted(Executed::unknown);
+    poll(kPollMax);
+  }
+  return std::move(**answer);
+}
+
+void Client::begin_call(std::string_view server, std::string_view event, ByteView payload, Duration timeout,
+                        Answered answered) {
   auto& impl = *impl_;
-  if (impl.down) return Error(impl.down->code(), impl.down->message(), Executed::no);
+  if (impl.down) return answered(Error(impl.down->code(), impl.down->message(), Executed::no));
   if (server.empty() || server.size() > wire::kNameBytesMax || event.empty() ||
       event.size() > wire::kNameBytesMax)
-    return Error(Errc::invalid_argument, "names of servers and events have 1..255 bytes");
-  const auto deadline = saturated_add(MonotonicClock::now(), timeout);
+    return answered(Error(Errc::invalid_argument, "names of servers and events have 1..255 bytes"));
   Bytes message;
   wire::CallHead head;
   head.id = ++impl.last_call;
@@ -149,13 +191,19 @@ Result<Bytes> Client::call(std::string_view server, std::string_view event, Byte
   head.ttl = std::max(std::chrono::ceil<std::chrono::milliseconds>(timeout), 1ms);
   wire::begin_call(message, head);
   message.insert(message.end(), payload.begin(), payload.end());
+  const auto sent =
+      impl.kernel->send(impl.peer.id, std::move(message), {.flush_now = false, .wait_max = Duration::zero()});
+  if (!sent) return answered(sent.error());
+  const auto deadline = saturated_add(MonotonicClock::now(), timeout);
+  impl.calls.emplace(head.id, Impl::Call{std::move(answered), deadline, timeout});
+  impl.earliest = std::min(impl.earliest, deadline);
+}
 
-  impl.answer.reset();
-  const auto sent = impl.kernel->send(impl.peer.id, std::move(message), {.wait_max = Duration::zero()});
-  if (!sent) return sent.error();
-  impl.poll_until(deadline, [&] { return impl.answer.has_value() || impl.down.has_value(); });
-  if (impl.answer) return std::move(*impl.answer);
-  return impl.no_answer(timeout);
+void Client::poll(Duration wait) {
+  auto& impl = *impl_;
+  const auto left = std::max(Duration::zero(), impl.earliest - MonotonicClock::now());
+  impl.kernel->poll(std::min(wait, left));
+  impl.answer_late(MonotonicClock::now());
 }
 
 Result<Duration> Client::ping(Duration timeout) {

@@ -107,6 +107,14 @@ ChordActions Chord::on_message(Instant now, const NodeId& from, const ChordMessa
   return finish();
 }
 
+ChordActions Chord::on_contact(Instant now, const ChordContact& contact) {
+  begin(now);
+  // One that cannot be reached there would be refused wherever it is told on.
+  const bool has_endpoint = !contact.endpoint.host.empty() && contact.endpoint.port != 0;
+  if (contact.id != self_.id && has_endpoint) relocate(contact);
+  return finish();
+}
+
 ChordActions Chord::on_unanswered(Instant now, const NodeId& peer) {
   begin(now);
   if (state_ == State::member)
@@ -319,7 +327,9 @@ void Chord::on(const ChordNeighbours& m) {
 void Chord::on(const ChordNotify& m) {
   if (state_ != State::member) return;
   if (m.self.id != from_) return refuse(Error(Errc::bad_message, "a notification in another's name"));
-  if (m.space == space_.code() && from_ != self_.id) rectify(peer_of(m.self));
+  if (m.space != space_.code() || from_ == self_.id) return;
+  relocate(m.self);
+  rectify(peer_of(m.self));
 }
 
 void Chord::on(const ChordHint&) {

@@ -31,15 +31,23 @@ void ChordFingers::set(unsigned first, unsigned last, const ChordPeer& peer) {
   const bool joins_last =
       after != runs_.begin() && (after - 1)->last + 1 == first && (after - 1)->peer == added.peer;
   if (joins_last && joins_next) {
-    (after - 1)->last = after->last;
+    added = {(after - 1)->first, after->last, std::move(added.peer)};
+    *(after - 1) = std::move(added);
     runs_.erase(after);
   } else if (joins_last) {
-    (after - 1)->last = last;
+    added.first = (after - 1)->first;
+    *(after - 1) = std::move(added);
   } else if (joins_next) {
-    after->first = first;
+    added.last = after->last;
+    *after = std::move(added);
   } else {
     runs_.insert(after, std::move(added));
   }
+}
+
+void ChordFingers::relocate(const ChordContact& contact) {
+  for (auto& run : runs_)
+    if (run.peer.id == contact.id) run.peer.endpoint = contact.endpoint;
 }
 
 std::optional<unsigned> ChordFingers::erase(const NodeId& id) {

@@ -34,9 +34,9 @@ std::vector<ChordPeer> Chord::list_behind(const ChordPeer& first, const ChordCon
 }
 
 void Chord::set_successors(std::vector<ChordPeer> successors) {
-  if (successors == successors_) return;
+  if (std::ranges::equal(successors, successors_, is_same_contact)) return;
   const bool other_first =
-      successors.empty() || successors_.empty() || !(successors.front() == successors_.front());
+      successors.empty() || successors_.empty() || !is_same_contact(successors.front(), successors_.front());
   successors_ = std::move(successors);
   changed_ = true;
   if (predecessor_) send(*predecessor_, ChordHint{});
@@ -46,11 +46,35 @@ void Chord::set_successors(std::vector<ChordPeer> successors) {
 }
 
 void Chord::set_predecessor(std::optional<ChordPeer> predecessor) {
-  if (predecessor == predecessor_) return;
+  if (predecessor && predecessor_ ? is_same_contact(*predecessor, *predecessor_)
+                                  : !predecessor && !predecessor_)
+    return;
   predecessor_ = std::move(predecessor);
   predecessor_heard_ = now_;
   rectify_with_.reset();
   changed_ = true;
+}
+
+/// A node that came back elsewhere within the time in which it is found dead keeps its places in the lists.
+void Chord::relocate(const ChordContact& contact) {
+  const auto moves = [&](const ChordPeer& peer) {
+    return peer.id == contact.id && peer.endpoint != contact.endpoint;
+  };
+  if (predecessor_ && moves(*predecessor_)) {
+    predecessor_->endpoint = contact.endpoint;
+    changed_ = true;
+  }
+  if (rectify_with_ && moves(*rectify_with_)) rectify_with_->endpoint = contact.endpoint;
+  fingers_.relocate(contact);
+  for (auto& lost : lost_)
+    if (lost.contact.id == contact.id) lost.contact.endpoint = contact.endpoint;
+  for (auto& [number, request] : requests_)  // an answer to it may put the peer into a list
+    if (moves(request.peer)) request.peer.endpoint = contact.endpoint;
+  if (std::ranges::none_of(successors_, moves)) return;
+  auto successors = successors_;
+  for (auto& peer : successors)
+    if (moves(peer)) peer.endpoint = contact.endpoint;
+  set_successors(std::move(successors));
 }
 
 /// StabilizeFromSuccessor, first half: asks the successor.

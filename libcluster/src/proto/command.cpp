@@ -93,7 +93,7 @@ Error wrong_word(const Command& command, const std::vector<std::string>& args) {
   text += args.empty() ? ": missing" : ": '" + args.front() + "' is not";
   for (const auto& form : command.forms)
     text += (&form == &command.forms.front() ? " " : " or ") + std::string(form.args.front().name);
-  return bad_command(text + "; usage: " + usage(command));
+  return bad_command(text + "; " + usage_near(command, nullptr));
 }
 
 Error wrong_count(const Command& command, const std::vector<std::string>& args) {
@@ -110,12 +110,12 @@ Error wrong_count(const Command& command, const std::vector<std::string>& args) 
       if (!form.args[i].optional) text += ' ' + std::string(form.args[i].name);
     if (form.repeated && given > 0) text += " after '" + args.back() + "'";
   }
-  return bad_command(text + "; usage: " + usage(command));
+  return bad_command(text + "; " + usage_near(command, nearest));
 }
 
 Error not_taken(const Command& command, std::string_view flag) {
-  return bad_command(std::string(command.name) + " does not take " + std::string(flag) +
-                     "; usage: " + usage(command));
+  return bad_command(std::string(command.name) + " does not take " + std::string(flag) + "; " +
+                     usage_near(command, nullptr));
 }
 
 /// Moves the last argument, a WEIGHT, to where -w puts it.
@@ -163,6 +163,8 @@ Result<void> check_kv(const CommandRequest& request) {
     return bad_command("kv " + what + " does not take --ttl and --if-absent");
   if (!puts && what != "del" && (request.if_unchanged || request.context))
     return bad_command("kv " + what + " does not take --context");
+  if (!request.format.empty() && (request.format != "raw" || what != "get"))
+    return bad_command("kv " + what + " does not take --" + request.format.substr(0, 16));
   if (request.if_unchanged && !request.context) return bad_command("kv: --if-unchanged needs --context");
   if (request.if_absent && request.context)
     return bad_command("kv: --if-absent and --context exclude each other");
@@ -224,7 +226,8 @@ Result<CommandRequest> check(CommandRequest request) {
   if (request.for_ms && !command->takes_for) return not_taken(*command, "--for");
   if (request.trace && !command->takes_chord_flags) return not_taken(*command, "--trace");
   if (request.recursive && !command->takes_chord_flags) return not_taken(*command, "--recursive");
-  if (!request.format.empty() && !command->takes_chord_flags) return not_taken(*command, "--dot and --svg");
+  if (!request.format.empty() && !command->takes_chord_flags && !command->takes_kv_flags)
+    return not_taken(*command, request.format == "raw" ? "--raw" : "--dot and --svg");
   const bool has_kv_flags =
       request.ttl_ms != 0 || request.if_absent || request.if_unchanged || request.context;
   if (has_kv_flags && !command->takes_kv_flags)

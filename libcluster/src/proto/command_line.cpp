@@ -1,7 +1,10 @@
 #include "cluster/proto/command_line.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <functional>
+#include <map>
 
 #include "cluster/proto/drill_plan.hpp"
 #include "command_errors.hpp"
@@ -81,6 +84,16 @@ bool looks_like_flag(std::string_view word) {
          (word[1] == '-' || std::isalpha(static_cast<unsigned char>(word[1])) != 0);
 }
 
+/// Arguments that may also be given by name, in the order in which usages have them.
+struct NamedArgument {
+  std::string_view flag;
+  std::string_view argument;
+  std::string_view usual;
+};
+constexpr std::array kNamedArguments{
+    NamedArgument{"--prefix", "PREFIX", ""}, NamedArgument{"--bucket", "BUCKET", "default"},
+    NamedArgument{"--from", "FROM", ""}, NamedArgument{"--limit", "LIMIT", ""}};
+
 /// Reads the words behind a command's name into a request.
 class ArgumentReader {
  public:
@@ -100,18 +113,60 @@ class ArgumentReader {
         request_.args.push_back(word);
       }
     }
+    if (auto placed = place_named(); !placed) return placed.error();
     return std::move(request_);
   }
 
  private:
+  /// Puts what was given by name where the command's usage has it, and what is usual into gaps before it.
+  Result<void> place_named() {
+    const auto* const command = find_command(request_.name);
+    for (const auto& known : kNamedArguments) {  // in the order in which usages have them
+      const auto given = named_.find(known.flag);
+      if (given == named_.end()) continue;
+      const auto bad = [&](std::string_view why) {
+        return bad_command(request_.name + ": " + std::string(known.flag) + std::string(why));
+      };
+      const auto* const form = form_with(*command, known.argument);
+      if (form == nullptr) return bad(" is not taken here");
+      const auto place = place_of(*form, known.argument);
+      if (request_.args.size() > place) return bad(" is given twice");
+      while (request_.args.size() < place) {
+        const auto& gap = form->args[request_.args.size()];
+        if (!gap.optional) return bad(" needs " + std::string(gap.name) + " before it");
+        request_.args.emplace_back(usual(gap.name));
+      }
+      request_.args.push_back(given->second);
+    }
+    return {};
+  }
+  static std::size_t place_of(const Form& form, std::string_view argument) {
+    return static_cast<std::size_t>(std::ranges::find(form.args, argument, &Arg::name) - form.args.begin());
+  }
+  /// The form with the word that the arguments begin with, if it takes `argument`.
+  [[nodiscard]] const Form* form_with(const Command& command, std::string_view argument) const {
+    const auto found = std::ranges::find_if(command.forms, [&](const Form& form) {
+      const bool leads = !form.args.empty() && !request_.args.empty() &&
+                         form.args.front().kind == ArgKind::word &&
+                         form.args.front().name == request_.args.front();
+      return leads && place_of(form, argument) < form.args.size();
+    });
+    return found == command.forms.end() ? nullptr : &*found;
+  }
+  static std::string_view usual(std::string_view argument) {
+    if (argument == "VALUE") return "-";
+    const auto known = std::ranges::find(kNamedArguments, argument, &NamedArgument::argument);
+    return known == kNamedArguments.end() ? "" : known->usual;
+  }
+
   Result<void> take_flag(std::string_view word) {
     if (word == "-f" || word == "--force") return set(request_.force);
     if (word == "--wait") return set(request_.wait);
     if (word == "--follow") return set(request_.follow);
     if (word == "--trace") return set(request_.trace);
     if (word == "--recursive") return set(request_.recursive);
-    if (word == "--dot" || word == "--svg") {
-      if (!request_.format.empty()) return bad_command("--dot and --svg exclude each other");
+    if (word == "--dot" || word == "--svg" || word == "--raw") {
+      if (!request_.format.empty()) return bad_command("--dot, --svg and --raw exclude each other");
       request_.format = word.substr(2);
       return {};
     }
@@ -122,6 +177,14 @@ class ArgumentReader {
       const auto& value = words_[++at_];
       if (word == "--ttl") return take_ttl(value);
       request_.context = value;
+      return {};
+    }
+    const auto flag = word.substr(0, word.find('='));
+    if (std::ranges::find(kNamedArguments, flag, &NamedArgument::flag) != kNamedArguments.end()) {
+      if (flag.size() == word.size() && at_ + 1 == words_.size())
+        return bad_command(std::string(flag) + " needs a value");
+      const std::string value(flag.size() == word.size() ? words_[++at_] : word.substr(flag.size() + 1));
+      if (!named_.emplace(flag, value).second) return bad_command(std::string(flag) + " is given twice");
       return {};
     }
     if (word == "-w" || word == "--weight") {
@@ -177,6 +240,7 @@ class ArgumentReader {
   std::span<const std::string> words_;
   std::size_t at_ = 0;
   CommandRequest request_;
+  std::map<std::string, std::string, std::less<>> named_;
 };
 
 }  // namespace
@@ -225,7 +289,9 @@ std::vector<std::string> completions(std::span<const std::string> words, std::st
   if (command->takes_chord_flags)
     for (const auto* flag : {"--trace", "--recursive", "--dot", "--svg"}) offer(flag);
   if (command->takes_kv_flags)
-    for (const auto* flag : {"--ttl", "--if-absent", "--if-unchanged", "--context"}) offer(flag);
+    for (const auto* flag : {"--ttl", "--if-absent", "--if-unchanged", "--context", "--raw", "--bucket",
+                             "--prefix", "--from", "--limit"})
+      offer(flag);
   return found;
 }
 

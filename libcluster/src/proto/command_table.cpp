@@ -12,6 +12,8 @@ constexpr std::string_view kForceHelp =
     "With -f the connections that the change ends are cut now; without it they are drained for up to 5 s.\n"
     "With -f the ring is changed even where, by the partition policy, too few members are left for it.";
 
+constexpr std::size_t kFormsInALine = 4;  // more are listed one by one
+
 const Form kNothing{};
 const Form kId{{{"ID", ArgKind::node_id}}};
 const Form kMember{{{"ID", ArgKind::node_id}, {"HOST", ArgKind::host}, {"PORT", ArgKind::port}}};
@@ -250,23 +252,29 @@ const std::vector<Command>& table() {
        .takes_kv_flags = true,
        .summary = "Read and write the replicated key-value store",
        .details =
-           "Of nodes that run it (cluster-node --kv). BUCKET is 'default' if it is not given. 'put' takes "
-           "the\n"
-           "value from standard input if there is none, or it is '-'. It replaces what can be read, "
-           "siblings\n"
-           "too; with --context (of a 'get') what that saw, and anything newer stays as a sibling; with\n"
-           "--if-unchanged only if there is nothing newer; with --if-absent only if there is no such key.\n"
-           "--ttl 10s: the value goes then. 'get' shows several values if they were written without "
-           "knowledge\n"
-           "of each other. 'ls' asks all members for their keys, 'scan' this node alone; both begin at "
-           "FROM.\n"
-           "'batch' reads from standard input [{\"put\": KEY, \"value\": VALUE}, {\"get\": KEY}, {\"del\": "
+           "Of nodes that run it (cluster-node --kv).\n"
+           "get    shows the value; several if they were written without knowledge of each other. --raw "
+           "gives\n"
+           "       its bytes and nothing else\n"
+           "put    takes VALUE, or standard input if there is none or it is -. It replaces what can be "
+           "read,\n"
+           "       siblings too; with --context (of a 'get') what that saw, and anything newer stays as a\n"
+           "       sibling; with --if-unchanged only if there is nothing newer; with --if-absent only if "
+           "there\n"
+           "       is no such key. --ttl 10s: the value goes then\n"
+           "del    removes what can be read, or with --context what that saw\n"
+           "ls     the keys of all members; 'scan': those of this node alone; both begin at FROM\n"
+           "batch  reads from standard input [{\"put\": KEY, \"value\": VALUE}, {\"get\": KEY}, {\"del\": "
            "KEY}],\n"
-           "where \"ttl_ms\", \"if_absent\", \"if_unchanged\" and \"context\" may stand. 'watch' shows the "
-           "keys\n"
-           "that changed at this node; with --follow it goes on. 'status': whether this node has all that "
-           "it\n"
-           "is to hold, how far it is with what it hands over, and how the buckets are kept."},
+           "       where \"ttl_ms\", \"if_absent\", \"if_unchanged\" and \"context\" may stand\n"
+           "watch  shows the keys that change, wherever in the ring they lie, until Ctrl-C; with SINCE from\n"
+           "       that number on\n"
+           "status whether this node has all that it is to hold, how far it is with what it hands over, and "
+           "how\n"
+           "       the buckets are kept\n"
+           "BUCKET is 'default' if it is not given. BUCKET, PREFIX, FROM and LIMIT may stand anywhere by "
+           "their\n"
+           "names: kv ls --bucket carts --limit 10."},
       {.name = "file",
        .forms = {kFilePut, kFileGet, kFileList, kFileRemove, kFileStat},
        .takes_force = true,
@@ -301,6 +309,23 @@ std::string usage_of(const Form& form) {
   return form.repeated ? text + " [" + text + " ...]" : text;
 }
 
+std::string usage_of(const Command& command, const Form& form) {
+  return std::string(command.name) + (form.args.empty() ? "" : ' ' + usage_of(form));
+}
+
+std::string flags_of(const Command& command) {
+  std::string text;
+  if (command.takes_force) text += " [-f]";
+  if (command.takes_weight) text += " [-w WEIGHT]";
+  if (command.takes_wait) text += " [--wait]";
+  if (command.takes_follow) text += " [--follow]";
+  if (command.takes_for) text += " [--for TIME]";
+  if (command.takes_chord_flags) text += " [--trace] [--recursive] [--dot|--svg]";
+  if (command.takes_kv_flags)
+    text += " [--ttl TIME] [--if-absent] [--context CONTEXT [--if-unchanged]] [--raw]";
+  return text;
+}
+
 }  // namespace
 
 std::span<const Command> commands() { return table(); }
@@ -312,19 +337,14 @@ const Command* find_command(std::string_view name) {
 
 std::string usage(const Command& command) {
   std::string text;
-  for (const auto& form : command.forms) {
-    if (!text.empty()) text += " | ";
-    text += command.name;
-    if (!form.args.empty()) text += ' ' + usage_of(form);
-  }
-  if (command.takes_force) text += " [-f]";
-  if (command.takes_weight) text += " [-w WEIGHT]";
-  if (command.takes_wait) text += " [--wait]";
-  if (command.takes_follow) text += " [--follow]";
-  if (command.takes_for) text += " [--for TIME]";
-  if (command.takes_chord_flags) text += " [--trace] [--recursive] [--dot|--svg]";
-  if (command.takes_kv_flags) text += " [--ttl TIME] [--if-absent] [--context CONTEXT [--if-unchanged]]";
-  return text;
+  for (const auto& form : command.forms) text += (text.empty() ? "" : " | ") + usage_of(command, form);
+  return text + flags_of(command);
+}
+
+std::string usage_near(const Command& command, const Form* form) {
+  if (command.forms.size() <= kFormsInALine) return "usage: " + usage(command);
+  const std::string rest = "'help " + std::string(command.name) + "' says more";
+  return form ? "usage: " + usage_of(command, *form) + "; " + rest : rest;
 }
 
 Error unknown_command(std::string_view name) {
@@ -357,11 +377,19 @@ std::string help_overview() {
 Result<std::string> help_for(std::string_view name) {
   const auto* command = find_command(name);
   if (!command) return unknown_command(name);
-  std::string text = usage(*command) + "\n\n" + std::string(command->summary) + ".\n";
+  std::string text;
+  if (command->forms.size() > kFormsInALine) {
+    for (const auto& form : command->forms) text += usage_of(*command, form) + '\n';
+    if (const auto flags = flags_of(*command); !flags.empty()) text += "options:" + flags + '\n';
+  } else {
+    text = usage(*command) + '\n';
+  }
+  text += '\n' + std::string(command->summary) + ".\n";
   if (!command->details.empty()) text += std::string(command->details) + '\n';
   if (command->takes_force && command->changes_ring && command->name != "leave")
     text += std::string(kForceHelp) + '\n';
-  if (command->takes_follow) text += "With --follow new events are shown as they come, until Ctrl-C.\n";
+  if (command->takes_follow && command->name != "kv")
+    text += "With --follow new events are shown as they come, until Ctrl-C.\n";
   if (command->takes_wait && command->changes_ring)
     text += "With --wait the answer comes when the whole ring has the change.\n";
   return text;

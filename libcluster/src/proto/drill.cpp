@@ -134,21 +134,26 @@ void Drill::watch(Instant now, const DrillSight& sight) {
     }
   }
   if (phase_ != DrillPhase::healed || quiet_at_ != kNever) return;
+  if (cut_at_ == kNever &&
+      now - healed_at_ >= kHealedMin) {  // nothing was cut here: there is nothing to heal
+    quiet_at_ = now;
+    return;
+  }
   if (!all_together()) {
     together_at_ = kNever;
     return;
   }
   if (together_at_ == kNever) together_at_ = now;
-  const bool all_know =
-      std::ranges::all_of(peers_, [](const auto& entry) { return entry.second.heard->together; });
+  const bool all_know = std::ranges::all_of(
+      peers_, [](const auto& entry) { return entry.second.left || entry.second.heard->together; });
   if (all_know && now - together_at_ >= kTogetherMin && now - healed_at_ >= kHealedMin) quiet_at_ = now;
 }
 
-/// Whether since the healing all others were heard, are alive, and have the same ring.
+/// Whether since the healing all others that did not leave were heard, are alive, and have the same ring.
 bool Drill::all_together() const {
   return std::ranges::all_of(peers_, [this](const auto& entry) {
     const Peer& peer = entry.second;
-    return !peer.is_missing && peer.heard && peer.heard->ring == ring_;
+    return peer.left || (!peer.is_missing && peer.heard && peer.heard->ring == ring_);
   });
 }
 
@@ -186,6 +191,10 @@ void Drill::on_answer(const NodeId& to, DrillAnswer answer) {
     case DrillAnswer::unknown:
       ++link.unknown;
       return;
+    case DrillAnswer::left:
+      ++link.failed;
+      found->second.left = true;
+      return;
   }
 }
 
@@ -193,7 +202,7 @@ DrillActions Drill::on_cast(Instant now, const NodeId& from, const DrillProbe& p
   const auto found = peers_.find(from);
   if (found == peers_.end() || probe.drill != plan_.id || probe.number == 0 || probe.number > kNumberMax)
     return {};
-  auto& [link, casts, calls, heard, missing] = found->second;
+  auto& [link, casts, calls, heard, missing, left] = found->second;
   if (!casts.add(probe.number)) {
     ++link.doubled;
   } else {

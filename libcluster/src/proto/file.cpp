@@ -37,6 +37,16 @@ Result<void> check(const FileHead& head) {
   return {};
 }
 
+Result<void> check(const FileCondition& condition, std::string_view name, const FileHead* head) {
+  const auto file = [name] { return "'" + std::string(name) + "'"; };
+  if (condition.absent && head) return Error(Errc::already_exists, "there is a file " + file());
+  if ((condition.present || condition.one_of) && !head)
+    return Error(Errc::refused, "there is no file " + file());
+  if (condition.one_of && std::ranges::find(*condition.one_of, head->root) == condition.one_of->end())
+    return Error(Errc::refused, file() + " is another file now");
+  return {};
+}
+
 std::uint64_t chunks_of(const FileHead& head) noexcept {
   return head.size / head.chunk_bytes + (head.size % head.chunk_bytes == 0 ? 0 : 1);
 }

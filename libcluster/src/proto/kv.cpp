@@ -9,6 +9,7 @@ namespace cluster::proto {
 namespace {
 
 constexpr Duration kGreetInterval = 500ms;
+constexpr std::size_t kBytesPerMillisecond = 16'384;
 
 /// What a store remembers of itself.
 struct Note {
@@ -48,11 +49,31 @@ KvActions Kv::on_start(Instant now, WallTime wall) {
 
 KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edition, const CHash& ring) {
   begin(now);
+  if (ring_.empty() || name != ring_name_) {
+    coming_.reset();
+    adopt(name, edition, ring);
+    return finish();
+  }
+  // Many nodes that join at once change the ring many times, and each ring that is entered costs a round of
+  // greetings and comparisons: the changes of a moment are entered as one.
+  if (placement_in(name, edition, ring).fingerprint() == ring_.fingerprint()) {
+    coming_.reset();
+    return finish();
+  }
+  const auto until = coming_ ? coming_->until : now + config_.ring_rest_max;
+  coming_ = Coming{edition, ring, std::min(now + config_.ring_rest, until), until};
+  return finish();
+}
+
+KvPlacement Kv::placement_in(const std::string& name, KvEdition edition, const CHash& ring) const {
   // The time of an edit that the ring has forgotten still counts, or an earlier edition would come back.
-  auto later = edition;
-  if (name == ring_name_ && !log_.empty()) later.time = std::max(later.time, log_.back().edition.time);
-  KvPlacement next(ring, later);
-  if (name == ring_name_ && next.fingerprint() == ring_.fingerprint()) return finish();
+  if (name == ring_name_ && !log_.empty()) edition.time = std::max(edition.time, log_.back().edition.time);
+  return {ring, edition};
+}
+
+void Kv::adopt(const std::string& name, const KvEdition& edition, const CHash& ring) {
+  auto next = placement_in(name, edition, ring);
+  if (name == ring_name_ && next.fingerprint() == ring_.fingerprint()) return;
   // Who comes from elsewhere has not seen what this ring did meanwhile, whatever it holds.
   if (name != ring_name_) {
     bases_.clear();
@@ -61,7 +82,6 @@ KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edi
     ring_name_ = name;
   }
   enter(std::move(next));
-  return finish();
 }
 
 void Kv::enter(KvPlacement next) {
@@ -123,6 +143,8 @@ KvActions Kv::on_peer(Instant now, const NodeId& peer, bool is_reachable) {
       const auto operation = at++;
       if (operation->second.phase == Phase::forwarding && operation->second.coordinator == peer)
         fail(operation, Errc::peer_lost, "the replica that coordinated the request is gone");
+      else if (operation->second.fetching == peer)
+        check_at_ = operation->second.retry_at = now;  // of another one
     }
   }
   return finish();
@@ -181,6 +203,10 @@ KvActions Kv::on_synced(Instant now, std::uint64_t ticket, bool succeeded) {
 
 KvActions Kv::on_time(Instant now, WallTime wall) {
   begin(now, wall);
+  if (coming_ && coming_->at <= now) {
+    const auto coming = *std::exchange(coming_, std::nullopt);
+    adopt(ring_name_, coming.edition, coming.ring);
+  }
   if (check_at_ <= now) check_operations();
   if (!trees_built_) build_trees();
   if (greet_at_ <= now) {
@@ -212,7 +238,7 @@ KvActions Kv::on_time(Instant now, WallTime wall) {
 KvReplicas Kv::replicas(const KvKey& key) const { return ring_.replicas(key, bucket(key.bucket)); }
 
 KvProgress Kv::progress() const {
-  KvProgress progress{.settled = settled_, .handing_over = foreign_, .hints = hints_held_};
+  KvProgress progress{.settled = settled_ && !coming_, .handing_over = foreign_, .hints = hints_held_};
   std::set<NodeId> lacking;
   if (!settled_ && lacks_any(lacking)) progress.to_compare = lacking.size();
   progress.handed_over =
@@ -241,13 +267,18 @@ KvActions Kv::finish() {
   if (operations_.empty()) check_at_ = kNever;
   due_ = std::min({check_at_, greet_at_, settle_at_, sync_at_, upkeep_at_, dead_at_});
   if (!trees_built_ && !ring_.empty()) due_ = std::min(due_, now_);
+  if (coming_) due_ = std::min(due_, coming_->at);
   if (session_) due_ = std::min(due_, session_->deadline);
   if (forgetting_) due_ = std::min(due_, forgetting_->deadline);
   return std::exchange(out_, {});
 }
 
-void Kv::send(const NodeId& to, KvMessage message) {
-  out_.emplace_back(std::in_place_type<KvSend>, KvSend{to, std::move(message)});
+void Kv::send(const NodeId& to, KvMessage message, bool bulk) {
+  out_.emplace_back(std::in_place_type<KvSend>, KvSend{to, std::move(message), bulk});
+}
+
+Duration Kv::time_for(std::size_t bytes) noexcept {
+  return std::chrono::milliseconds(bytes / kBytesPerMillisecond);
 }
 
 void Kv::load_note() {

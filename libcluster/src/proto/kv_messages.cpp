@@ -13,7 +13,11 @@ Result<void> check_that(const KvForwarded& m) {
   return {};
 }
 Result<void> check_that(const KvRead& m) { return check(m.key); }
-Result<void> check_that(const KvReadReply& m) { return check(m.record); }
+Result<void> check_that(const KvReadReply& m) {
+  if (m.bytes > kKvRecordBytesMax || (m.status == KvStatus::large && !m.record.empty()))
+    return bad_kv("a large record out of bounds");
+  return check(m.record);
+}
 Result<void> check_that(const KvWrite& m) {
   if (auto ok = check(m.key); !ok) return ok;
   return check(m.record);

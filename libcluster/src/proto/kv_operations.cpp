@@ -12,11 +12,6 @@ constexpr Errc kPlacedElsewhere = Errc::cancelled;
 constexpr Duration kLinger = 1s;
 constexpr std::size_t kForwardsMax = 4096;  // remembered
 constexpr std::size_t kShortBytes = 4096;
-constexpr std::size_t kBytesPerMillisecond =
-    16'384;  // a great value is given more time before it is sent again
-
-Duration time_for(std::size_t bytes) { return std::chrono::milliseconds(bytes / kBytesPerMillisecond); }
-
 /// When the last of the values that are alive goes; none: never.
 WallTime last_expiry(const KvRecord& record, WallTime wall) {
   WallTime last{};
@@ -144,9 +139,19 @@ Result<KvRecord> Kv::written(const Operation& operation) {
   return held;
 }
 
-/// Asks all replicas that have not answered in this phase.
+/// Asks all replicas whose answers do not count in this phase.
 void Kv::send_phase(Operations::iterator at) {
   auto& operation = at->second;
+  // Who was not ready then may be by now.
+  std::erase_if(operation.answered, [](const auto& answer) { return !answer.second.ready; });
+  if (operation.phase == Phase::reading) {
+    // Who was to send the whole did not, or will not: another one may.
+    if (!operation.fetching.empty()) operation.answered.erase(std::exchange(operation.fetching, NodeId()));
+    std::erase_if(operation.answered,
+                  [this](const auto& answer) { return answer.second.large && !reachable(answer.first); });
+    if (ready_answers(operation) >= operation.replicas.r)
+      return holder_of_missing(operation) ? fetch(at) : end_read(at);
+  }
   operation.retry_at = now_ + config_.retry_interval + time_for(bytes_of(operation.record));
   const auto key = operation.request.key;
   bool own = false;
@@ -206,54 +211,119 @@ void Kv::on(const NodeId& from, KvForwarded& m) {
 }
 
 void Kv::on(const NodeId& from, KvReadReply& m) {
-  if (const auto at = operations_.find(m.id); at != operations_.end())
-    answer_phase(at, from, m.status, m.ready, &m.record);
+  if (const auto at = operations_.find(m.id); at != operations_.end()) answer_read(at, from, m);
 }
 
 void Kv::on(const NodeId& from, KvWriteReply& m) {
   if (take_spread_reply(from, m)) return;
   if (const auto at = operations_.find(m.id); at != operations_.end())
-    answer_phase(at, from, m.status, m.ready, nullptr);
+    answer_phase(at, from, m.status, m.ready);
 }
 
-/// `record`: of a read.
-void Kv::answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready,
-                      const KvRecord* record) {
+/// To a write.
+void Kv::answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready) {
   auto& operation = at->second;
   if (!operation.replicas.has(from)) return;
   if (status == KvStatus::view) {
     if (!operation.done) operation.retry_at = std::min(operation.retry_at, now_ + config_.view_interval);
     return;
   }
-  if (record == nullptr) {
-    if (operation.phase != Phase::writing && operation.phase != Phase::settling) return;
-    operation.answered[from] = {status, ready, operation.hash};
-    return end_phase_if_complete(at);
+  if (operation.phase != Phase::writing && operation.phase != Phase::settling) return;
+  operation.answered[from] = {status, ready, operation.hash};
+  end_phase_if_complete(at);
+}
+
+void Kv::answer_read(Operations::iterator at, const NodeId& from, const KvReadReply& m) {
+  auto& operation = at->second;
+  if (!operation.replicas.has(from)) return;
+  if (m.status == KvStatus::view) {
+    if (!operation.done) operation.retry_at = std::min(operation.retry_at, now_ + config_.view_interval);
+    return;
   }
-  if (operation.phase != Phase::reading) {
-    // A replica that answered after R others had: if it is behind, it is told.
-    if (status != KvStatus::ok || is_write(operation.request) || operation.answered.contains(from)) return;
-    const auto& key = operation.request.key;
-    operation.answered[from] = {status, ready, operation.hash};
-    if (fingerprint(key, *record) != operation.hash) {
-      ++counters_.repairs;
-      auto known = *record;
-      known.merge(operation.record);
-      prune(bucket(key.bucket), known);
-      operation.answered.erase(from);
-      if (from != self()) {
-        send(from, KvWrite{at->first, key, operation.replicas.view, std::move(known)});
-      } else if (apply(key, known)) {
-        defer({Deferred::Kind::own_write, {}, at->first, key, 0, {}}, key);
-        return;  // the operation may be over
-      }
+  if (operation.phase != Phase::reading) return answer_late_read(at, from, m);
+  const bool is_large = m.status == KvStatus::large;
+  const bool is_there = is_large || m.status == KvStatus::ok;
+  if (from == operation.fetching) {
+    if (is_large) return;  // to the first question
+    operation.fetching = {};
+  }
+  operation.answered[from] = {is_there ? KvStatus::ok : m.status, m.ready && is_there,
+                              is_large ? m.hash : fingerprint(operation.request.key, m.record), is_large};
+  if (is_large) operation.large_bytes = std::max<std::size_t>(operation.large_bytes, m.bytes);
+  if (m.status == KvStatus::ok) {
+    operation.record.merge(m.record);
+    const auto bytes = 2 * bytes_of(operation.record);  // it, and the answer that is made of it
+    if (bytes > kShortBytes && bytes > operation.room && !take_room(operation, bytes))
+      return fail(at, Errc::overloaded, "too many bytes are being read");
+  }
+  if (ready_answers(operation) < operation.replicas.r || !operation.fetching.empty()) return;
+  if (holder_of_missing(operation))
+    fetch(at);
+  else
+    end_read(at);
+}
+
+/// Of a replica that answered after R others had: if it is behind, it is told.
+void Kv::answer_late_read(Operations::iterator at, const NodeId& from, const KvReadReply& m) {
+  auto& operation = at->second;
+  const bool is_large = m.status == KvStatus::large;
+  if ((!is_large && m.status != KvStatus::ok) || is_write(operation.request) ||
+      operation.answered.contains(from))
+    return;
+  const auto& key = operation.request.key;
+  operation.answered[from] = {KvStatus::ok, m.ready, operation.hash};
+  if ((is_large ? m.hash : fingerprint(key, m.record)) != operation.hash) {
+    ++counters_.repairs;
+    auto known = m.record;
+    known.merge(operation.record);
+    prune(bucket(key.bucket), known);
+    operation.answered.erase(from);
+    if (from != self()) {
+      send(from, KvWrite{at->first, key, operation.replicas.view, std::move(known)});
+    } else if (apply(key, known)) {
+      defer({Deferred::Kind::own_write, {}, at->first, key, 0, {}}, key);
+      return;  // the operation may be over
     }
-    return end_phase_if_complete(at);
   }
-  operation.answered[from] = {status, ready && status == KvStatus::ok,
-                              fingerprint(operation.request.key, *record)};
-  if (status == KvStatus::ok) operation.record.merge(*record);
-  if (ready_answers(operation) >= operation.replicas.r) end_read(at);
+  end_phase_if_complete(at);
+}
+
+/// Room for `bytes` of what all reads together may hold. One alone always has it.
+bool Kv::take_room(Operation& operation, std::size_t bytes) {
+  const auto others = read_bytes_ - operation.room;
+  if (others != 0 && others + bytes > config_.operation_bytes_max) return false;
+  read_bytes_ = others + bytes;
+  operation.room = bytes;
+  return true;
+}
+
+/// Who holds a record that was counted, and of which only the hash is known; this node if it can.
+std::optional<NodeId> Kv::holder_of_missing(const Operation& operation) const {
+  std::optional<NodeId> holder;
+  for (const auto& [node, answer] : operation.answered) {
+    if (!answer.large) continue;
+    const bool held = std::ranges::any_of(operation.answered, [&](const auto& other) {
+      return !other.second.large && other.second.status == KvStatus::ok && other.second.hash == answer.hash;
+    });
+    if (!held && (!holder || node == self())) holder = node;
+  }
+  return holder;
+}
+
+/// Large records are sent for one at a time, and only when there is room for them: till then the read waits.
+void Kv::fetch(Operations::iterator at) {
+  auto& operation = at->second;
+  const auto from = holder_of_missing(operation);
+  operation.retry_at = now_ + config_.view_interval;
+  const auto bytes = 2 * (bytes_of(operation.record) + operation.large_bytes);
+  if (!take_room(operation, std::max(operation.room, bytes))) return;
+  operation.fetching = *from;
+  operation.retry_at = now_ + config_.retry_interval + time_for(bytes);
+  const auto& key = operation.request.key;
+  if (*from != self()) return send(*from, KvRead{at->first, key, operation.replicas.view, true});
+  Deferred own{.kind = Deferred::Kind::own_read, .id = at->first, .key = key};
+  own.whole = true;
+  defer(std::move(own), key);
 }
 
 std::size_t Kv::ready_answers(const Operation& operation) const {
@@ -312,6 +382,7 @@ void Kv::end(Operations::iterator at) {
   if (operation.phase == Phase::writing)
     for (const auto& node : operation.replicas.nodes)
       if (!operation.answered.contains(node) && node != self()) hint(node, operation.request.key);
+  read_bytes_ -= operation.room;
   operations_.erase(at);
 }
 
@@ -366,7 +437,12 @@ void Kv::check_operations() {
     const auto at = next++;
     auto& operation = at->second;
     if (operation.deadline <= now_) {
-      fail(at, Errc::timeout, "not enough replicas answered in time");
+      const bool is_crowded = operation.phase == Phase::reading && operation.fetching.empty() &&
+                              ready_answers(operation) >= operation.replicas.r;
+      if (is_crowded)
+        fail(at, Errc::overloaded, "too many bytes are being read");
+      else
+        fail(at, Errc::timeout, "not enough replicas answered in time");
     } else if (operation.retry_at <= now_ && !operation.done) {
       if (operation.phase == Phase::waiting) {  // under a new number: the old one is refused as come twice
         auto again = operations_.extract(at);
@@ -389,6 +465,7 @@ void Kv::check_operations() {
       moved.mapped().replicas = std::move(now);
       moved.mapped().answered.clear();
       if (moved.mapped().phase == Phase::reading) moved.mapped().record = {};
+      moved.mapped().fetching = {};
       send_phase(operations_.insert(std::move(moved)).position);
     }
   }

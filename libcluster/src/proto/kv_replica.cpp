@@ -25,7 +25,9 @@ void Kv::on(const NodeId& from, KvRead& m) {
     return send(from, KvReadReply{.id = m.id, .status = broken_ ? KvStatus::failed : KvStatus::view});
   }
   ++counters_.reads;
-  defer({Deferred::Kind::read_reply, from, m.id, m.key, 0, {}}, m.key);
+  Deferred reply{.kind = Deferred::Kind::read_reply, .to = from, .id = m.id, .key = m.key};
+  reply.whole = m.whole;
+  defer(std::move(reply), m.key);
 }
 
 void Kv::on(const NodeId& from, KvWrite& m) {
@@ -113,7 +115,7 @@ void Kv::run(const Deferred& deferred, bool succeeded) {
       return;
     case Deferred::Kind::own_write: {
       const auto at = operations_.find(deferred.id);
-      if (at != operations_.end()) answer_phase(at, self(), status, counts_for(deferred.key), nullptr);
+      if (at != operations_.end()) answer_phase(at, self(), status, counts_for(deferred.key));
       return;
     }
     case Deferred::Kind::read_reply:
@@ -123,12 +125,18 @@ void Kv::run(const Deferred& deferred, bool succeeded) {
   auto held = deferred.read ? Result<KvRecord>(*deferred.read) : storage_.read(deferred.key);
   const bool can = succeeded && held;
   const bool ready = can && (deferred.read ? deferred.ready : counts_for(deferred.key));
-  if (!can) held = KvRecord();
-  const auto read_status = can ? KvStatus::ok : KvStatus::failed;
-  if (deferred.kind == Deferred::Kind::read_reply)
-    return send(deferred.to, KvReadReply{deferred.id, read_status, ready, std::move(held).value()});
+  KvReadReply reply{.id = deferred.id, .status = can ? KvStatus::ok : KvStatus::failed, .ready = ready};
+  const auto bytes = can ? bytes_of(*held) : 0;
+  if (can && !deferred.whole && bytes > config_.large_bytes) {
+    reply.status = KvStatus::large;
+    reply.hash = fingerprint(deferred.key, *held);
+    reply.bytes = bytes;
+  } else if (can) {
+    reply.record = std::move(held).value();
+  }
+  if (deferred.kind == Deferred::Kind::read_reply) return send(deferred.to, std::move(reply));
   const auto at = operations_.find(deferred.id);
-  if (at != operations_.end()) answer_phase(at, self(), read_status, ready, &*held);
+  if (at != operations_.end()) answer_read(at, self(), reply);
 }
 
 /// One portion of what is held goes into the hash trees.

@@ -14,10 +14,15 @@ Result<std::uint64_t> KvMemory::hash_of(std::uint64_t position, const KvKey& key
 
 Result<void> KvMemory::write(const Entry& entry, const KvRecord& record) {
   if (record.empty()) {
-    records_.erase(entry.key);
+    if (const auto held = records_.find(entry.key); held != records_.end()) {
+      bytes_ -= bytes_of(held->second);
+      records_.erase(held);
+    }
     hashes_.erase({entry.position, entry.key});
   } else {
-    records_[entry.key] = record;
+    auto& held = records_[entry.key];
+    bytes_ += bytes_of(record) - bytes_of(held);
+    held = record;
     hashes_[{entry.position, entry.key}] = entry.hash;
   }
   return {};

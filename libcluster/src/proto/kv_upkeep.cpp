@@ -29,7 +29,7 @@ void Kv::spread_hints() {
       at = hints_.erase(at);
       continue;
     }
-    while (reachable(node) && !keys.empty() && spreads_.size() < kSpreadsMax) {
+    while (reachable(node) && !keys.empty() && can_spread()) {
       spread(*keys.begin(), {node}, false);
       keys.erase(keys.begin());
       --hints_held_;
@@ -38,14 +38,22 @@ void Kv::spread_hints() {
   }
 }
 
+/// What is under way is bounded; a record greater than that goes alone.
+bool Kv::can_spread() const noexcept {
+  return spreads_.size() < kSpreadsMax && spread_bytes_ < config_.spread_bytes_max;
+}
+
 void Kv::spread(const KvKey& key, std::set<NodeId> to, bool hands_over) {
   auto record = storage_.read(key);
   if (!record || record->empty() || to.empty()) return;
   const auto placed = replicas(key);
   const auto id = ++last_id_;
-  for (const auto& node : to) send(node, KvWrite{id, key, placed.view, *record});
-  spreads_.emplace(id,
-                   Spread{key, fingerprint(key, *record), std::move(to), hands_over, now_ + kSpreadTimeout});
+  const auto bytes = bytes_of(*record);
+  const auto sent_bytes = bytes * to.size();
+  for (const auto& node : to) send(node, KvWrite{id, key, placed.view, *record}, true);
+  spread_bytes_ += sent_bytes;
+  spreads_.emplace(id, Spread{key, fingerprint(key, *record), std::move(to), hands_over,
+                              now_ + kSpreadTimeout + time_for(spread_bytes_), bytes, sent_bytes});
   upkeep_at_ = std::min(upkeep_at_, now_ + config_.upkeep_interval);
 }
 
@@ -62,9 +70,12 @@ bool Kv::take_spread_reply(const NodeId& from, const KvWriteReply& m) {
     // All that hold it by the ring have it on their disks.
     const auto position = kv_position(spread.key);
     const auto held = storage_.hash_of(position, spread.key);
-    if (held && *held == spread.hash && !replicas(spread.key).has(self()) && hold(spread.key, {}))
+    if (held && *held == spread.hash && !replicas(spread.key).has(self()) && hold(spread.key, {})) {
       ++counters_.handed_over;
+      counters_.handed_over_bytes += spread.bytes;
+    }
   }
+  spread_bytes_ -= spread.sent_bytes;
   spreads_.erase(at);
   upkeep_at_ = std::min(upkeep_at_, now_ + config_.upkeep_interval);
   return true;
@@ -76,6 +87,7 @@ void Kv::drop_late_spreads() {
     const auto at = next++;
     if (at->second.deadline > now_) continue;
     const auto late = std::move(spreads_.extract(at).mapped());
+    spread_bytes_ -= late.sent_bytes;
     if (!late.hands_over)
       for (const auto& node : late.pending) hint(node, late.key);
   }
@@ -85,21 +97,18 @@ void Kv::drop_late_spreads() {
 
 /// One portion of the keys that this node holds and is no replica of.
 void Kv::hand_over() {
-  if (!foreign_ || ring_.empty() || spreads_.size() >= kSpreadsMax) return;
+  if (!foreign_ || ring_.empty() || !can_spread()) return;
   const auto entries = storage_.scan(foreign_from_, config_.page_keys);
   if (!entries) return;
-  std::size_t bytes = 0;
   bool cut = false;
   for (const auto& entry : *entries) {
     const auto nodes = replicas(entry.key).nodes;
     if (std::ranges::find(nodes, self()) == nodes.end()) {
       foreign_found_ = true;
-      cut = spreads_.size() >= kSpreadsMax || bytes > config_.page_bytes;
+      cut = !can_spread();
       if (cut) break;
-      if (std::ranges::all_of(nodes, [this](const NodeId& id) { return reachable(id); })) {
-        if (const auto record = storage_.read(entry.key)) bytes += bytes_of(*record);
+      if (std::ranges::all_of(nodes, [this](const NodeId& id) { return reachable(id); }))
         spread(entry.key, {nodes.begin(), nodes.end()}, true);
-      }
     }
     foreign_from_ = entry.position + 1;
   }

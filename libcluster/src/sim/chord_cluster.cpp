@@ -137,6 +137,26 @@ void ChordCluster::kill_anyway(std::size_t node) {
   fail_lookups_of(node);
 }
 
+void ChordCluster::move(std::size_t node) {
+  auto& member = nodes_[node];
+  auto config = member.chord.config();
+  config.self.endpoint.port = static_cast<std::uint16_t>(config.self.endpoint.port + nodes_.size());
+  member.chord = Chord(std::move(config), simulator_.rng().split());
+  member.moved = true;
+  member.linked.clear();
+}
+
+void ChordCluster::close_links() {
+  for (auto& member : nodes_) member.linked.clear();
+}
+
+/// An answer goes back over the link that the question came by.
+bool ChordCluster::reaches(std::size_t from, const proto::ChordSend& send) const {
+  const auto& to = nodes_[number_of(send.to)];
+  return !to.moved || send.endpoint.host.empty() || send.endpoint == to.chord.self().endpoint ||
+         to.linked.contains(from);
+}
+
 /// Who asked is gone: nobody waits for the answers.
 void ChordCluster::fail_lookups_of(std::size_t node) {
   std::erase_if(asked_, [&](const auto& entry) { return entry.second.from == node; });
@@ -150,6 +170,7 @@ void ChordCluster::lookup(std::size_t from, const ChordId& target, proto::ChordM
 void ChordCluster::perform(std::size_t node, proto::ChordActions actions) {
   for (auto& action : actions) {
     if (auto* send = std::get_if<proto::ChordSend>(&action)) {
+      if (!reaches(node, *send)) continue;
       scratch_.clear();
       wire::encode_to(scratch_, send->message);
       auto decoded = wire::decode<proto::ChordMessage>(scratch_);
@@ -182,7 +203,12 @@ void ChordCluster::perform(std::size_t node, proto::ChordActions actions) {
 void ChordCluster::deliver(std::size_t from, std::size_t to, const proto::ChordMessage& message) {
   auto& member = nodes_[to];
   if (!member.running) return;
-  perform(to, member.chord.on_message(simulator_.now(), nodes_[from].chord.self().id, message));
+  const auto& self = nodes_[from].chord.self();
+  if (nodes_[from].moved) {
+    nodes_[from].linked.insert(to);
+    perform(to, member.chord.on_contact(simulator_.now(), self.contact()));
+  }
+  perform(to, member.chord.on_message(simulator_.now(), self.id, message));
 }
 
 void ChordCluster::arm(std::size_t node) {
@@ -247,6 +273,9 @@ std::size_t ChordCluster::owner_of(const ChordId& target) const {
 }
 
 std::string ChordCluster::flaw(bool with_fingers) const {
+  const auto is_elsewhere = [this](const ChordPeer& peer) {
+    return peer.endpoint != nodes_[number_of(peer.id)].chord.self().endpoint;
+  };
   for (auto at = members_.begin(); at != members_.end(); ++at) {
     const auto& chord = nodes_[at->second].chord;
     const auto name = "'" + chord.self().id.str() + "'";
@@ -254,12 +283,14 @@ std::string ChordCluster::flaw(bool with_fingers) const {
     const auto before = (at == members_.begin() ? std::prev(members_.end()) : std::prev(at))->second;
     if (!chord.predecessor() || number_of(chord.predecessor()->id) != before)
       return name + " has another predecessor";
+    if (is_elsewhere(*chord.predecessor())) return name + " has its predecessor at another endpoint";
     const auto r = std::min(chord.config().successors, members_.size() - 1);
     if (chord.successors().size() != r) return name + " has too few successors";
     auto next = at;
     for (const auto& peer : chord.successors()) {
       if (++next == members_.end()) next = members_.begin();
       if (number_of(peer.id) != next->second) return name + " has another successor";
+      if (is_elsewhere(peer)) return name + " has a successor at another endpoint";
     }
     if (!with_fingers) continue;
     for (unsigned i = 0; i < space_.bits();) {
@@ -272,6 +303,8 @@ std::string ChordCluster::flaw(bool with_fingers) const {
         const auto* finger = chord.fingers().at(i);
         if (is_self ? finger != nullptr : finger == nullptr || !(*finger == peer))
           return name + " has another finger " + std::to_string(i);
+        if (!is_self && is_elsewhere(*finger))
+          return name + " has finger " + std::to_string(i) + " at another endpoint";
       }
     }
   }

@@ -16,13 +16,33 @@ KvChecker::Number KvChecker::begin_write(const std::string& key, bool deletes, c
   return writes_.size() - 1;
 }
 
+void KvChecker::replaces_all(Number number) {
+  auto& write = writes_.at(number);
+  write.replaces_all = true;
+  for (const auto other : of_key_.at(write.key)) {
+    const auto& earlier = writes_[other];
+    if (other == number || !earlier.known_at || *earlier.known_at >= write.begun) continue;
+    write.replaces.insert(other);
+    write.replaces.insert(earlier.replaces.begin(), earlier.replaces.end());
+  }
+}
+
+/// By itself, or by way of one that it replaced. `number`: of `other`.
+bool KvChecker::may_replace(const Write& write, const Write& other, Number number) const {
+  if (write.replaces.contains(number) || (write.replaces_all && other.begun <= write.ended)) return true;
+  return std::ranges::any_of(write.replaces, [&](Number earlier) {
+    const auto& by_way_of = writes_[earlier];
+    return by_way_of.replaces_all && other.begun <= by_way_of.ended;
+  });
+}
+
 /// Whether the write is among `values`, or was replaced by one that is, or by a deletion.
 bool KvChecker::stands(Number write, const Values& values, Instant until) const {
   if (values.contains(write)) return true;
   return std::ranges::any_of(of_key_.at(writes_.at(write).key), [&](Number number) {
     const auto& other = writes_.at(number);
-    return !other.refused && other.begun <= until && other.replaces.contains(write) &&
-           (other.deletes || values.contains(number));
+    return number != write && !other.refused && other.begun <= until &&
+           (other.deletes || values.contains(number)) && may_replace(other, writes_[write], write);
   });
 }
 

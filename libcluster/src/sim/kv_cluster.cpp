@@ -143,6 +143,7 @@ void KvCluster::restart(std::size_t place, bool keep_disk) {
 void KvCluster::request(std::size_t place, proto::KvRequest request, Done done) {
   auto& process = processes_.at(place);
   if (!process.kv) return done(Error(Errc::unreachable, "the node does not run"));
+  if (config_.bug == KvBug::no_condition) request.condition = proto::KvCondition::none;
   const auto number = ++requests_;
   process.asked.emplace(number, std::move(done));
   auto shared = std::make_shared<proto::KvRequest>(std::move(request));

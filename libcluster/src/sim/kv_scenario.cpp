@@ -21,6 +21,10 @@ KvClusterConfig config_of(const KvScenario& scenario) {
   config.kv.sync_interval = 2s;
   config.kv.tombstone_age = scenario.bug == KvBug::hasty_forget ? 500ms : 20s;
   config.kv.session_timeout = 2s;
+  // So that bounds of bytes are felt by values of some digits.
+  if (scenario.seed % 2 == 0) config.kv.large_bytes = 1;
+  if (scenario.seed % 4 == 0) config.kv.operation_bytes_max = 64;
+  if (scenario.seed % 3 == 0) config.kv.spread_bytes_max = 8;
   return config;
 }
 
@@ -85,7 +89,10 @@ class KvRun {
     if (dice < 0.5)
       read(client, place, key);
     else
-      write(client, place, key, dice<0.6, dice> 0.9);
+      write(client, place, key, dice < 0.6,
+            dice < 0.85  ? How::plain
+            : dice < 0.9 ? How::replace
+                         : How::condition);
   }
 
   void read(std::size_t client, std::size_t place, const std::string& key) {
@@ -108,23 +115,33 @@ class KvRun {
                      });
   }
 
-  void write(std::size_t client, std::size_t place, const std::string& key, bool deletes, bool conditional) {
+  enum class How { plain, replace, condition };
+  void write(std::size_t client, std::size_t place, const std::string& key, bool deletes, How how) {
     auto& token = clients_[client].tokens[key];
     proto::KvRequest request{.verb = deletes ? KvVerb::del : KvVerb::put, .key = {"default", key}};
     const bool blind = rng_.chance(0.2);
     if (!blind) request.context = token.context;
-    if (conditional && !deletes)
+    if (how == How::condition)
       request.condition = request.context.entries.empty() ? KvCondition::absent : KvCondition::matches;
-    const auto number = checker_.begin_write(key, deletes, blind ? KvChecker::Values{} : token.values, now());
+    if (how == How::replace) request.condition = KvCondition::replace;
+    const auto seen = blind ? KvChecker::Values{} : token.values;
+    const auto began = now();
+    const auto number = checker_.begin_write(key, deletes, seen, began);
+    if (how == How::replace) checker_.replaces_all(number);
     if (!deletes) {
       const auto text = std::to_string(number);
       request.value.assign(text.begin(), text.end());
     }
     cluster_.request(place, std::move(request),
-                     [this, client, key, number, deletes](Result<proto::KvAnswer> answer) {
+                     [this, client, key, number, deletes, how, seen, began](Result<proto::KvAnswer> answer) {
                        auto& known = clients_[client].tokens[key];
                        known = {};
                        if (answer) {
+                         if (how == How::condition) {
+                           checker_.read(key, seen, began, now(), "a condition");
+                           ++verdict_.conditions;
+                         }
+                         verdict_.replaced += how == How::replace ? 1 : 0;
                          checker_.acknowledged(number, now());
                          if (!deletes && !answer->context.entries.empty())
                            known = {answer->context, {number}};

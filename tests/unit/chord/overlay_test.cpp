@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -54,10 +55,11 @@ struct Overlay {
   std::vector<Ref<ChordServer>> chords{};
 };
 
-/// Says that it is in a Chord ring with thousands of others, and that it is somebody else.
+/// Is in a Chord ring, and answers for whoever asks what it knows with `view`.
 class Liar : public GenServer<Liar, ChordMail, ChordView> {
  public:
-  Liar(ActorSystem* system, proto::ChordContact self) : system_(system), self_(std::move(self)) {}
+  Liar(ActorSystem* system, proto::ChordContact self, ChordView::Answer view)
+      : system_(system), self_(std::move(self)), view_(std::move(view)) {}
 
   void handle_cast(const ChordMail& mail) {
     if (const auto* ask = std::get_if<proto::ChordAsk>(&mail.message))
@@ -65,10 +67,7 @@ class Liar : public GenServer<Liar, ChordMail, ChordView> {
   }
   ChordView::Answer handle_call(const ChordView&) {
     asked = true;
-    ChordView::Answer answer{.self = self_, .member = true, .bits = 999};
-    for (std::uint16_t i = 1; i < 5'000; ++i)
-      answer.successors.push_back({NodeId("ghost" + std::to_string(i)), {"127.0.0.1", i}});
-    return answer;
+    return view_;
   }
   void say(const NodeId& to, proto::ChordMessage message) {
     const Ref<ChordServer> chord(runtime::Target{std::string(ChordServer::kName), to});
@@ -80,6 +79,7 @@ class Liar : public GenServer<Liar, ChordMail, ChordView> {
  private:
   ActorSystem* system_;
   proto::ChordContact self_;
+  ChordView::Answer view_;
 };
 
 Value run(Node& node, std::vector<std::string> args) {
@@ -136,22 +136,38 @@ TEST_CASE("chord overlay: who left looks nothing up, and a second start or a wro
 }
 
 TEST_CASE("chord overlay: a walk around the ring believes nobody who says what cannot be") {
-  auto node = start("node");
-  const auto chord = start_chord(node).value();
-  auto other = start("other");
-  other.actors().kernel().add_peer(node.id(), node.endpoint());
-  const proto::ChordContact self{other.id(), other.endpoint()};
-  auto liar = other.spawn<Liar>({.name = std::string(ChordServer::kName)}, &other.actors(), self);
-  REQUIRE(liar);
-  REQUIRE(eventually([&] {
-    const proto::ChordNotify notify{proto::ChordSpace().code(), self};
-    static_cast<void>(
-        other.cast(Ref<ChordServer>(runtime::Target{"chord", node.id()}), ChordMail{self.id, notify}));
-    return !node.call(chord, ChordView{}, 8s).value().successors.empty();
-  }));
-  const auto walked = run(node, {"graph"});
-  CHECK(Liar::asked);
-  CHECK(*walked.find("ok") == Value(true));
-  CHECK(*walked.find("data")->find("complete") == Value(false));
-  CHECK(walked.find("data")->find("nodes")->array()->size() == 1);
+  struct Row {
+    const char* what;
+    const char* name;  // that the other gives for itself
+    std::uint16_t ghosts;
+    bool is_believed;
+  };
+  const std::array rows{Row{"the truth", "other", 0, true},
+                        Row{"thousands of successors", "other", 5'000, false},
+                        Row{"somebody else's name", "ghost", 0, false}};
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    auto node = start("node");
+    const auto chord = start_chord(node).value();
+    auto other = start("other");
+    other.actors().kernel().add_peer(node.id(), node.endpoint());
+    const proto::ChordContact self{other.id(), other.endpoint()};
+    ChordView::Answer view{.self = {NodeId(row.name), self.endpoint}, .member = true, .bits = 160};
+    for (std::uint16_t i = 1; i < row.ghosts; ++i)
+      view.successors.push_back({NodeId("ghost" + std::to_string(i)), {"127.0.0.1", i}});
+    if (row.ghosts == 0) view.successors.push_back({node.id(), node.endpoint()});
+    Liar::asked = false;
+    REQUIRE(other.spawn<Liar>({.name = std::string(ChordServer::kName)}, &other.actors(), self, view));
+    REQUIRE(eventually([&] {
+      const proto::ChordNotify notify{proto::ChordSpace().code(), self};
+      static_cast<void>(
+          other.cast(Ref<ChordServer>(runtime::Target{"chord", node.id()}), ChordMail{self.id, notify}));
+      return !node.call(chord, ChordView{}, 8s).value().successors.empty();
+    }));
+    const auto walked = run(node, {"graph"});
+    CHECK(Liar::asked);
+    CHECK(*walked.find("ok") == Value(true));
+    CHECK(*walked.find("data")->find("complete") == Value(row.is_believed));
+    CHECK(walked.find("data")->find("nodes")->array()->size() == (row.is_believed ? 2 : 1));
+  }
 }

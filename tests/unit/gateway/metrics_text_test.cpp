@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -18,6 +19,18 @@ TEST_CASE("metrics: a family is its help, its kind, and its samples") {
         "# HELP sent_total Messages sent.\n# TYPE sent_total counter\nsent_total 18446744073709551615\n"
         "# HELP members By state.\n# TYPE members gauge\nmembers{state=\"alive\"} 2\n"
         "members{state=\"left\",ring=\"r\"} 0.5\n");
+}
+
+TEST_CASE("metrics: a histogram counts what is within each bound, and everything at the end") {
+  MetricsText metrics;
+  constexpr std::array kBounds{0.5, 1.0};
+  constexpr std::array<std::uint64_t, 3> kCounts{2, 0, 1};
+  metrics.family("t", MetricsText::Kind::histogram, "Times.")
+      .histogram({{"of", "get"}}, kBounds, kCounts, 4.25);
+  CHECK(metrics.text() ==
+        "# HELP t Times.\n# TYPE t histogram\nt_bucket{of=\"get\",le=\"0.5\"} "
+        "2\nt_bucket{of=\"get\",le=\"1\"} 2\n"
+        "t_bucket{of=\"get\",le=\"+Inf\"} 3\nt_sum{of=\"get\"} 4.25\nt_count{of=\"get\"} 3\n");
 }
 
 TEST_CASE("metrics: a name cannot end its quotes or its line") {

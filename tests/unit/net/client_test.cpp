@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <functional>
 #include <thread>
+#include <vector>
 
 #include "cluster/wire/message.hpp"
 #include "cluster/wire/value.hpp"
@@ -162,4 +164,37 @@ TEST_CASE("client: names that no message can carry are refused before anything i
     CHECK(refused.error().code() == Errc::invalid_argument);
   }
   CHECK(client->call(std::string(255, 'x'), "echo", wire::encode(wire::Value()), 10s));
+}
+
+TEST_CASE(
+    "client: of many calls under way each is answered once, in time or as late, and answers may begin "
+    "others") {
+  AnsweringNode node;
+  const auto client = connect_to(node.at()).value();
+  const auto payload = wire::encode(wire::Value("payload"));
+  int answered = 0;
+  int begun = 0;
+  std::function<void(Result<Bytes>)> again = [&](Result<Bytes> answer) {
+    CHECK(answer.value() == payload);
+    ++answered;
+    if (begun < 200) ++begun, client->begin_call("server", "echo", payload, 10s, again);
+  };
+  for (int i = 0; i < 64; ++i) ++begun, client->begin_call("server", "echo", payload, 10s, again);
+  std::vector<Errc> late;
+  client->begin_call("server", "silence", payload, 50ms,
+                     [&](Result<Bytes> answer) { late.push_back(answer.error().code()); });
+  const auto limit = MonotonicClock::now() + 30s;
+  while ((answered < 200 || late.empty()) && MonotonicClock::now() < limit) client->poll(1s);
+  CHECK(answered == 200);
+  CHECK(late == std::vector<Errc>{Errc::timeout});
+
+  std::vector<Executed> lost;
+  for (int i = 0; i < 3; ++i)
+    client->begin_call("server", "end", payload, 20s,
+                       [&](Result<Bytes> answer) { lost.push_back(answer.error().executed()); });
+  while (lost.size() < 3 && MonotonicClock::now() < limit) client->poll(1s);
+  CHECK(lost == std::vector<Executed>(3, Executed::unknown));
+  client->begin_call("server", "echo", payload, 10s,
+                     [&](Result<Bytes> answer) { lost.push_back(answer.error().executed()); });
+  CHECK(lost.back() == Executed::no);
 }

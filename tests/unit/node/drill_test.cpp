@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/node/drill_report.hpp"
+#include "cluster/node/drill_server.hpp"
 #include "cluster/node/node.hpp"
 #include "cluster/proto/command.hpp"
 #include "eventually.hpp"
@@ -161,6 +161,17 @@ TEST_CASE("node: a drill of 10 min that one side heals is over on both") {
   CHECK_FALSE(is_ok(ring.run(1, {"heal"})));
   REQUIRE(eventually([&] { return ring.report(0, "finished") == Value(true); }));
   CHECK(ring.report(1, "together") == Value(true));
+}
+
+TEST_CASE("node: a drill that one member refuses keeps nobody else from beginning one") {
+  Ring ring({"a", "b", "c"});
+  const Ref<DrillServer> at_c(runtime::Target{std::string(DrillServer::kName), NodeId("c")});
+  const proto::DrillPlan plan{.id = "d1", .sides = {{"a", "b"}, {"c"}}, .before_ms = 100, .cut_ms = 1'000};
+  REQUIRE(ring.nodes[0].call(at_c, DrillOffer{NodeId("a"), plan}));
+  const auto refused = ring.run(1, {"partition", "a,b | c"}, 1'000);
+  REQUIRE_FALSE(is_ok(refused));
+  CHECK(*refused.find("error")->find("message")->text() == "node 'c': 'a' is beginning a drill");
+  CHECK(eventually([&] { return is_ok(ring.run(0, {"partition", "a,b | c"}, 1'000)); }, 4s));
 }
 
 TEST_CASE("node: a node that stops while it is cut off stops") {

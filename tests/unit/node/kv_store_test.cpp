@@ -1,9 +1,12 @@
 // The key-value store through its C++ interface: real nodes in this process, and folders on the real disk.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <future>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -64,13 +67,17 @@ class CountedFolder final : public KvFolder {
   }
   Result<Bytes> note() const override { return memory_.note(); }
   Result<void> set_note(ByteView note) override { return memory_.set_note(note); }
+  [[nodiscard]] Size size() const override { return {memory_.size(), memory_.bytes()}; }
   Result<void> sync() override {
+    now = now.load() + takes;
     ++syncs;
     if (fails) return Error(Errc::io, "the disk is gone");
     return {};
   }
   std::atomic<int> syncs = 0;
   std::atomic<bool> fails = false;
+  std::atomic<Instant> now{};  // by its own clock
+  Duration takes{};
 
  private:
   proto::KvMemory memory_;
@@ -119,7 +126,73 @@ TEST_CASE("kv store: what one of three nodes writes the others read, replace, li
   CHECK(text_of(baz.store.get("greeting")) == "0 values");
   const auto changes = foo.store.changes({.since = 0, .bucket = "default", .prefix = "gr"});
   REQUIRE(changes);
-  CHECK(!changes->empty());
+  CHECK(!changes->changes.empty());
+}
+
+TEST_CASE("kv store: who watches a bucket sees each change once, wherever in the ring the key lies") {
+  KvNode foo("foo", "ring");
+  std::vector<std::unique_ptr<KvNode>> others;
+  for (const auto* id : {"bar", "baz", "qux", "quux"}) {
+    others.push_back(std::make_unique<KvNode>(id));
+    REQUIRE(others.back()->node.meet(foo.node.endpoint()));
+  }
+  const auto all_settled = [&] {
+    for (const auto& other : others)
+      if (other->node.ring()->members.size() != 5 || !other->settled()) return false;
+    return foo.node.ring()->members.size() == 5 && foo.settled();
+  };
+  REQUIRE(eventually(all_settled));
+  REQUIRE(foo.store.put("k before", "x"));
+  const auto begun = foo.store.watch({.bucket = "default", .prefix = "k"});
+  REQUIRE(begun);
+  REQUIRE(begun->rows.size() == 1);
+  CHECK(begun->rows.front().event == "watching");
+  CHECK(begun->rows.front().members.size() == 5);
+
+  constexpr int kKeys = 40;
+  for (int i = 0; i < kKeys; ++i)
+    REQUIRE(others[static_cast<std::size_t>(i) % 4]->store.put("k" + std::to_string(i), "x"));
+  REQUIRE(foo.store.put("other", "x"));
+  REQUIRE(foo.store.put("k", "x", {.bucket = "elsewhere"}));
+  REQUIRE(foo.store.remove("k7", {.context = foo.store.get("k7")->context}));
+  const auto everywhere = [&] {  // the third replica of each may have it a little later
+    std::size_t copies = 0;
+    const KvScan scan{.bucket = "default", .prefix = "k"};
+    for (const auto& other : others) copies += other->store.scan(scan)->size();
+    return copies + foo.store.scan(scan)->size() == 3 * kKeys;  // "k before" for "k7"
+  };
+  REQUIRE(eventually(everywhere));
+  std::multiset<std::string> told;
+  std::set<std::string> expected{"del k7"};
+  for (int i = 0; i < kKeys; ++i)
+    if (i != 7) expected.insert("put k" + std::to_string(i));  // of k7 both may be told as one
+  auto since = begun->last;
+  const auto follow = [&](std::uint32_t wait_ms) {
+    const auto rows =
+        foo.store.watch({.bucket = "default", .prefix = "k", .since = since, .wait_ms = wait_ms});
+    REQUIRE(rows);
+    for (const auto& row : rows->rows) told.insert(row.event + " " + row.key);
+    since = rows->last;
+  };
+  const auto all_told = [&] {
+    follow(50);
+    return std::ranges::all_of(expected, [&](const auto& row) { return told.contains(row); });
+  };
+  REQUIRE(eventually(all_told));
+  REQUIRE(foo.store.put("k last", "x"));
+  REQUIRE(eventually([&] {
+    follow(50);
+    return told.contains("put k last");
+  }));
+  for (const auto& row : told) {
+    CAPTURE(row);
+    CHECK(told.count(row) == 1);
+  }
+  CHECK(told.count("put k before") == 0);
+  CHECK(told.count("put other") == 0);
+  const auto late = foo.store.watch({.bucket = "default", .since = 1});
+  REQUIRE(late);
+  CHECK(late->rows.front().event == "missed");
 }
 
 TEST_CASE("kv store: many threads write at once, and a node that stops answers all of them") {
@@ -188,7 +261,7 @@ TEST_CASE(
   std::atomic<std::uint64_t> synced = 0;
   std::atomic<int> failed = 0;
   {
-    KvSyncer syncer(folder, [&](std::uint64_t ticket, bool succeeded) {
+    KvSyncer syncer(folder, {}, [&](std::uint64_t ticket, bool succeeded) {
       failed += succeeded ? 0 : 1;
       synced = ticket;
     });
@@ -203,6 +276,32 @@ TEST_CASE(
     syncer.want(1002);
     syncer.stop();
     CHECK(synced == 1002);
+    CHECK(failed == 2);  // nobody knows what such a disk has, though it says now that all is well
+    CHECK(folder.syncs <= 1001);
   }
   CHECK(synced == 1002);
+}
+
+TEST_CASE(
+    "kv syncer: who asks may sync by itself, until a sync was slow; and one that rests loses nothing at its "
+    "end") {
+  CountedFolder folder;
+  std::atomic<std::uint64_t> synced = 0;
+  {
+    KvSyncer syncer(
+        folder, {}, [&](std::uint64_t ticket, bool) { synced = ticket; }, [&] { return folder.now.load(); });
+    folder.takes = 10 * KvSyncer::kQuick;
+    CHECK(syncer.sync_if_quick() == true);
+    CHECK(folder.syncs == 1);
+    CHECK(!syncer.sync_if_quick());
+    CHECK(folder.syncs == 1);
+    syncer.want(1);
+    CHECK(eventually([&] { return synced == 1; }));
+  }
+  KvSyncer resting(folder, 1h, [&](std::uint64_t ticket, bool) { synced = ticket; });
+  resting.want(2);
+  CHECK(eventually([&] { return synced == 2; }));
+  resting.want(3);
+  resting.stop();
+  CHECK(synced == 3);
 }

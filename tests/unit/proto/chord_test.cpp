@@ -175,6 +175,33 @@ TEST_CASE("chord: a node that died is let in again under its old identifier") {
   CHECK_MESSAGE(ring.run_until_ideal(6s).has_value(), ring.flaw());
 }
 
+TEST_CASE("chord: who came back at another endpoint is known there by all, whoever still has a link to it") {
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    CAPTURE(seed);
+    Rng rng(seed);
+    const std::size_t nodes = 3 + rng.below(24);
+    ChordCluster ring({.nodes = nodes, .seed = seed, .chord = {.successors = 1 + rng.below(8)}});
+    ring.form(nodes);
+    ring.simulator().run_for(2s);
+    for (int i = 0; i < 3; ++i) {
+      const auto node = static_cast<std::size_t>(rng.below(nodes));
+      ring.kill_anyway(node);
+      ring.simulator().run_for(std::chrono::milliseconds(rng.below(3) * rng.below(2000)));
+      ring.move(node);
+      ring.join(node, ring.random_member(rng));
+      ring.simulator().run_for(12s);
+      if (!ring.is_member(node)) ring.join(node, ring.random_member(rng));
+      if (rng.chance(0.5)) ring.close_links();
+      ring.simulator().run_for(4s);
+    }
+    CHECK_MESSAGE(ring.run_until_ideal(30s).has_value(), ring.flaw());
+    ring.close_links();
+    ring.simulator().run_for(5s);
+    CHECK_MESSAGE(ring.flaw().empty(), ring.flaw());
+    check_lookups(ring, 5);
+  }
+}
+
 TEST_CASE("chord: a ring that was cut in two for a minute becomes one again") {
   ChordCluster ring({.nodes = 24, .seed = 6, .chord = {.successors = 4}});
   ring.form(24);

@@ -56,7 +56,9 @@ TEST_CASE("command: the table has each command once, with a usage and a summary 
     CHECK(usage(command).starts_with(command.name));
     CHECK(!command.summary.empty());
     CHECK(command.summary.find('\n') == std::string_view::npos);
-    CHECK(help_for(command.name).value().starts_with(usage(command)));
+    const auto line = usage(command);  // of a command with many forms each has its own line
+    const auto first = command.forms.size() > 4 ? line.substr(0, line.find(" | ")) : line;
+    CHECK(help_for(command.name).value().starts_with(first + '\n'));
     CHECK(("\n" + help_overview()).find("\n" + std::string(command.name) + " ") != std::string::npos);
   }
   CHECK(found == wanted);

@@ -116,6 +116,7 @@ class Rehearsal {
     std::string ring = "ring";
     std::vector<NodeId> missing{};
     bool killed = false;
+    bool back = false;  // it was killed, and a new process answers
   };
 
   void perform(const NodeId& self, const DrillActions& actions) {
@@ -146,7 +147,9 @@ class Rehearsal {
       if (arrives && is_call) members.at(to).drill.on_call(from, probe);
       if (arrives && !is_call) perform(to, members.at(to).drill.on_cast(now, from, probe));
       if (is_call && !members.at(from).killed)
-        members.at(from).drill.on_answer(to, arrives ? DrillAnswer::answered : DrillAnswer::unknown);
+        members.at(from).drill.on_answer(to, arrives               ? DrillAnswer::answered
+                                             : members.at(to).back ? DrillAnswer::left
+                                                                   : DrillAnswer::unknown);
     });
   }
 
@@ -303,6 +306,29 @@ TEST_CASE("drill: it ends although a member has died, and says that they are not
   CHECK_FALSE(r.account("a").together_ms.has_value());
   CHECK(r.link("a", "d").missed == 1);
   CHECK_FALSE(r.link("a", "d").back_ms.has_value());
+}
+
+TEST_CASE("drill: a member that was killed and is back, in whichever phase, is not waited for") {
+  for (const auto phase : {DrillPhase::before, DrillPhase::cut, DrillPhase::healed}) {
+    CAPTURE(name(phase));
+    Rehearsal r(plan_of("a,b | c", 2'000));
+    REQUIRE(r.run_to(phase));
+    r.members.at("c").killed = r.members.at("c").back = true;
+    const Instant begun = r.now;
+    REQUIRE(r.run_to(DrillPhase::done));
+    CHECK(r.now - begun < 3s + Drill::kHealedMin + Drill::kLast + 1s);
+    CHECK(r.account("a").together_ms.has_value());
+  }
+}
+
+TEST_CASE("drill: one that never cut anything waits for no member that has died") {
+  Rehearsal r(plan_of("a,b | c", 600'000));
+  r.members.at("c").killed = true;
+  for (const char* id : {"a", "b"}) r.members.at(id).missing = {"c"};
+  r.perform("a", r.members.at("a").drill.on_heal(r.now));
+  const Instant begun = r.now;
+  REQUIRE(r.run_to(DrillPhase::done));
+  CHECK(r.now - begun < Drill::kHealedMin + Drill::kLast + 1s);
 }
 
 TEST_CASE(

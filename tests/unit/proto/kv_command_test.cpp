@@ -33,6 +33,24 @@ TEST_CASE("kv command: flags go with the commands that heed them, and a time has
   }
 }
 
+TEST_CASE("kv command: what has a place in the usage may be given by name instead") {
+  using Args = std::vector<std::string>;
+  CHECK(kv_line("kv ls --bucket carts")->args == Args{"ls", "", "carts"});
+  CHECK(kv_line("kv ls --limit=10 --prefix u")->args == Args{"ls", "u", "default", "", "10"});
+  CHECK(kv_line("kv watch --bucket carts user-")->args == Args{"watch", "user-", "carts"});
+  CHECK(kv_line("kv get k --bucket b --raw")->args == Args{"get", "k", "b"});
+  CHECK(kv_line("kv get k --raw")->format == "raw");
+  CHECK(kv_line("kv put k --bucket b")->args == Args{"put", "k", "-", "b"});
+  CHECK(kv_line("kv put k v --bucket b")->args == Args{"put", "k", "v", "b"});
+  CHECK(parse_command(split_words("file ls --prefix a").value())->args == Args{"ls", "a"});
+  for (const char* bad : {"kv get k b --bucket b", "kv get --bucket b", "kv ls --bucket", "kv ls --limit x",
+                          "kv ls --bucket a --bucket b", "kv status --bucket b", "kv put k v --raw",
+                          "file get x --raw", "ping --bucket b", "kv get k --prefix p"}) {
+    CAPTURE(bad);
+    CHECK(!kv_line(bad));
+  }
+}
+
 TEST_CASE("kv bucket: what is not stated is as in the default, and what cannot work is refused") {
   const auto plain = parse_kv_bucket("users:").value();
   CHECK(plain.first == "users");

@@ -32,9 +32,14 @@ struct Store {
       : kv({.self = id, .boot = {1, 2}, .bucket = {}, .buckets = {}}, memory, Rng(1)) {
     static_cast<void>(kv.on_start({}, kEditionBegin));
   }
+  /// What it says when the ring has rested.
   std::optional<KvHello> enter(const KvEdition& edition) {
-    return hello_in(kv.on_ring({}, "ring", edition, ring_of({"foo", "bar"})));
+    const auto hello = hello_in(kv.on_ring(now, "ring", edition, ring_of({"foo", "bar"})));
+    if (hello) return hello;
+    now += KvConfig{}.ring_rest;
+    return hello_in(kv.on_time(now, kEditionBegin));
   }
+  Instant now{};
   KvMemory memory;
   Kv kv;
 };
@@ -83,7 +88,7 @@ TEST_CASE("kv edition: who never heard of the removal takes the time from a memb
   REQUIRE(of_foo);
   REQUIRE(of_bar);
   CHECK(of_foo->ring != of_bar->ring);
-  const auto taken = hello_in(bar.kv.on_message({}, kEditionBegin, "foo", *of_foo));
+  const auto taken = hello_in(bar.kv.on_message(bar.now, kEditionBegin, "foo", *of_foo));
   CHECK(bar.kv.replicas({"default", "key"}).view == foo.kv.replicas({"default", "key"}).view);
   REQUIRE(taken);
 
@@ -91,6 +96,41 @@ TEST_CASE("kv edition: who never heard of the removal takes the time from a memb
   SUBCASE("but not from one with other edits") { lie.edition.hash = 8; }
   SUBCASE("and not a time that nobody's clock can have shown") {}
   lie.edition.time = static_cast<std::uint64_t>(micros(kEditionBegin + 3h));
-  static_cast<void>(bar.kv.on_message({}, kEditionBegin, "foo", lie));
+  static_cast<void>(bar.kv.on_message(bar.now, kEditionBegin, "foo", lie));
   CHECK(bar.kv.replicas({"default", "key"}).view == foo.kv.replicas({"default", "key"}).view);
+}
+
+TEST_CASE("kv edition: changes of a moment are entered as one ring, but no change waits for ever") {
+  const KvConfig config;
+  Store foo("foo");
+  CHECK(foo.enter({.time = 1, .hash = 1}));
+  const auto view = [&] { return foo.kv.replicas({"default", "key"}).view; };
+  const auto first = view();
+  std::uint64_t edits = 1;
+  const auto change = [&](Duration after) {
+    foo.now += after;
+    ++edits;
+    CHECK(!hello_in(foo.kv.on_ring(foo.now, "ring", {edits, edits}, ring_of({"foo", "bar"}))));
+  };
+  change(1s);
+  for (int i = 0; i < 5; ++i) change(config.ring_rest - 1ms);
+  CHECK(!foo.kv.progress().settled);
+  CHECK(view() == first);
+
+  SUBCASE("when the ring rests") {
+    const auto told = hello_in(foo.kv.on_time(foo.now + config.ring_rest, kEditionBegin));
+    REQUIRE(told);
+    CHECK(told->edition == KvEdition{edits, edits});
+  }
+  SUBCASE("when it has changed for long enough") {
+    const auto until = foo.now - 5 * (config.ring_rest - 1ms) + config.ring_rest_max;
+    while (foo.now + config.ring_rest < until) change(config.ring_rest - 1ms);
+    CHECK(foo.kv.next_deadline() <= until);
+    CHECK(hello_in(foo.kv.on_time(until, kEditionBegin)));
+  }
+  SUBCASE("not at all when it is again as it was") {
+    CHECK(!hello_in(foo.kv.on_ring(foo.now, "ring", {1, 1}, ring_of({"foo", "bar"}))));
+    static_cast<void>(foo.kv.on_time(foo.now + config.ring_rest, kEditionBegin));
+    CHECK(view() == first);
+  }
 }

@@ -3,11 +3,13 @@
 #include <fstream>
 #include <map>
 #include <numeric>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "cluster/proto/chord_messages.hpp"
+#include "cluster/proto/command.hpp"
 #include "cluster/proto/handshake.hpp"
 #include "cluster/wire/codec.hpp"
 #include "cluster/wire/codec_types.hpp"
@@ -140,6 +142,21 @@ TEST_CASE("wire format: the document's worked example is what two nodes really s
   wire::encode_to(reply, std::int64_t{2});
   CHECK(hex(reply) == said["reply"]);
   CHECK(frame_around(reply, listener_keys->send.view()) == said["frame_reply"]);
+}
+
+TEST_CASE("wire format: the document has all fields of a command, in their order, and no others") {
+  std::ifstream file(CLUSTER_WIRE_FORMAT_DOCUMENT);
+  std::string row;
+  while (std::getline(file, row) && !row.starts_with("| `command` | `run` |")) {
+  }
+  const auto begin = row.find('{');
+  REQUIRE(begin != std::string::npos);
+  std::istringstream fields(row.substr(begin + 1, row.find('}') - begin - 1));
+  std::vector<std::string> said;
+  for (std::string field; std::getline(fields >> std::ws, field, ',');)
+    said.push_back(field.substr(0, field.find(':')));
+  const auto& sent = wire::field_names<CommandRequest>;
+  CHECK(said == std::vector<std::string>(sent.begin(), sent.end()));
 }
 
 TEST_CASE("wire format: the document's messages of Chord are those that are sent") {

@@ -236,6 +236,65 @@ TEST_CASE(
   CHECK(ticker.call(Ticks{}).value() == 12);
 }
 
+namespace {
+
+struct SetFor {
+  Duration wait{};  // the maximum: never
+};
+struct Rung {
+  using reply = std::vector<Duration>;  // of the server's life
+};
+
+class Sleeper : public GenServer<Sleeper, SetFor, Rung> {
+ public:
+  void handle_cast(const SetFor& set) {
+    set_alarm(alarm_, set.wait == Duration::max() ? kNever : now() + set.wait, Tick{});
+  }
+  Result<void> init() override {
+    begun_ = now();
+    return {};
+  }
+  std::vector<Duration> handle_call(const Rung&) { return std::exchange(rung_, {}); }
+  void handle_info(const Tick&) {
+    CHECK(alarm_.at() <= now());
+    alarm_.fired();
+    rung_.push_back(now() - begun_);
+  }
+
+ private:
+  Alarm alarm_{};
+  Instant begun_{};
+  std::vector<Duration> rung_{};
+};
+
+}  // namespace
+
+TEST_CASE("gen server: an alarm rings once, when it was set for last, however often it was set anew") {
+  ServerHarness<Sleeper> server;
+  const Instant start = server.now();
+  const auto rung = [&](Duration wait) {
+    server.advance(wait);
+    return server.call(Rung{}).value();
+  };
+  using Times = std::vector<Duration>;
+  server.cast(SetFor{100ms});
+  server.cast(SetFor{100ms});
+  server.cast(SetFor{300ms});  // later
+  CHECK(rung(200ms) == Times{});
+  server.cast(SetFor{50ms});  // sooner
+  CHECK(rung(1s) == Times{250ms});
+  server.cast(SetFor{-1s});  // past
+  CHECK(rung(0ms) == Times{server.now() - start});
+  server.cast(SetFor{10ms});
+  server.cast(SetFor{Duration::max()});
+  CHECK(rung(1s) == Times{});
+  server.cast(SetFor{10ms});
+  server.set_paused(true);
+  server.advance(20ms);  // its message waits
+  server.set_paused(false);
+  CHECK(rung(1s).size() == 1);
+}
+
 TEST_CASE("gen server: a cancelled beat that waits does not come, and of one timer at most one waits") {
   ServerHarness<Ticker> ticker;
   ticker.cast(Start{});

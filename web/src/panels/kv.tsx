@@ -1,9 +1,13 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api';
-import { type KvFound, type KvPage, type KvStatus, deleteKey, readKey, readKeys, readKvStatus, writeKey } from '../kv';
+import { clock, count, plainName } from '../format';
+import { type KvChange, type KvFound, type KvPage, type KvStatus, deleteKey, readKey, readKeys, readKvStatus, watchKeys, writeKey } from '../kv';
 import { useStore } from '../store';
 
-const kPeriod = 3000;
+const kPeriod = 10_000;
+const kPeriodOfTrouble = 3000;
+const kGather = 100; // milliseconds in which changes are shown together
+const kChangesShown = 6;
 
 interface Query {
   bucket: string;
@@ -11,21 +15,37 @@ interface Query {
   from: string;
 }
 
-/** The keys of a bucket, read again and again while the panel is open. */
-function useKeys(query: Query, turn: number): { page?: KvPage; status?: KvStatus; problem: string } {
+interface Keys {
+  page?: KvPage;
+  status?: KvStatus;
+  problem: string;
+  watchers: number; // members that tell their changes; 0: nobody does just now
+  changes: KvChange[]; // the last ones, newest first
+}
+
+/** The keys of a bucket: read when the node tells of a change, and now and then. */
+function useKeys(query: Query, turn: number): Keys {
   const { api } = useStore();
-  const [seen, see] = useState<{ page?: KvPage; status?: KvStatus; problem: string }>({ problem: '' });
+  const [seen, see] = useState<Keys>({ problem: '', watchers: 0, changes: [] });
+  const soon = useRef<() => void>(() => {});
   useEffect(() => {
     let ended = false;
     let timer = 0;
     const ask = async () => {
+      clearTimeout(timer);
+      let period = kPeriod;
       try {
         const [page, status] = await Promise.all([readKeys(api, query.bucket, query.prefix, query.from), readKvStatus(api)]);
-        if (!ended) see({ page, status, problem: '' });
+        if (!ended) see((last) => ({ ...last, page, status, problem: '' }));
       } catch (error) {
         if (!ended) see((last) => ({ ...last, page: undefined, problem: (error as Error).message }));
+        period = kPeriodOfTrouble;
       }
-      if (!ended) timer = window.setTimeout(() => void ask(), kPeriod);
+      if (!ended) timer = window.setTimeout(() => void ask(), period);
+    };
+    soon.current = () => {
+      clearTimeout(timer);
+      timer = window.setTimeout(() => void ask(), kGather);
     };
     void ask();
     return () => {
@@ -33,6 +53,26 @@ function useKeys(query: Query, turn: number): { page?: KvPage; status?: KvStatus
       clearTimeout(timer);
     };
   }, [query.bucket, query.prefix, query.from, turn]);
+  useEffect(() => {
+    const stop = new AbortController();
+    see((last) => ({ ...last, changes: [], watchers: 0 }));
+    const take = (told: KvChange[]) => {
+      const changes = told.filter(({ event }) => event === 'put' || event === 'del').reverse();
+      const begun = told.find(({ event }) => event === 'watching');
+      see((last) => ({
+        ...last,
+        watchers: begun ? (begun.members?.length ?? 0) : Math.max(1, last.watchers),
+        changes: [...changes, ...last.changes].slice(0, kChangesShown),
+      }));
+      soon.current();
+    };
+    const lost = () => {
+      see((last) => ({ ...last, watchers: 0 }));
+      soon.current();
+    };
+    void watchKeys(api, query.bucket, query.prefix, take, lost, stop.signal);
+    return () => stop.abort();
+  }, [query.bucket, query.prefix]);
   return seen;
 }
 
@@ -42,7 +82,7 @@ export function KvPanel() {
   const [query, ask] = useState<Query>({ bucket: 'default', prefix: '', from: '' });
   const [turn, setTurn] = useState(0);
   const [key, setKey] = useState<string>();
-  const { page, status, problem } = useKeys(query, turn);
+  const { page, status, problem, watchers, changes } = useKeys(query, turn);
   const open = (chosen: string) => {
     setKey(chosen);
     void store.findKey(`${query.bucket}/${chosen}`); // its place on the ring
@@ -54,6 +94,7 @@ export function KvPanel() {
           Bucket{' '}
           <input
             id="kv-bucket"
+            type="text"
             value={query.bucket}
             spellcheck={false}
             onChange={(event) => {
@@ -82,6 +123,7 @@ export function KvPanel() {
           {status.settled ? 'This node holds all that it is to hold' : `This node is to compare itself with ${status.to_compare} first`}
           {status.handing_over ? `; handing keys over, ${Math.round(status.handed_over * 100)} %` : ''}
           {status.durable ? ', on its disk.' : ', in memory.'}
+          {status.hints > 0 ? ` It keeps ${count(status.hints)} writes for nodes that missed them.` : ''}
         </p>
       )}
       {page && (
@@ -91,7 +133,7 @@ export function KvPanel() {
               typeof each === 'string' ? (
                 <li key={each}>
                   <button type="button" class="name" aria-pressed={each === key} data-key={each} onClick={() => open(each)}>
-                    {each}
+                    <bdi>{plainName(each)}</bdi>
                   </button>
                 </li>
               ) : (
@@ -116,20 +158,42 @@ export function KvPanel() {
           </div>
         </>
       )}
-      <Editor key={`${query.bucket}/${key ?? ''}`} bucket={query.bucket} name={key} onDone={() => setTurn(turn + 1)} onClose={() => setKey(undefined)} />
+      {page && <Changes watchers={watchers} changes={changes} />}
+      <Editor key={`${query.bucket}/${key ?? ''}`} bucket={query.bucket} name={key} change={changes.find((change) => change.key === key)?.seq} onDone={() => setTurn(turn + 1)} onClose={() => setKey(undefined)} />
     </>
+  );
+}
+
+/** What changed last, wherever in the ring. */
+function Changes({ watchers, changes }: { watchers: number; changes: KvChange[] }) {
+  return (
+    <section class="kv-changes" aria-label="Changes">
+      <p class="quiet" id="kv-watch">
+        {watchers === 0 ? 'Changes are not told just now; the keys are read every few seconds.' : 'Changes, as they happen on any node:'}
+        {watchers > 0 && changes.length === 0 ? ' none yet.' : ''}
+      </p>
+      <ul>
+        {changes.map(({ seq, event, key }) => (
+          <li key={seq}>
+            <time>{clock(seq / 1000)}</time> <span class={`state ${event === 'put' ? 'alive' : 'stopped'}`}>{event === 'put' ? 'written' : 'removed'}</span>{' '}
+            {typeof key === 'string' ? <bdi>{plainName(key)}</bdi> : <code>{key?.$bytes}</code>}
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
 interface EditorProps {
   bucket: string;
   name?: string; // undefined: a new key
+  change?: number; // the last change of it that was told
   onDone: () => void;
   onClose: () => void;
 }
 
 /** A form for a new key, or for one that there is. */
-function Editor({ bucket, name, onDone, onClose }: EditorProps) {
+function Editor({ bucket, name, change, onDone, onClose }: EditorProps) {
   const { api } = useStore();
   const [found, setFound] = useState<KvFound>();
   const [typedKey, typeKey] = useState('');
@@ -158,6 +222,15 @@ function Editor({ bucket, name, onDone, onClose }: EditorProps) {
   useEffect(() => {
     if (name !== undefined) void attempt(() => read(name));
   }, []);
+  const loaded = found && !found.binary ? found.values.join('\n') : '';
+  useEffect(() => {
+    if (name === undefined || change === undefined || isBusy) return;
+    void readKey(api, bucket, name).then((now) => {
+      if (!found || now?.context === found.context) return; // what this page wrote
+      if (value !== loaded) tell({ text: 'It was changed elsewhere meanwhile: what you save stands beside that, until one of you saves both.', bad: true });
+      else void attempt(async () => (await read(name)) || 'Changed elsewhere just now.');
+    }, () => {});
+  }, [change]);
 
   const save = () =>
     attempt(async () => {
@@ -189,11 +262,11 @@ function Editor({ bucket, name, onDone, onClose }: EditorProps) {
         void save();
       }}
     >
-      <h3>{name ?? 'New key'}</h3>
+      <h3>{name === undefined ? 'New key' : <bdi>{plainName(name)}</bdi>}</h3>
       {name === undefined && (
         <>
           <label for="kv-key">Key</label>
-          <input id="kv-key" required value={typedKey} onInput={(event) => typeKey(event.currentTarget.value)} />
+          <input id="kv-key" type="text" required value={typedKey} onInput={(event) => typeKey(event.currentTarget.value)} />
         </>
       )}
       <label for="kv-value">Value</label>

@@ -1,10 +1,15 @@
 import { bytes, count } from '../format';
 import { Spark } from '../spark';
 import { useStore } from '../store';
+import type { Link } from '../types';
+
+/** What is down, and what waits, comes first. */
+const urgency = (link: Link) => (!link.connected && link.keep === 'standing' ? 2 : link.queued_bytes > 0 ? 1 : 0);
 
 export function LinksPanel() {
   const store = useStore();
   if (store.links.length === 0) return <p class="quiet">This node has no links: it is alone.</p>;
+  const links = [...store.links].sort((a, b) => urgency(b) - urgency(a) || (a.id < b.id ? -1 : 1));
   return (
     <div class="scroll" role="region" aria-label="Links" tabIndex={0}>
       <table class="links-table">
@@ -28,7 +33,7 @@ export function LinksPanel() {
           </tr>
         </thead>
         <tbody>
-          {store.links.map((link, i) => {
+          {links.map((link, i) => {
             const rates = store.linkRates.get(link.id);
             const kind = link.connected ? 'alive' : link.keep === 'on_demand' ? 'stopped' : 'unreachable';
             return (

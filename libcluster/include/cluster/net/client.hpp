@@ -23,11 +23,13 @@ struct ClientConfig {
   std::function<bool()> cancelled{};  ///< asked about every 50 ms while waiting; true ends the wait
 };
 
-/// A connection to one node, for programs that are not nodes: calls and waits. It has the role `client`, so
-/// it is no member of any ring, and a random id. No thread: the connection is driven only inside these
-/// functions. Not synchronised.
+/// A connection to one node, for programs that are not nodes: calls and waits, or has many calls under way.
+/// It has the role `client`, so it is no member of any ring, and a random id. No thread: the connection is
+/// driven only inside these functions. Not synchronised.
 class Client {
  public:
+  using Answered = std::function<void(Result<Bytes>)>;
+
   /// Errors as NetKernel::dial, with the address in the text; `cancelled`.
   [[nodiscard]] static Result<std::unique_ptr<Client>> connect(ClientConfig config);
   ~Client();
@@ -41,6 +43,12 @@ class Client {
   /// error as it is; `timeout` and `peer_lost` leave open whether the call ran; `cancelled` too.
   [[nodiscard]] Result<Bytes> call(std::string_view server, std::string_view event, ByteView payload,
                                    Duration timeout);
+  /// Begins such a call; any number may be under way. `answered` runs once, inside a later function of this
+  /// client or at once if it cannot begin, and may begin others; it is dropped with the client.
+  void begin_call(std::string_view server, std::string_view event, ByteView payload, Duration timeout,
+                  Answered answered);
+  /// Drives the connection until something came, `wait` at most.
+  void poll(Duration wait);
   /// The round trip to the node's network kernel.
   [[nodiscard]] Result<Duration> ping(Duration timeout);
 

@@ -132,6 +132,9 @@ class Chord {
                                     ChordMode mode = ChordMode::iterative);
   /// Handles one message of an authenticated peer, whatever it holds.
   [[nodiscard]] ChordActions on_message(Instant now, const NodeId& from, const ChordMessage& message);
+  /// Where a node listens, as it says itself: others may still tell of where it was. Costs next to nothing if
+  /// that is known.
+  [[nodiscard]] ChordActions on_contact(Instant now, const ChordContact& contact);
   /// The link to a node was lost: it is asked at once whether it is there.
   [[nodiscard]] ChordActions on_unanswered(Instant now, const NodeId& peer);
   /// Fires what is due. Early or repeated calls are harmless.
@@ -242,6 +245,7 @@ class Chord {
   void check_predecessor();
   void set_successors(std::vector<ChordPeer> successors);
   void set_predecessor(std::optional<ChordPeer> predecessor);
+  void relocate(const ChordContact& contact);
   [[nodiscard]] std::vector<ChordPeer> list_behind(const ChordPeer& first, const ChordContacts& rest) const;
   void drop_dead_successors();
   void take_any_successor();

@@ -28,7 +28,7 @@ struct CommandRequest {
 
   bool trace = false;      ///< of `chord lookup`: whom it went over
   bool recursive = false;  ///< of `chord lookup`: each node hands it on
-  std::string format{};    ///< of `chord graph`: "dot", "svg", or JSON
+  std::string format{};    ///< of `chord graph`: "dot", "svg", or JSON; of `kv get`: "raw", or JSON
 
   std::uint64_t ttl_ms = 0;              ///< of `kv put`: --ttl; 0: for ever
   bool if_absent = false;                ///< of `kv put`
@@ -98,7 +98,7 @@ struct Command {
   bool takes_follow = false;
   bool takes_for = false;
   bool takes_chord_flags = false;  ///< --trace, --recursive, --dot, --svg
-  bool takes_kv_flags = false;     ///< --ttl, --if-absent, --if-unchanged, --context
+  bool takes_kv_flags = false;     ///< --ttl, --if-absent, --if-unchanged, --context, --raw
   bool changes_ring = false;
   RunsAt runs_at = RunsAt::server;
   std::string_view summary{};  ///< one line
@@ -111,6 +111,8 @@ struct Command {
 [[nodiscard]] const Command* find_command(std::string_view name);
 /// "insert ID HOST PORT [-f] [-w WEIGHT] [--wait]"; several forms are joined with " | ".
 [[nodiscard]] std::string usage(const Command& command);
+/// What an error says of usage: of a command with many forms that of `form` alone, which may be null.
+[[nodiscard]] std::string usage_near(const Command& command, const Form* form);
 /// The list of all commands, or one command in full (an error names the nearest command).
 [[nodiscard]] std::string help_overview();
 [[nodiscard]] Result<std::string> help_for(std::string_view name);

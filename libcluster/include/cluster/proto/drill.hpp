@@ -12,7 +12,7 @@
 
 namespace cluster::proto {
 
-/// before --time--> cut --time, or heal--> healed --all are one ring, or 30 s--> done
+/// before --time--> cut --time, or heal--> healed --all that are still in it are one ring, or 30 s--> done
 enum class DrillPhase : std::uint8_t { before, cut, healed, done };
 [[nodiscard]] std::string_view name(DrillPhase phase) noexcept;
 [[nodiscard]] constexpr bool is_known(DrillPhase phase) noexcept { return phase <= DrillPhase::done; }
@@ -33,6 +33,7 @@ enum class DrillAnswer : std::uint8_t {
   answered,
   failed,   ///< and did not run
   unknown,  ///< it may have run
+  left,     ///< by a member that knows nothing of the drill: a new process, which is not waited for
 };
 
 /// What a member knows of its link to another one. Times are milliseconds.
@@ -134,6 +135,7 @@ class Drill {
     Numbers calls{};
     std::optional<DrillProbe> heard{};  // the last since the healing
     bool is_missing = false;
+    bool left = false;
   };
 
   void enter(Instant now, DrillPhase phase);

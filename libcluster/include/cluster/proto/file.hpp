@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,12 +71,24 @@ struct FileEntry {
   FileHead head{};
 };
 
+/// What a name must lead to for a change of it to be made; nothing stated: anything.
+struct FileCondition {
+  bool absent = false;                            ///< to no file,
+  bool present = false;                           ///< to a file,
+  std::optional<std::vector<FileHash>> one_of{};  ///< to one with one of these roots
+};
+/// Whether `head`, null if there is no file, is as the condition wants it: `already_exists` or `refused`.
+[[nodiscard]] Result<void> check(const FileCondition& condition, std::string_view name, const FileHead* head);
+
 // What the server `files` is asked. All of it may be asked again when the answer was lost.
 
-/// To store a file under `name`. Takes up the last attempt for this name that did not come to its end.
+/// To store a file under `name`. Takes up the last attempt for this name that did not come to its end, unless
+/// it is to be `fresh`: then nobody else knows of it.
 struct FileBegin {
   static constexpr std::string_view event = "begin";
   std::string name{};
+  bool fresh = false;
+  FileCondition condition{};  ///< looked at now, so that nothing is sent in vain
   struct Answer {
     FileUploadId upload{};
     bool resumes = false;  ///< some of the blobs may be there
@@ -101,8 +114,16 @@ struct FileStoreBlobs {
 struct FileCommit {
   static constexpr std::string_view event = "commit";
   std::string name{};
-  FileHead head{};  ///< `stored` is set by the server
+  FileHead head{};            ///< `stored` is set by the server
+  FileCondition condition{};  ///< if it does not hold any more the attempt is given up
   using reply = FileHead;
+};
+/// Gives an attempt up that will not come to its end: what it stored may go.
+struct FileAbandon {
+  static constexpr std::string_view event = "abandon";
+  std::string name{};
+  FileUploadId upload{};
+  using reply = bool;
 };
 struct FileStat {
   static constexpr std::string_view event = "stat";
@@ -132,6 +153,7 @@ struct FileList {
 struct FileRemove {
   static constexpr std::string_view event = "remove";
   std::string name{};
+  FileCondition condition{};
   using reply = FileHead;  ///< of what is gone
 };
 /// Looks now for blobs that no file names, among the attempts that this node is to look after.

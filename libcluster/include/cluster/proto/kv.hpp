@@ -26,6 +26,7 @@ namespace cluster::proto {
 struct KvSend {
   NodeId to{};
   KvMessage message{};
+  bool bulk = false;  ///< upkeep: behind all that people wait for
 };
 /// The answer to `on_request`.
 struct KvReply {
@@ -64,7 +65,7 @@ class Kv {
   /// Before anything else: reads the storage's note.
   [[nodiscard]] KvActions on_start(Instant now, WallTime wall);
   /// The members of the ring named `name` (empty: this node is in none, and alone). Also when nothing
-  /// changed.
+  /// changed. A change of the ring that the node is in counts once it has rested (KvConfig::ring_rest).
   [[nodiscard]] KvActions on_ring(Instant now, const std::string& name, const KvEdition& edition,
                                   const CHash& ring);
   /// Whether a member can be reached, as far as is known; all can until this says otherwise.
@@ -106,6 +107,7 @@ class Kv {
     KvStatus status = KvStatus::ok;
     bool ready = false;
     std::uint64_t hash = 0;
+    bool large = false;  // the hash is all that is known of what it holds
   };
   /// A request under way.
   struct Operation {
@@ -116,6 +118,9 @@ class Kv {
     std::map<NodeId, Answered> answered{};  // in this phase
     KvRecord record{};                      // read so far, or to be written
     std::uint64_t hash = 0;                 // of it
+    std::size_t room = 0;                   // taken of what all reads may hold
+    std::size_t large_bytes = 0;            // of one that is to be fetched
+    NodeId fetching{};                      // from whom
     KvAnswer answer{};
     bool done = false;    // the client has its answer; replicas may still be waited for
     bool placed = false;  // a write was begun: it may take effect whatever is answered
@@ -135,6 +140,7 @@ class Kv {
     std::uint16_t leaf = 0;
     std::optional<KvRecord> read{};  // what was held when a read came, and
     bool ready = false;              // whether this node counted for it then
+    bool whole = false;              // however large it is
   };
   struct Pending {
     std::vector<Deferred> waiting{};
@@ -149,6 +155,8 @@ class Kv {
     std::set<NodeId> pending{};
     bool hands_over = false;  // then it is removed here
     Instant deadline{};
+    std::size_t bytes = 0;
+    std::size_t sent_bytes = 0;  // to all of them
   };
 
   /// A comparison with another node that this one has begun.
@@ -159,6 +167,7 @@ class Kv {
     std::vector<std::uint16_t> leaves{};  // that differ, and are still to be compared
     std::uint64_t from = 0;               // in the last of them
     std::size_t open = 0;                 // writes here and there that are not durable yet
+    std::vector<std::uint64_t> wanted{};  // positions of what the other wants of this page, the next last
     bool page_end = false;                // of the leaf, once all of these are
     std::uint64_t next = 0;
     Instant deadline{};
@@ -171,6 +180,13 @@ class Kv {
     bool settled = false;
     Bases bases{};
   };
+  /// A ring that may still change, entered at `at` and not after `until`.
+  struct Coming {
+    KvEdition edition;
+    CHash ring;
+    Instant at;
+    Instant until;
+  };
   struct Forgetting {
     std::uint64_t id = 0;
     std::vector<KvForget::Entry> entries{};
@@ -182,7 +198,9 @@ class Kv {
   void begin(Instant now);
   void begin(Instant now, WallTime wall);
   [[nodiscard]] KvActions finish();
-  void send(const NodeId& to, KvMessage message);
+  void send(const NodeId& to, KvMessage message, bool bulk = false);
+  /// A great value is given more time.
+  [[nodiscard]] static Duration time_for(std::size_t bytes) noexcept;
   [[nodiscard]] bool reachable(const NodeId& id) const { return id == self() || !down_.contains(id); }
   void load_note();
   void save_note();
@@ -194,8 +212,12 @@ class Kv {
   void begin_read(Operations::iterator at);
   void begin_write(Operations::iterator at);
   void send_phase(Operations::iterator at);
-  void answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready,
-                    const KvRecord* record);
+  void answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready);
+  void answer_read(Operations::iterator at, const NodeId& from, const KvReadReply& m);
+  void answer_late_read(Operations::iterator at, const NodeId& from, const KvReadReply& m);
+  [[nodiscard]] bool take_room(Operation& operation, std::size_t bytes);
+  [[nodiscard]] std::optional<NodeId> holder_of_missing(const Operation& operation) const;
+  void fetch(Operations::iterator at);
   void end_read(Operations::iterator at);
   void end_phase_if_complete(Operations::iterator at);
   void reply(Operation& operation, Result<KvAnswer> answer);
@@ -224,8 +246,12 @@ class Kv {
   void run(const Deferred& deferred, bool succeeded);
   void build_trees();
 
-  // kv_sync.cpp: whether this node has what it is to hold, and the comparison with others
+  // kv.cpp: the ring it is in
+  [[nodiscard]] KvPlacement placement_in(const std::string& name, KvEdition edition, const CHash& ring) const;
+  void adopt(const std::string& name, const KvEdition& edition, const CHash& ring);
   void enter(KvPlacement next);
+
+  // kv_readiness.cpp: whether this node has what it is to hold
   [[nodiscard]] std::shared_ptr<const KvPlacement> placement_of(const KvRing& ring,
                                                                 std::size_t& points) const;
   void greet(const NodeId& to, bool asks, bool tells = false);
@@ -234,10 +260,14 @@ class Kv {
   void learn(std::span<const KvRing> rings);
   [[nodiscard]] bool has_settled(const NodeId& peer) const;
   [[nodiscard]] bool too_many_silent(std::span<const CHash::Node* const> nodes, std::size_t w) const;
-  void settle_if_complete();
+  std::set<NodeId> settle_if_complete();
   void settle();
   void trim_log();
   [[nodiscard]] bool lacks_any(std::set<NodeId>& lacking) const;
+  void on(const NodeId& from, KvHello& m);
+
+  // kv_sync.cpp: the comparison with others
+  [[nodiscard]] bool can_compare_with(const NodeId& id) const;
   void begin_session();
   void ask_leaf();
   void end_session(bool complete);
@@ -245,9 +275,8 @@ class Kv {
   [[nodiscard]] Result<std::vector<KvStorage::Entry>> shared_entries(const NodeId& peer, std::uint16_t leaf,
                                                                      std::uint64_t from, std::size_t max,
                                                                      bool& all) const;
-  void send_wanted(const std::vector<std::uint64_t>& positions, std::uint16_t leaf);
+  void send_wanted();
   void take(const NodeId& from, const KvSyncRecords& m, Deferred::Kind kind);
-  void on(const NodeId& from, KvHello& m);
   void on(const NodeId& from, KvSyncAsk& m);
   void on(const NodeId& from, KvSyncDiffer& m);
   void on(const NodeId& from, KvSyncLeaf& m);
@@ -259,6 +288,7 @@ class Kv {
   void spread_hints();
   void hand_over();
   void spread(const KvKey& key, std::set<NodeId> to, bool hands_over);
+  [[nodiscard]] bool can_spread() const noexcept;
   bool take_spread_reply(const NodeId& from, const KvWriteReply& m);
   void drop_late_spreads();
   void look_for_dead();
@@ -281,6 +311,7 @@ class Kv {
 
   std::string ring_name_{};
   KvPlacement ring_{};
+  std::optional<Coming> coming_{};
   Bases bases_{};
   Bases entry_bases_{};        // when this ring began
   std::vector<KvRing> log_{};  // the rings that this node was in, the newest last
@@ -295,6 +326,7 @@ class Kv {
 
   std::uint64_t last_id_ = 0;
   Operations operations_{};
+  std::size_t read_bytes_ = 0;  // that they hold, or wait for
   std::set<std::pair<NodeId, std::uint64_t>> forwards_{};
   std::deque<std::pair<NodeId, std::uint64_t>> forwards_in_order_{};
   std::uint64_t ticket_ = 0;  // of what is written now
@@ -311,6 +343,7 @@ class Kv {
   NodeId last_peer_{};
   std::set<NodeId> sync_soon_{};  // came back, and may have missed writes
   std::map<std::uint64_t, Spread> spreads_{};
+  std::size_t spread_bytes_ = 0;
   std::map<NodeId, std::set<KvKey>> hints_{};
   std::size_t hints_held_ = 0;
   bool foreign_ = true;  // keys of others may be held here

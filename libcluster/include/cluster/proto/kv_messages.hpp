@@ -79,8 +79,9 @@ enum class KvStatus : std::uint8_t {
   ok = 0,
   view = 1,    ///< the two place the key differently: ask again
   failed = 2,  ///< the store cannot
+  large = 3,   ///< of a read: it is there, and large; ask for the whole
 };
-[[nodiscard]] constexpr bool is_known(KvStatus status) noexcept { return status <= KvStatus::failed; }
+[[nodiscard]] constexpr bool is_known(KvStatus status) noexcept { return status <= KvStatus::large; }
 
 struct KvRead {
   static constexpr bool wire_positional = true;
@@ -88,6 +89,7 @@ struct KvRead {
   std::uint64_t id = 0;
   KvKey key{};
   std::uint64_t view = 0;
+  bool whole = false;  ///< send it however large it is
 };
 /// `ready`: the replica has all that it ever was to hold of this key, so it counts.
 struct KvReadReply {
@@ -97,6 +99,8 @@ struct KvReadReply {
   KvStatus status = KvStatus::ok;
   bool ready = false;
   KvRecord record{};
+  std::uint64_t hash = 0;   ///< of a large one: its fingerprint,
+  std::uint64_t bytes = 0;  ///< and of its values
 };
 /// Take what this record knows.
 struct KvWrite {

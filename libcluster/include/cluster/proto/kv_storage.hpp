@@ -59,11 +59,14 @@ class KvMemory final : public KvStorage {
     return {};
   }
   [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
+  /// Of all values.
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] const std::map<KvKey, KvRecord>& records() const noexcept { return records_; }
 
  private:
   std::map<KvKey, KvRecord> records_{};
   std::map<std::pair<std::uint64_t, KvKey>, std::uint64_t> hashes_{};
+  std::size_t bytes_ = 0;
   Bytes note_{};
 };
 

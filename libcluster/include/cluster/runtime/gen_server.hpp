@@ -152,6 +152,29 @@ class ServerBase {
   /// False if its message has been handled, or it was cancelled. After this, the message does not come.
   bool cancel(TimerId timer) { return host().cancel_timer(timer); }
 
+  /// One timer that goes where a state machine's next deadline goes.
+  class Alarm {
+   public:
+    /// Its message is being handled: it is set no more.
+    void fired() noexcept { at_ = kNever; }
+    [[nodiscard]] Instant at() const noexcept { return at_; }
+
+   private:
+    friend class ServerBase;
+    TimerId timer_ = 0;
+    Instant at_ = kNever;
+  };
+  /// Sends `message` to this server's handle_info at `at` (at once if that is past), not when the alarm was
+  /// set for before; kNever: not at all. Costs nothing if it is set for then. The handler says `fired`.
+  template <class Self, class M>
+  void set_alarm_to(Alarm& alarm, Instant at, M message) {
+    if (at == alarm.at_) return;
+    if (alarm.at_ != kNever) cancel(alarm.timer_);
+    alarm.at_ = at;
+    if (at != kNever)
+      alarm.timer_ = send_after_to<Self>(std::max(Duration::zero(), at - now()), std::move(message));
+  }
+
   [[nodiscard]] runtime::ServerHost& host() const {
     CLUSTER_ASSERT(host_ != nullptr);  // in a constructor: use init()
     return *host_;
@@ -247,6 +270,10 @@ TimerId send_after(Duration wait, M message) {
 template <class M>
 TimerId send_every(Duration period, M message) {
   return this->template send_every_to<Derived>(period, std::move(message));
+}
+template <class M>
+void set_alarm(ServerBase::Alarm& alarm, Instant at, M message) {
+  this->template set_alarm_to<Derived>(alarm, at, std::move(message));
 }
 /// Handles `message` next, before all that waits: OTP's `continue`.
 template <class M>

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -62,6 +63,11 @@ class ChordCluster {
   bool kill(std::size_t node);
   /// A crash, allowed or not.
   void kill_anyway(std::size_t node);
+  /// A dead node gets another endpoint. Who asks it at the old one reaches it only over a link that it opened
+  /// itself since then.
+  void move(std::size_t node);
+  /// All those links end.
+  void close_links();
   void lookup(std::size_t from, const proto::ChordId& target,
               proto::ChordMode mode = proto::ChordMode::iterative);
 
@@ -97,7 +103,8 @@ class ChordCluster {
     proto::Chord chord;
     bool running = true;
     Instant armed = kNever;
-    std::uint64_t life = 0;
+    bool moved = false;
+    std::set<std::size_t> linked{};  // of one that moved: whom it has spoken to since
   };
   struct Asked {
     std::size_t from = 0;
@@ -106,6 +113,7 @@ class ChordCluster {
   };
   void perform(std::size_t node, proto::ChordActions actions);
   void deliver(std::size_t from, std::size_t to, const proto::ChordMessage& message);
+  [[nodiscard]] bool reaches(std::size_t from, const proto::ChordSend& send) const;
   void arm(std::size_t node);
   void fire(std::size_t node, Instant when);
   void report(std::size_t node);

@@ -15,7 +15,10 @@ namespace cluster::sim {
 /// - a write that was acknowledged, or read, before a read began is in it, or one that replaces it is;
 /// - no value is in it that such a write replaced, and no two of which one replaced the other;
 /// - nothing is in it that was never written, or of which the writer was told that it had not happened.
-/// Knows writes by numbers, which are their values; shares no code with the store.
+/// A write whose condition was found fulfilled is judged as a read of what the condition says that is there;
+/// one that replaces all must have replaced what was acknowledged or read before it began, and may have
+/// replaced what was begun before it was acknowledged. Knows writes by numbers, which are their values;
+/// shares no code with the store.
 class KvChecker {
  public:
   using Number = std::uint64_t;
@@ -23,7 +26,9 @@ class KvChecker {
 
   /// `replaces`: what the writer had read, or written last.
   Number begin_write(const std::string& key, bool deletes, const Values& replaces, Instant now);
-  void acknowledged(Number write, Instant now) { writes_.at(write).known_at = now; }
+  /// It replaces whatever can be read, too.
+  void replaces_all(Number write);
+  void acknowledged(Number write, Instant now) { writes_.at(write).known_at = writes_.at(write).ended = now; }
   /// It did not happen.
   void refused(Number write) { writes_.at(write).refused = true; }
   /// Judges a read, or what a replica holds in the end.
@@ -40,7 +45,10 @@ class KvChecker {
     Values replaces{};  // all, also by way of others
     Instant begun{};
     std::optional<Instant> known_at{};  // when it was acknowledged or first read
+    bool replaces_all = false;
+    Instant ended = kNever;  // when it was acknowledged
   };
+  [[nodiscard]] bool may_replace(const Write& write, const Write& other, Number number) const;
   [[nodiscard]] bool stands(Number write, const Values& values, Instant until) const;
   void violation(const std::string& key, std::string text, const char* what);
 

@@ -68,6 +68,7 @@ enum class KvBug : std::uint8_t {
   amnesia,        ///< a node that lost its records believes that it has them
   repeated_dots,  ///< a process begins its dots anew under the name of the last one
   lost_siblings,  ///< of siblings on their way one arrives
+  no_condition,   ///< conditions of writes are not heeded
   hasty_forget,   ///< deleted keys are forgotten without asking the others, nor heeding who is away
 };
 

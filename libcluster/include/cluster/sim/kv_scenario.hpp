@@ -29,9 +29,11 @@ struct KvVerdict {
   std::size_t unknown = 0;
   std::size_t refused = 0;  ///< requests
   std::size_t reads = 0;
-  std::size_t siblings = 0;   ///< reads with more than one value
-  std::size_t forgotten = 0;  ///< deleted keys
-  Duration converged{};       ///< after the last fault
+  std::size_t siblings = 0;    ///< reads with more than one value
+  std::size_t conditions = 0;  ///< writes whose condition was fulfilled
+  std::size_t replaced = 0;    ///< writes that replaced whatever could be read
+  std::size_t forgotten = 0;   ///< deleted keys
+  Duration converged{};        ///< after the last fault
   std::uint64_t trace = 0;
 };
 
