@@ -37,6 +37,9 @@ std::span<const Workload> workloads() {
       Workload{"pause", "SIGSTOP of one of 5 processes for 3 s: how often it is declared dead", pause},
       Workload{"join", "49 nodes join one at once, until all know all", join},
       Workload{"start", "from a process's start to the first answer", process_start},
+      Workload{"kv-ring", "the key-value store of three nodes, on disk and in memory", kv_ring},
+      Workload{"kv-node", "the key-value store of one node: in memory, log synced each second or always",
+               kv_node},
       Workload{"engine", "the actor engine without GenServers", engine},
   };
   return kAll;

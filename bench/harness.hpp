@@ -109,6 +109,8 @@ void detect(Context& context);
 void pause(Context& context);
 void join(Context& context);
 void process_start(Context& context);
+void kv_ring(Context& context);
+void kv_node(Context& context);
 void engine(Context& context);
 
 /// Seconds since it was made.

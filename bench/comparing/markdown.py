@@ -3,7 +3,7 @@
     <!-- results: begin -->  ...  <!-- results: end -->
 """
 from comparing.figures import RATES, Key, number, times
-from comparing.programs import COMPARED, MEMBERSHIP, OURS
+from comparing.programs import COMPARED, KV, MEMBERSHIP, OURS
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 TITLES = {  # workload, metric: how a reader calls it
@@ -38,6 +38,11 @@ AIMS = {  # what the design wants of ours (signed), and of ours sealed where tha
     ("join", "all know all p99"): 2_000,
     **{("idle", f"{what} of {size}"): limit for size in (3, 50) for what, limit in
        (("payload", 100), ("CPU", 0.05), ("RSS", 15))},
+}
+KV_AIMS = {  # workload, metric: how many times as good as the peer
+    **{("kv-ring", f"disk put {clients}"): 3 for clients in (1, 64)},
+    **{("kv-ring", f"disk get {clients}"): 4 for clients in (1, 64)},
+    **{("kv-node", f"{log} put 64"): 1 for log in ("memory", "everysec", "always")},
 }
 SEALED_AIMS = {("W5", "1MiB"): 3_500}
 BOUNDS = ("raw ",)  # how the names of bounds begin
@@ -126,6 +131,29 @@ def membership_table(results):
                   *(cell(results, key, peer) for peer in peers)] for key in keys]) if len(peers) > 1 else ""
 
 
+def kv_table(results, workload):
+    """Requests a second beside the peer's, and how long one takes: p50 / p99."""
+    keys = [key for key in results.keys(workload) if key.unit == "1/s"]
+    if not keys:
+        return ""
+    others = [peer for peer in results.peers(*keys) if peer != OURS]
+
+    def latency(key, peer):
+        spreads = [results.spread(Key(workload, f"{key.metric} {share}", "us"), peer) for share in ("p50", "p99")]
+        return " / ".join(number(spread.median / 1000) for spread in spreads) if all(spreads) else "-"
+
+    def wanted(key):
+        aimed = KV_AIMS.get((workload, key.metric))
+        ratios = [ratio for peer in others if (ratio := results.ratio(key, peer))]
+        if aimed is None or not ratios:
+            return f">= {aimed}x" if aimed else ""
+        return f">= {aimed}x: {'met' if min(ratio.median for ratio in ratios) >= aimed else 'missed'}"
+
+    return rows(["requests", "aim", *(f"{peer}, 1/s" for peer in (OURS, *others)), *(f"{peer}, ms" for peer in (OURS, *others))],
+                [[key.metric, wanted(key), *(cell(results, key, peer) for peer in (OURS, *others)),
+                  *(latency(key, peer) for peer in (OURS, *others))] for key in keys])
+
+
 def document(results):
     parts = []
     if results.environment:
@@ -133,6 +161,10 @@ def document(results):
                      + f". {results.rounds} round{'s' if results.rounds != 1 else ''}.")
     if membership := membership_table(results):
         parts.append(membership)
+    elif results.keys(*KV):
+        for workload, title in zip(KV, ("Three nodes", "One node")):
+            if table := kv_table(results, workload):
+                parts += [f"### {title}", table]
     else:
         parts += ["### Side by side", main_table(results), "### Bounds", bound_table(results),
                   "### Bounds of single operations", operation_table(results)]

@@ -55,16 +55,19 @@ class Program:
 
 COMPARED = ("W1", "W2", "W3", "W4", "W5", "W6", "thread-call", "callers", "sizes")  # what ours and peers share
 WORKLOADS = (*COMPARED, "crypto", "chash")  # the last two: bounds of single operations
-RARE = ("detect", "pause", "join")  # mostly waiting: run only if they are named
-MEMBERSHIP = (*RARE, "idle")
+KV = ("kv-ring", "kv-node")
+RARE = ("detect", "pause", "join", *KV)  # run only if they are named
+MEMBERSHIP = ("detect", "pause", "join", "idle")
 REMOTE = ("W3", "W4", "W5", "callers", "sizes")
 PROGRAMS = (
-    Program("ours", "cluster-bench", "", (*COMPARED, *MEMBERSHIP), OURS),
+    Program("ours", "cluster-bench", "", (*COMPARED, *MEMBERSHIP, *KV), OURS),
     Program("sealed", "cluster-bench", "", ("W5", "sizes"), f"{OURS}, sealed", ("--protection", "seal")),
     Program("erlang", "peers/erlang-peer", "erlang-base", ("W1", "W2", *REMOTE, "W6")),
     Program("caf", "peers/caf-peer", "libcaf-dev", ("W1", "W2", *REMOTE, "W6", "thread-call")),
     Program("zmq", "peers/zmq-peer", "libzmq3-dev", REMOTE),
     Program("memberlist", "peers/memberlist-peer", "golang-github-hashicorp-memberlist-dev", MEMBERSHIP),
+    Program("etcd", "peers/etcd-peer", "etcd-server, golang-etcd-server-dev", ("kv-ring",)),
+    Program("redis", "peers/redis-peer", "redis-server", ("kv-node",)),
     Program("raw", "peers/raw-tcp", "libssl-dev", REMOTE),
     Program("raw", "peers/raw-local", "g++", ("W1", "W2", "thread-call")),
     Program("raw", "peers/raw-crypto", "libssl-dev", ("crypto",)),
