@@ -1,6 +1,4 @@
 // What becomes of blobs that no file names.
-#include <algorithm>
-#include <set>
 #include <utility>
 
 #include "cluster/base/log.hpp"
@@ -15,48 +13,34 @@ using namespace files;
 
 constexpr Duration kMemberTime = 2s;  // for a member to tell its keys
 constexpr std::uint32_t kUploadsAtOnce = 256;
-constexpr std::uint32_t kBlobsAtOnce = 8;  // a scan reads what it names
+constexpr std::uint32_t kBlobsAtOnce = 64;
 
 }  // namespace
 
-Task<FileServer::Page> FileServer::scan_all(const KvScan& scan) {
-  const auto view = ring_->read();
-  std::vector<PendingCall<std::vector<std::string>>> asked;
+Task<KvListing::Page> FileServer::scan_all(const KvScan& scan) {
   std::vector<NodeId> members;
-  Page page;
-  for (const auto& member : view->members) {
-    const auto there = ref<KvServer>(std::string(KvServer::kName) + "@" + member.id.str());
-    if (!there) {
-      page.silent.push_back(member.id);
-      continue;
+  for (const auto& member : ring_->read()->members) members.push_back(member.id);
+  KvListing listing(KvScan(scan), members);
+  while (true) {
+    const auto questions = listing.questions();
+    if (questions.empty()) break;
+    std::vector<PendingCall<KvScan::Answer>> asked;
+    std::vector<NodeId> askees;
+    for (const auto& [member, asks] : questions) {
+      const auto there = ref<KvServer>(std::string(KvServer::kName) + "@" + member.str());
+      if (!there) {
+        listing.take(member, there.error());
+        continue;
+      }
+      asked.push_back(call(*there, KvScan(asks), kMemberTime));
+      askees.push_back(member);
     }
-    asked.push_back(call(*there, KvScan(scan), kMemberTime));
-    members.push_back(member.id);
-  }
-  std::set<std::string> keys;
-  const std::string* end = nullptr;  // what all that answered have told of
-  std::vector<std::vector<std::string>> told;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    auto found = co_await asked[i];
-    if (found)
-      told.push_back(std::move(*found));
-    else
-      page.silent.push_back(members[i]);
-  }
-  for (const auto& list : told) {
-    if (list.size() >= scan.limit && (end == nullptr || list.back() < *end)) end = &list.back();
-    keys.insert(list.begin(), list.end());
-  }
-  for (const auto& key : keys) {
-    if (end != nullptr && key > *end) break;
-    if (page.keys.size() == scan.limit) {
-      page.next = page.keys.back();
-      break;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      auto found = co_await asked[i];
+      listing.take(askees[i], std::move(found));
     }
-    page.keys.push_back(key);
   }
-  if (end != nullptr) page.next = page.keys.back();
-  co_return page;
+  co_return std::move(listing).page();
 }
 
 bool FileServer::owns(const std::string& upload_key) const {
@@ -82,19 +66,19 @@ Task<Result<proto::FileCollect::Answer>> FileServer::collect(bool at_once) {
   KvScan scan{.bucket = std::string(kUploads), .limit = kUploadsAtOnce};
   while (true) {
     auto pending = call(store_, KvScan(scan), kMemberTime);
-    const auto keys = co_await pending;
-    if (!keys) {
+    const auto page = co_await pending;
+    if (!page) {
       collecting_ = false;
-      co_return keys.error();
+      co_return page.error();
     }
-    for (const auto& key : *keys) {
+    for (const auto& key : page->keys) {
       if (!owns(key)) continue;
       ++counts.uploads;
       const auto done = co_await collect_one(key, at_once, counts);
       if (!done) log::debug("files", "an upload is to be collected later: ", done.error().message());
     }
-    if (keys->size() < scan.limit) break;
-    scan.from = keys->back() + '\0';
+    if (page->next.empty()) break;
+    scan.from = page->next;
   }
   collecting_ = false;
   co_return counts;
@@ -152,6 +136,7 @@ Task<Result<bool>> FileServer::delete_blobs(const std::string& key, proto::FileC
       continue;
     }
     any = true;
+    scan.from = page.more ? page.keys.back() + '\0' : key + "0";
     std::vector<proto::KvRequest> deletes;
     for (auto& blob : page.keys) deletes.push_back(delete_of(kBlobs, std::move(blob)));
     const auto count = deletes.size();
@@ -160,7 +145,6 @@ Task<Result<bool>> FileServer::delete_blobs(const std::string& key, proto::FileC
     for (auto& outcome : *outcomes)
       if (auto result = std::move(outcome).result(); !result) co_return result.error();
     counts.blobs += count;
-    scan.from = page.next.empty() ? key + "0" : page.next + '\0';
   }
 }
 

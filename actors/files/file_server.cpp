@@ -339,8 +339,7 @@ Task<Result<proto::FileList::Answer>> FileServer::handle_call(proto::FileList li
     co_return Error(Errc::unreachable, "no member of the ring answers");
   proto::FileList::Answer answer;
   answer.silent = std::move(page.silent);
-  if (page.keys.size() > limit) page.keys.resize(limit);
-  if (!page.next.empty()) answer.next = page.keys.back();
+  if (page.more) answer.next = page.keys.back();
   for (std::size_t begin = 0; begin < page.keys.size(); begin += kHeadsAtOnce) {
     const auto end = std::min(begin + kHeadsAtOnce, page.keys.size());
     std::vector<proto::KvRequest> reads;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/files/file_records.hpp"
+#include "cluster/kv/kv_listing.hpp"
 #include "cluster/kv/kv_server.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/file.hpp"
@@ -75,13 +76,8 @@ class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMis
   Task<void> forget_attempt(const proto::FileUploadId& upload, const std::string& name);
 
   // file_collect.cpp
-  struct Page {
-    std::vector<std::string> keys{};  ///< that any member holds, in order
-    std::string next{};               ///< empty: there are no more
-    std::vector<NodeId> silent{};
-  };
   /// Keys of a bucket at all members.
-  Task<Page> scan_all(const KvScan& scan);
+  Task<KvListing::Page> scan_all(const KvScan& scan);
   Task<Result<proto::FileCollect::Answer>> collect(bool at_once);
   Task<Result<void>> collect_one(const std::string& key, bool at_once, proto::FileCollect::Answer& counts);
   /// True: no member holds a blob of it any more.

@@ -1,10 +1,10 @@
 #include "cluster/kv/kv_command.hpp"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "cluster/base/utf8.hpp"
+#include "cluster/kv/kv_listing.hpp"
 #include "cluster/kv/kv_store.hpp"
 #include "cluster/node/command_replies.hpp"
 
@@ -201,9 +201,9 @@ Task<Value> KvCommand::batch(const proto::CommandRequest& request) {
   co_return replies::answer(std::move(rows));
 }
 
-/// The keys that any member holds, or, with `scan`, this one. A member that does not answer is noted. The
-/// first LIMIT of all are among the first LIMIT of each.
+/// The keys that any member holds, or, with `scan`, this one. A member that does not answer is noted.
 Task<Value> KvCommand::list(const proto::CommandRequest& request) {
+  const Instant deadline = now() + budget(request);
   const auto limit = proto::parse_number(argument(request, 4, std::to_string(kListMax)));
   KvScan scan{
       .bucket = argument(request, 2, "default"),
@@ -215,29 +215,31 @@ Task<Value> KvCommand::list(const proto::CommandRequest& request) {
     members.push_back(id_);
   else
     for (const auto& member : ring_->read()->members) members.push_back(member.id);
-  std::vector<PendingCall<std::vector<std::string>>> asked;
-  for (const auto& member : members) {
-    const auto there = ref<KvServer>(std::string(KvServer::kName) + "@" + member.str());
-    if (!there) co_return replies::failure(there.error());
-    asked.push_back(call(*there, KvScan(scan), std::min(budget(request), kMemberTimeout)));
+  KvListing listing(std::move(scan), members);
+  while (true) {
+    const auto questions = listing.questions();
+    if (questions.empty()) break;
+    std::vector<PendingCall<KvScan::Answer>> asked;
+    const auto time = std::clamp<Duration>(deadline - now(), 1ms, kMemberTimeout);
+    for (const auto& [member, asks] : questions) {
+      const auto there = ref<KvServer>(std::string(KvServer::kName) + "@" + member.str());
+      if (!there) co_return replies::failure(there.error());
+      asked.push_back(call(*there, KvScan(asks), time));
+    }
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      auto found = co_await asked[i];
+      if (!found && found.error().code() == Errc::invalid_argument) co_return replies::failure(found.error());
+      listing.take(questions[i].member, std::move(found));
+    }
   }
-  std::set<std::string> keys;
-  std::string silent;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    auto found = co_await asked[i];
-    if (found)
-      keys.insert(found->begin(), found->end());
-    else if (found.error().code() == Errc::invalid_argument)
-      co_return replies::failure(found.error());
-    else
-      silent += (silent.empty() ? "" : ", ") + members[i].str();
-  }
+  auto page = std::move(listing).page();
+  if (!members.empty() && page.silent.size() == members.size())
+    co_return replies::failure(Error(Errc::unreachable, "no member of the ring tells its keys"));
   Value::Array rows;
-  for (const auto& key : keys) {
-    if (rows.size() == scan.limit) break;
-    rows.push_back(shown(Bytes(key.begin(), key.end())));
-  }
+  for (const auto& key : page.keys) rows.push_back(shown(Bytes(key.begin(), key.end())));
   auto reply = replies::answer(std::move(rows));
+  std::string silent;
+  for (const auto& member : page.silent) silent += (silent.empty() ? "" : ", ") + member.str();
   if (!silent.empty()) reply.set("note", "no answer of " + silent);
   co_return reply;
 }

@@ -13,7 +13,7 @@ namespace cluster {
 /// nothing for RocksDB.
 class KvDatabase {
  public:
-  enum class Family { notes, records, index };
+  enum class Family { notes, records, index, values };
   enum class Fault { none, corrupt, io };
   struct Status {
     Fault fault = Fault::none;

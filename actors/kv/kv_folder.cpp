@@ -11,6 +11,7 @@
 
 #include "cluster/wire/codec.hpp"
 #include "kv_database.hpp"
+#include "kv_row.hpp"
 
 namespace cluster {
 namespace {
@@ -54,11 +55,11 @@ class DatabaseFolder final : public KvFolder {
   explicit DatabaseFolder(std::unique_ptr<KvDatabase> db) : db_(std::move(db)) {}
 
   [[nodiscard]] Result<KvRecord> read(const KvKey& key) const override;
+  [[nodiscard]] Result<proto::KvOutline> outline(const KvKey& key) const override;
   [[nodiscard]] Result<std::uint64_t> hash_of(std::uint64_t position, const KvKey& key) const override;
   Result<void> write(const Entry& entry, const KvRecord& record) override;
   [[nodiscard]] Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override;
-  [[nodiscard]] Result<std::vector<KvKey>> keys(std::string_view bucket, std::string_view from,
-                                                std::size_t limit) const override;
+  Result<void> visit(std::string_view bucket, std::string_view from, const Visitor& visitor) const override;
   [[nodiscard]] Result<Bytes> note() const override;
   Result<void> set_note(ByteView note) override;
   Result<void> sync() override { return result_of(db_->sync()); }
@@ -69,16 +70,45 @@ class DatabaseFolder final : public KvFolder {
   }
 
  private:
+  [[nodiscard]] Result<KvRow> row(std::string_view key) const;
+
   std::unique_ptr<KvDatabase> db_;
 };
 
-Result<KvRecord> DatabaseFolder::read(const KvKey& key) const {
-  Result<KvRecord> record = KvRecord();
-  const auto got = result_of(db_->get(Family::records, record_key(key.bucket, key.key),
-                                      [&](auto value) { record = wire::decode<KvRecord>(as_bytes(value)); }));
+Result<KvRow> DatabaseFolder::row(std::string_view key) const {
+  Result<KvRow> row = KvRow();
+  const auto got =
+      result_of(db_->get(Family::records, key, [&](auto value) { row = KvRow::decode(as_bytes(value)); }));
   if (!got) return got.error();
-  if (!record) return Error(Errc::corrupt, "the store: a record cannot be read: " + record.error().message());
-  return record;
+  return row;
+}
+
+Result<KvRecord> DatabaseFolder::read(const KvKey& key) const {
+  const auto name = record_key(key.bucket, key.key);
+  auto row = this->row(name);
+  if (!row) return row.error();
+  for (const auto& great : row->great) {
+    auto& [dot, value] = row->record.siblings[great.sibling];
+    const auto got = result_of(db_->get(Family::values, value_name(name, dot), [&](auto bytes) {
+      value.data.assign(as_bytes(bytes).begin(), as_bytes(bytes).end());
+    }));
+    if (!got) return got.error();
+    if (value.data.size() != great.bytes)
+      return Error(Errc::corrupt, "the store: a value has another size than its record says");
+  }
+  return std::move(row->record);
+}
+
+Result<proto::KvOutline> DatabaseFolder::outline(const KvKey& key) const {
+  auto row = this->row(record_key(key.bucket, key.key));
+  if (!row) return row.error();
+  proto::KvOutline outline{.record = {}, .left_out = {}, .bytes = proto::bytes_of(row->record)};
+  for (const auto& great : row->great) {
+    outline.left_out.push_back(row->dot_of(great));
+    outline.bytes += great.bytes;
+  }
+  outline.record = std::move(row->record);
+  return outline;
 }
 
 Result<std::uint64_t> DatabaseFolder::hash_of(std::uint64_t position, const KvKey& key) const {
@@ -96,16 +126,31 @@ Result<std::uint64_t> DatabaseFolder::hash_of(std::uint64_t position, const KvKe
 Result<void> DatabaseFolder::write(const Entry& entry, const KvRecord& record) {
   const auto key = record_key(entry.key.bucket, entry.key.key);
   const auto place = index_key(entry.position, entry.key);
-  std::array<KvDatabase::Edit, 2> edits{
-      {{.family = Family::records, .key = key}, {.family = Family::index, .key = place}}};
+  const auto before = row(key);
+  if (!before) return before.error();
+  const auto after = KvRow::of(record);
+  std::vector<KvDatabase::Edit> edits{{.family = Family::records, .key = key},
+                                      {.family = Family::index, .key = place}};
   Bytes bytes;
   std::array<std::uint8_t, 8> hash{};
   if (!record.empty()) {
-    bytes = wire::encode(record);
+    bytes = after.encode();
     store_be(hash.data(), entry.hash);
     edits[0].value = as_text(bytes);
     edits[1].value = as_text(hash);
   }
+  // What lies there under the same dot is the same value.
+  std::vector<std::string> names;
+  names.reserve(before->great.size() + after.great.size());
+  const auto edit_value = [&](const Dot& dot, std::optional<std::string_view> value) {
+    names.push_back(value_name(key, dot));
+    edits.push_back({.family = Family::values, .key = names.back(), .value = value});
+  };
+  for (const auto& great : before->great)
+    if (after.find(before->dot_of(great)) == nullptr) edit_value(before->dot_of(great), std::nullopt);
+  for (const auto& great : after.great)
+    if (before->find(after.dot_of(great)) == nullptr)
+      edit_value(after.dot_of(great), as_text(record.siblings[great.sibling].value.data));
   return result_of(db_->write(edits));
 }
 
@@ -126,17 +171,14 @@ Result<std::vector<proto::KvStorage::Entry>> DatabaseFolder::scan(std::uint64_t 
   return found;
 }
 
-Result<std::vector<KvKey>> DatabaseFolder::keys(std::string_view bucket, std::string_view from,
-                                                std::size_t limit) const {
-  std::vector<KvKey> found;
+Result<void> DatabaseFolder::visit(std::string_view bucket, std::string_view from,
+                                   const Visitor& visitor) const {
   const auto prefix = record_key(bucket, {});
-  const auto status = db_->visit(Family::records, record_key(bucket, from), [&](auto key, auto) {
-    if (found.size() == limit || !key.starts_with(prefix)) return false;
-    found.push_back(key_of(key));
-    return true;
-  });
-  if (auto read = result_of(status); !read) return std::move(read).error();
-  return found;
+  return result_of(db_->visit(Family::records, record_key(bucket, from), [&](auto key, auto value) {
+    if (!key.starts_with(prefix)) return false;
+    const auto row = KvRow::decode(as_bytes(value));
+    return !row || visitor(key.substr(prefix.size()), row->record, key.size() + value.size());
+  }));
 }
 
 Result<Bytes> DatabaseFolder::note() const {

@@ -19,7 +19,10 @@ namespace cluster {
 namespace {
 
 constexpr std::size_t kMemtableBytes = 32u << 20;
-constexpr std::uint64_t kBlobBytesMin = 4096;  // greater values are kept out of the sorted files
+// Greater values are kept out of the sorted files. Those of `records` are of an older layout, in which the
+// values of a key lay in its record, however great.
+constexpr std::uint64_t kBlobBytesMin = 4096;
+constexpr std::uint64_t kRecordBlobBytesMin = 512u << 10;
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -166,15 +169,20 @@ extern "C" [[gnu::visibility("default")]] KvDatabase* cluster_kv_database_open(c
   options.max_log_file_size = 4u << 20;
   options.write_buffer_size = kMemtableBytes;
   const rocksdb::ColumnFamilyOptions plain(options);
-  rocksdb::ColumnFamilyOptions records(options);
-  records.enable_blob_files = true;
-  records.min_blob_size = kBlobBytesMin;
-  records.enable_blob_garbage_collection = true;
+  rocksdb::ColumnFamilyOptions values(options);
+  values.enable_blob_files = true;
+  values.min_blob_size = kBlobBytesMin;
+  values.enable_blob_garbage_collection = true;
+  rocksdb::ColumnFamilyOptions records(values);
+  records.min_blob_size = kRecordBlobBytesMin;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const auto status = rocksdb::DB::Open(
-      options, path, {{rocksdb::kDefaultColumnFamilyName, plain}, {"records", records}, {"index", plain}},
-      &handles, &db);
+  const auto status = rocksdb::DB::Open(options, path,
+                                        {{rocksdb::kDefaultColumnFamilyName, plain},
+                                         {"records", records},
+                                         {"index", plain},
+                                         {"values", values}},
+                                        &handles, &db);
   fault = status_of(status);
   if (!status.ok()) return nullptr;
   return new RocksDatabase(std::unique_ptr<rocksdb::DB>(db), std::move(handles));

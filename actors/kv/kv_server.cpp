@@ -16,7 +16,8 @@ constexpr std::size_t kChangesAtOnce = 1024;  // keys
 constexpr std::size_t kWatchersMax = 256;
 constexpr Duration kWatchMax = 30s;
 constexpr std::uint32_t kScanMax = 10'000;
-constexpr std::size_t kScanPage = 256;
+constexpr std::size_t kScanKeys = 4096;       // looked at in one turn
+constexpr std::size_t kScanBytes = 4u << 20;  // read in one turn, and one record more
 constexpr std::size_t kBatchMax = 1024;
 
 /// Comparison and hand-over stay behind what people wait for.
@@ -112,28 +113,29 @@ void KvServer::ask(proto::KvRequest request, std::function<void(KvOutcome)> done
   perform(kv_.on_request(begun, wall_now(), id, std::move(request)));
 }
 
-Result<std::vector<std::string>> KvServer::handle_call(const KvScan& scan) {
+Result<KvScan::Answer> KvServer::handle_call(const KvScan& scan) {
   if (!proto::is_bucket_name(scan.bucket))
     return Error(Errc::invalid_argument, "a bucket's name is 1 to 64 letters, digits, '.', '_' and '-'");
-  const proto::KvStorage& storage = this->storage();
-  std::vector<std::string> found;
+  KvScan::Answer answer;
   const auto limit = std::min(scan.limit, kScanMax);
-  std::string from = std::max(scan.from, scan.prefix);
   const auto wall = wall_now();
-  while (found.size() < limit) {
-    const std::size_t wanted = std::min<std::size_t>(kScanPage, limit - found.size());
-    const auto page = storage.keys(scan.bucket, from, wanted);  // reads the values of these keys, too
-    if (!page) return page.error();
-    for (const auto& key : *page) {
-      if (!key.key.starts_with(scan.prefix)) return found;
-      const auto record = storage.read(key);
-      if (record && !record->empty() && !proto::is_dead(*record, wall)) found.push_back(key.key);
-      if (found.size() == limit) return found;
-    }
-    if (page->size() < wanted) break;
-    from = page->back().key + '\0';
-  }
-  return found;
+  std::size_t looked_at = 0;
+  std::size_t bytes_read = 0;
+  const auto visited = storage().visit(
+      scan.bucket, std::max(scan.from, scan.prefix),
+      [&](std::string_view key, const proto::KvRecord& outline, std::size_t bytes) {
+        if (!key.starts_with(scan.prefix)) return false;
+        if (answer.keys.size() >= limit || looked_at >= kScanKeys || bytes_read >= kScanBytes) {
+          answer.next = key;
+          return false;
+        }
+        ++looked_at;
+        bytes_read += bytes;
+        if (!proto::is_dead(outline, wall)) answer.keys.emplace_back(key);
+        return true;
+      });
+  if (!visited) return visited.error();
+  return answer;
 }
 
 const proto::KvStorage& KvServer::storage() const {
@@ -169,10 +171,11 @@ KvChanges::Answer KvServer::changes_after(const KvChanges& changes) const {
     latest[key.key] = number;
   }
   for (const auto& [key, number] : latest) {
-    const auto record = storage().read({changes.bucket, std::string(key)});
-    if (!record || record->empty()) continue;  // forgotten by all
-    answer.changes.push_back({number, std::string(key), record->context, proto::is_dead(*record, wall_now()),
-                              proto::written_last(*record)});
+    const auto outline = storage().outline({changes.bucket, std::string(key)});
+    if (!outline || outline->record.empty()) continue;  // forgotten by all
+    const auto& record = outline->record;
+    answer.changes.push_back({number, std::string(key), record.context, proto::is_dead(record, wall_now()),
+                              proto::written_last(record)});
   }
   std::ranges::sort(answer.changes, {}, &KvChanges::Change::number);
   return answer;

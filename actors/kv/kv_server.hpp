@@ -55,7 +55,8 @@ struct KvBatch {
   using reply = std::vector<KvOutcome>;
 };
 
-/// Keys of a bucket that this node holds and that have a value, in order, from `from` on.
+/// Keys of a bucket that this node holds and that have a value, in order, from `from` on. One answer looks
+/// at a bounded number of keys, deleted ones too, so it may have fewer than there are, or none.
 struct KvScan {
   static constexpr std::string_view event = "scan";
 
@@ -63,7 +64,11 @@ struct KvScan {
   std::string from{};
   std::string prefix{};
   std::uint32_t limit = 1000;  ///< at most 10,000
-  using reply = std::vector<std::string>;
+  struct Answer {
+    std::vector<std::string> keys{};
+    std::string next{};  ///< where to go on; empty: there are no more
+  };
+  using reply = Answer;
 };
 
 /// Changes of what this node holds of a bucket: the last 4,096 of all buckets are kept. A key that changed
@@ -161,7 +166,7 @@ class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvSca
   void handle_cast(const KvPeerMessage& message);
   void handle_call(KvAsk ask, From<KvOutcome> from);
   void handle_call(KvBatch batch, From<std::vector<KvOutcome>> from);
-  Result<std::vector<std::string>> handle_call(const KvScan& scan);
+  Result<KvScan::Answer> handle_call(const KvScan& scan);
   void handle_call(const KvChanges& changes, From<KvChanges::Answer> from);
   KvInfo::Answer handle_call(const KvInfo&);
   void handle_cast(const KvReachable& change);

@@ -98,9 +98,7 @@ Result<std::vector<KvOutcome>> KvStore::batch(std::vector<proto::KvRequest> requ
   return system_->call(server_, KvBatch{std::move(requests)}, timeout + kAnswerTime);
 }
 
-Result<std::vector<std::string>> KvStore::scan(KvScan range) const {
-  return system_->call(server_, std::move(range));
-}
+Result<KvScan::Answer> KvStore::scan(KvScan range) const { return system_->call(server_, std::move(range)); }
 
 Result<KvChanges::Answer> KvStore::changes(KvChanges since) const {
   const Duration wait = std::chrono::milliseconds(since.wait_ms);

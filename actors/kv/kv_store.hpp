@@ -59,8 +59,8 @@ class KvStore {
   Result<proto::KvAnswer> remove(std::string_view key, const KvWriteOptions& how = {}) const;
   [[nodiscard]] Result<std::vector<KvOutcome>> batch(std::vector<proto::KvRequest> requests,
                                                      Duration timeout = kCallTimeout) const;
-  /// Keys that this node holds.
-  [[nodiscard]] Result<std::vector<std::string>> scan(KvScan range) const;
+  /// Keys that this node holds. Ask again from `next` on.
+  [[nodiscard]] Result<KvScan::Answer> scan(KvScan range) const;
   /// What has changed of what this node holds, of one bucket.
   [[nodiscard]] Result<KvChanges::Answer> changes(KvChanges since) const;
   /// What has changed in one bucket, wherever its keys lie. Ask again after `last`.

@@ -171,6 +171,31 @@ class KeyValueStore(unittest.TestCase):
         self.assertIn("64 MiB", refused.err)
         self.assertTrue(foo.cli("--timeout", "60", "kv", "get", "large").data["value"] == value)
 
+    def test_the_keys_of_great_values_are_listed_without_reading_the_values(self):
+        foo = self.node("foo", "--ring", "ring")
+        wait_until(lambda: self.settled(foo), "it has settled")
+        keys = [f"great-{i:02}" for i in range(24)]
+        value = "x" * (16 << 20)
+        for key in keys:
+            self.assertEqual(foo.cli("--timeout", "60", "kv", "put", key, "-", stdin=value).code, 0)
+        foo.stop()
+        foo = self.node("foo", port=foo.port)
+        wait_until(lambda: self.settled(foo), "it has settled again")
+
+        def told(name, file):
+            lines = pathlib.Path(f"/proc/{foo.process.pid}/{file}").read_text().splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+        pathlib.Path(f"/proc/{foo.process.pid}/clear_refs").write_text("5")  # the most memory is counted anew
+        read, memory = told("rchar", "io"), told("VmHWM", "status")
+        self.assertEqual(foo.cli("kv", "ls").data, keys)
+        self.assertEqual(foo.cli("kv", "scan", "great-1").data, keys[10:20])
+        self.assertLess(told("rchar", "io") - read, 4 << 20)
+        self.assertLess(told("VmHWM", "status") - memory, 16 << 10)
+        self.assertEqual(foo.cli("kv", "del", keys[3]).code, 0)
+        self.assertEqual(foo.cli("kv", "ls").data, keys[:3] + keys[4:])
+        self.assertTrue(foo.cli("--timeout", "60", "kv", "get", keys[4]).data["value"] == value)
+
     def test_buckets_are_kept_as_their_options_say_and_conditions_hold(self):
         options = ("--kv-bucket", "*:n=2,r=1,w=2", "--kv-bucket", "newest:last", "--kv-bucket", "lists:union")
         foo = self.node("foo", "--ring", "ring", *options)

@@ -111,18 +111,28 @@ void Kv::begin_write(Operations::iterator at) {
 /// The record after this write.
 Result<KvRecord> Kv::written(const Operation& operation) {
   const auto& request = operation.request;
-  auto held = storage_.read(request.key);
-  if (!held) return held;
-  auto& record = *held;
+  auto outline = storage_.outline(request.key);
+  if (!outline) return outline.error();
   const auto& rule = bucket(request.key.bucket);
-  KvValue value{.data = request.value, .deleted = request.verb == KvVerb::del, .written = wall_};
-  if (value.deleted) value.data.clear();
-  if (rule.resolve == KvResolve::last)  // later than what it replaces, whatever the clocks say
-    for (const auto& sibling : record.siblings)
-      value.written = std::max(value.written, sibling.value.written + std::chrono::microseconds(1));
-  if (request.ttl_ms != 0) value.expires = wall_ + std::chrono::milliseconds(request.ttl_ms);
-  record.put(request.context, {actor_, ++count_}, std::move(value));
-  prune(rule, record);
+  const Dot dot{actor_, ++count_};
+  const auto put_in = [&](KvRecord& into) {
+    KvValue value{.deleted = request.verb == KvVerb::del, .written = wall_};
+    if (!value.deleted) value.data = request.value;
+    if (rule.resolve == KvResolve::last)  // later than what it replaces, whatever the clocks say
+      for (const auto& sibling : into.siblings)
+        value.written = std::max(value.written, sibling.value.written + std::chrono::microseconds(1));
+    if (request.ttl_ms != 0) value.expires = wall_ + std::chrono::milliseconds(request.ttl_ms);
+    into.put(request.context, dot, std::move(value));
+    prune(rule, into);
+  };
+  Result<KvRecord> held = std::move(outline->record);
+  put_in(*held);
+  if (outline->lacks(*held)) {
+    held = storage_.read(request.key);
+    if (!held) return held;
+    put_in(*held);
+  }
+  auto& record = *held;
   if (rule.resolve == KvResolve::merge && record.siblings.size() > 1) {
     const auto merged = answer_of(rule, record);
     if (merged.values.size() == 1) {
@@ -169,7 +179,7 @@ void Kv::send_phase(Operations::iterator at) {
     if (auto taken = apply(key, operation.record); !taken)
       return fail(at, taken.error().code(), taken.error().message());
   const auto kind = operation.phase == Phase::reading ? Deferred::Kind::own_read : Deferred::Kind::own_write;
-  defer({kind, {}, at->first, key, 0, {}}, key);
+  defer({.kind = kind, .id = at->first, .key = key}, key);
 }
 
 void Kv::on(const NodeId& from, KvForward& m) {
@@ -281,7 +291,7 @@ void Kv::answer_late_read(Operations::iterator at, const NodeId& from, const KvR
     if (from != self()) {
       send(from, KvWrite{at->first, key, operation.replicas.view, std::move(known)});
     } else if (apply(key, known)) {
-      defer({Deferred::Kind::own_write, {}, at->first, key, 0, {}}, key);
+      defer({.kind = Deferred::Kind::own_write, .id = at->first, .key = key}, key);
       return;  // the operation may be over
     }
   }
@@ -338,11 +348,11 @@ void Kv::end_read(Operations::iterator at) {
   if (is_write(operation.request)) {
     if (auto taken = apply(key, operation.record); !taken)
       return fail(at, taken.error().code(), taken.error().message());
-    const auto held = storage_.read(key);
+    const auto held = storage_.outline(key);
     if (!held) return fail(at, held.error().code(), held.error().message());
     if (operation.request.condition == KvCondition::replace)
-      operation.request.context.merge(held->context);
-    else if (!fulfils(operation, *held))
+      operation.request.context.merge(held->record.context);
+    else if (!fulfils(operation, held->record))
       return fail(at,
                   operation.request.condition == KvCondition::absent ? Errc::already_exists : Errc::refused,
                   operation.request.condition == KvCondition::absent ? "the key has a value"

@@ -37,14 +37,21 @@ void Kv::on(const NodeId& from, KvWrite& m) {
   }
   ++counters_.writes;
   if (!apply(m.key, m.record)) return send(from, KvWriteReply{m.id, KvStatus::failed, false});
-  defer({Deferred::Kind::write_reply, from, m.id, m.key, 0, {}}, m.key);
+  defer({.kind = Deferred::Kind::write_reply, .to = from, .id = m.id, .key = m.key}, m.key);
 }
 
 Result<void> Kv::apply(const KvKey& key, const KvRecord& record) {
-  auto held = storage_.read(key);
-  if (!held) return held.error();
+  auto outline = storage_.outline(key);
+  if (!outline) return outline.error();
+  Result<KvRecord> held = std::move(outline->record);
   if (!held->merge(record)) return {};
   prune(bucket(key.bucket), *held);
+  if (outline->lacks(*held)) {
+    held = storage_.read(key);
+    if (!held) return held.error();
+    held->merge(record);
+    prune(bucket(key.bucket), *held);
+  }
   if (held->siblings.size() > kKvSiblingsMax || bytes_of(*held) > kKvRecordBytesMax)
     return Error(Errc::too_large, "the key has too many siblings");
   return hold(key, *held);
@@ -77,17 +84,37 @@ Result<void> Kv::hold(const KvKey& key, const KvRecord& record) {
   return {};
 }
 
+Result<KvRecord> Kv::whole(const KvKey& key, KvOutline outline) const {
+  if (outline.left_out.empty()) return std::move(outline.record);
+  return storage_.read(key);
+}
+
+Result<KvReadReply> Kv::look_up(const Deferred& read) const {
+  auto outline = storage_.outline(read.key);
+  if (!outline) return outline.error();
+  KvReadReply reply{.id = read.id, .ready = counts_for(read.key)};
+  if (!read.whole && outline->bytes > config_.large_bytes) {
+    reply.status = KvStatus::large;
+    reply.hash = fingerprint(read.key, outline->record);
+    reply.bytes = outline->bytes;
+    return reply;
+  }
+  auto record = whole(read.key, std::move(*outline));
+  if (!record) return record.error();
+  reply.record = std::move(record).value();
+  return reply;
+}
+
 /// Runs at once, or when what is held of the key now is durable.
 void Kv::defer(Deferred deferred, const KvKey& key) {
   const auto at = undurable_.find(key);
   if (at == undurable_.end()) return run(deferred, !broken_);
   if (deferred.kind == Deferred::Kind::read_reply || deferred.kind == Deferred::Kind::own_read)
-    if (auto held = storage_.read(key)) {
-      const auto bytes = bytes_of(*held);
+    if (auto held = look_up(deferred)) {
+      const auto bytes = bytes_of(held->record);
       if (deferred_bytes() + bytes > config_.operation_bytes_max) return;  // who asked will ask again
       pending_[at->second].read_bytes += bytes;
       deferred.read = std::move(held).value();
-      deferred.ready = counts_for(key);
     }
   pending_[at->second].waiting.push_back(std::move(deferred));
 }
@@ -122,18 +149,10 @@ void Kv::run(const Deferred& deferred, bool succeeded) {
     case Deferred::Kind::own_read:
       break;
   }
-  auto held = deferred.read ? Result<KvRecord>(*deferred.read) : storage_.read(deferred.key);
-  const bool can = succeeded && held;
-  const bool ready = can && (deferred.read ? deferred.ready : counts_for(deferred.key));
-  KvReadReply reply{.id = deferred.id, .status = can ? KvStatus::ok : KvStatus::failed, .ready = ready};
-  const auto bytes = can ? bytes_of(*held) : 0;
-  if (can && !deferred.whole && bytes > config_.large_bytes) {
-    reply.status = KvStatus::large;
-    reply.hash = fingerprint(deferred.key, *held);
-    reply.bytes = bytes;
-  } else if (can) {
-    reply.record = std::move(held).value();
-  }
+  KvReadReply reply{.id = deferred.id, .status = KvStatus::failed};
+  if (succeeded)
+    if (auto held = deferred.read ? Result<KvReadReply>(*deferred.read) : look_up(deferred))
+      reply = std::move(held).value();
   if (deferred.kind == Deferred::Kind::read_reply) return send(deferred.to, std::move(reply));
   const auto at = operations_.find(deferred.id);
   if (at != operations_.end()) answer_read(at, self(), reply);

@@ -144,13 +144,15 @@ void Kv::on(const NodeId& from, KvSyncLeaf& m) {
     if (entry.position > end) break;
     const KvSyncLeaf::Held held{entry.position, entry.hash};
     if (!std::ranges::binary_search(m.held, held) && replicas(entry.key).has(from)) {
-      auto record = storage_.read(entry.key);
-      if (!record || record->empty()) continue;
-      const auto size = bytes_of(*record) + entry.key.key.size() + 64;
+      auto outline = storage_.outline(entry.key);
+      if (!outline || outline->record.empty()) continue;
+      const auto size = outline->bytes + entry.key.key.size() + 64;
       if (bytes > 0 && bytes + size > config_.page_bytes && entry.position > begin) {
         end = entry.position - 1;
         break;
       }
+      auto record = whole(entry.key, std::move(*outline));
+      if (!record) continue;
       bytes += size;
       records.entries.push_back({entry.key, std::move(record).value()});
     }
@@ -180,7 +182,7 @@ void Kv::take(const NodeId& from, const KvSyncRecords& m, Deferred::Kind kind) {
     return;
   }
   // All were written by now, so the latest ticket among them is that of the last that is not durable.
-  const Deferred deferred{kind, from, m.session, {}, m.leaf, {}};
+  const Deferred deferred{.kind = kind, .to = from, .id = m.session, .leaf = m.leaf};
   if (kind == Deferred::Kind::session) ++session_->open;
   if (last)
     defer(deferred, *last);
@@ -222,11 +224,13 @@ void Kv::send_wanted() {
     if (!entries) continue;
     for (const auto& entry : *entries) {
       if (entry.position != position || !replicas(entry.key).has(session.peer)) continue;
-      auto record = storage_.read(entry.key);
-      if (!record || record->empty()) continue;
-      const auto size = bytes_of(*record) + entry.key.key.size() + 64;
+      auto outline = storage_.outline(entry.key);
+      if (!outline || outline->record.empty()) continue;
+      const auto size = outline->bytes + entry.key.key.size() + 64;
       full = bytes > 0 && bytes + size > config_.page_bytes;
       if (full) break;
+      auto record = whole(entry.key, std::move(*outline));
+      if (!record) continue;
       bytes += size;
       records.entries.push_back({entry.key, std::move(record).value()});
     }

@@ -136,15 +136,17 @@ void Kv::look_for_dead() {
     cut = bytes > config_.page_bytes && entry.position >= dead_from_;  // keys of one position stay together
     if (cut) break;
     dead_from_ = entry.position + 1;
-    auto record = storage_.read(entry.key);
-    if (record) bytes += bytes_of(*record);
-    if (!record || record->empty() || !is_dead(*record, wall_)) continue;
-    if (bytes_of(*record) != 0) {  // expired: the dots alone are of use
-      for (auto& sibling : record->siblings) sibling.value.data.clear();
-      static_cast<void>(hold(entry.key, *record));
+    auto outline = storage_.outline(entry.key);
+    if (!outline) continue;
+    auto& record = outline->record;
+    bytes += bytes_of(record);
+    if (record.empty() || !is_dead(record, wall_)) continue;
+    if (outline->bytes != 0) {  // expired: the dots alone are of use
+      for (auto& sibling : record.siblings) sibling.value.data.clear();
+      static_cast<void>(hold(entry.key, record));
     }
-    auto since = written_last(*record);
-    for (const auto& sibling : record->siblings) since = std::max(since, sibling.value.expires);
+    auto since = written_last(record);
+    for (const auto& sibling : record.siblings) since = std::max(since, sibling.value.expires);
     const auto nodes = replicas(entry.key).nodes;
     const bool old =
         since + std::chrono::duration_cast<std::chrono::microseconds>(config_.tombstone_age) < wall_;

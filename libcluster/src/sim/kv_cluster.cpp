@@ -36,7 +36,7 @@ void KvDisk::crash(Rng& rng) {
   sync(base_ + rng.below(log_.size() + 1));
   base_ += log_.size();
   log_.clear();
-  live_ = std::make_unique<proto::KvMemory>();
+  live_ = std::make_unique<proto::KvMemory>(kGreatBytes);
   for (const auto& [key, record] : durable_->records())
     static_cast<void>(live_->write({proto::kv_position(key), key, proto::fingerprint(key, record)}, record));
   static_cast<void>(live_->set_note(*durable_->note()));
@@ -45,7 +45,7 @@ void KvDisk::crash(Rng& rng) {
 void KvDisk::wipe() {
   base_ += log_.size();
   log_.clear();
-  live_ = std::make_unique<proto::KvMemory>();
+  live_ = std::make_unique<proto::KvMemory>(kGreatBytes);
   durable_ = std::make_unique<proto::KvMemory>();
 }
 

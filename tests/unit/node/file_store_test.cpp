@@ -77,7 +77,7 @@ struct FileNode {
     return read(*head);
   }
   std::size_t count(std::string_view bucket) {
-    return store->scan({.bucket = std::string(bucket)}).value().size();
+    return store->scan({.bucket = std::string(bucket)}).value().keys.size();
   }
 
   Node node = Node::start({.id = "foo",

@@ -1,9 +1,8 @@
-// The key-value store through its C++ interface: real nodes in this process, and folders on the real disk.
+// The key-value store through its C++ interface: real nodes in this process.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <set>
@@ -42,16 +41,11 @@ std::string text_of(const Result<proto::KvAnswer>& answer) {
                                     : std::to_string(answer->values.size()) + " values";
 }
 
-struct KvTemporaryFolder {
-  std::string path = (std::filesystem::temp_directory_path() / "cluster-kv-XXXXXX").string();
-  KvTemporaryFolder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
-  ~KvTemporaryFolder() { std::filesystem::remove_all(path); }
-};
-
 /// A folder whose syncs are counted, and fail if they are told to.
 class CountedFolder final : public KvFolder {
  public:
   Result<proto::KvRecord> read(const proto::KvKey& key) const override { return memory_.read(key); }
+  Result<proto::KvOutline> outline(const proto::KvKey& key) const override { return memory_.outline(key); }
   Result<std::uint64_t> hash_of(std::uint64_t position, const proto::KvKey& key) const override {
     return memory_.hash_of(position, key);
   }
@@ -61,9 +55,8 @@ class CountedFolder final : public KvFolder {
   Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override {
     return memory_.scan(position, limit);
   }
-  Result<std::vector<proto::KvKey>> keys(std::string_view bucket, std::string_view from,
-                                         std::size_t limit) const override {
-    return memory_.keys(bucket, from, limit);
+  Result<void> visit(std::string_view bucket, std::string_view from, const Visitor& visitor) const override {
+    return memory_.visit(bucket, from, visitor);
   }
   Result<Bytes> note() const override { return memory_.note(); }
   Result<void> set_note(ByteView note) override { return memory_.set_note(note); }
@@ -119,7 +112,7 @@ TEST_CASE("kv store: what one of three nodes writes the others read, replace, li
 
   const auto holds_both = [&] {
     const auto keys = bar.store.scan({.bucket = "default"});
-    return keys && *keys == std::vector<std::string>{"a", "greeting"};
+    return keys && keys->keys == std::vector<std::string>{"a", "greeting"};
   };
   CHECK(eventually(holds_both));  // a third replica may have it a little later
   REQUIRE(foo.store.remove("greeting", {.context = bar.store.get("greeting")->context}));
@@ -158,8 +151,8 @@ TEST_CASE("kv store: who watches a bucket sees each change once, wherever in the
   const auto everywhere = [&] {  // the third replica of each may have it a little later
     std::size_t copies = 0;
     const KvScan scan{.bucket = "default", .prefix = "k"};
-    for (const auto& other : others) copies += other->store.scan(scan)->size();
-    return copies + foo.store.scan(scan)->size() == 3 * kKeys;  // "k before" for "k7"
+    for (const auto& other : others) copies += other->store.scan(scan)->keys.size();
+    return copies + foo.store.scan(scan)->keys.size() == 3 * kKeys;  // "k before" for "k7"
   };
   REQUIRE(eventually(everywhere));
   std::multiset<std::string> told;
@@ -195,6 +188,45 @@ TEST_CASE("kv store: who watches a bucket sees each change once, wherever in the
   CHECK(late->rows.front().event == "missed");
 }
 
+TEST_CASE("kv store: an answer to a scan looks at a bounded number of keys, and tells where to go on") {
+  KvNode foo("foo", "ring");
+  REQUIRE(eventually([&] { return foo.settled(); }));
+  constexpr std::size_t kKeys = 6000;
+  constexpr std::size_t kDeleted = 5000;
+  const auto key_of = [](std::size_t i) { return "key " + std::to_string(100'000 + i); };
+  for (std::size_t i = 0; i < kKeys; i += 1000) {
+    for (const auto verb : {proto::KvVerb::put, proto::KvVerb::del}) {
+      std::vector<proto::KvRequest> requests;
+      if (verb == proto::KvVerb::del && i >= kDeleted) continue;
+      for (auto j = i; j < i + 1000; ++j)
+        requests.push_back(
+            {.verb = verb, .key = {"default", key_of(j)}, .condition = proto::KvCondition::replace});
+      const auto outcomes = foo.store.batch(std::move(requests));
+      REQUIRE(outcomes);
+      for (const auto& outcome : *outcomes) REQUIRE(!outcome.failure);
+    }
+  }
+  std::vector<std::string> found;
+  std::vector<std::size_t> pages;
+  KvScan scan{.bucket = "default", .prefix = "key"};
+  do {
+    auto page = foo.store.scan(scan);
+    REQUIRE(page);
+    found.insert(found.end(), page->keys.begin(), page->keys.end());
+    pages.push_back(page->keys.size());
+    scan.from = page->next;
+  } while (!scan.from.empty());
+  REQUIRE(found.size() == kKeys - kDeleted);
+  CHECK(found.front() == key_of(kDeleted));
+  CHECK(found.back() == key_of(kKeys - 1));
+  CHECK(pages.front() == 0);  // deleted keys alone
+  CHECK(pages.size() >= 2);
+  const auto few = foo.store.scan({.bucket = "default", .from = key_of(kDeleted), .limit = 3});
+  REQUIRE(few);
+  CHECK(few->keys == std::vector<std::string>{key_of(kDeleted), key_of(kDeleted + 1), key_of(kDeleted + 2)});
+  CHECK(few->next == key_of(kDeleted + 3));
+}
+
 TEST_CASE("kv store: many threads write at once, and a node that stops answers all of them") {
   KvNode foo("foo", "ring");
   REQUIRE(eventually([&] { return foo.settled(); }));
@@ -213,46 +245,6 @@ TEST_CASE("kv store: many threads write at once, and a node that stops answers a
   REQUIRE(foo.node.stop());
   CHECK(!foo.store.get("key 0"));
 }
-
-#if !defined(__SANITIZE_THREAD__)  // RocksDB's own threads are not seen by TSan
-TEST_CASE("kv folder: what was written is there when it is opened again, and is in order") {
-  const KvTemporaryFolder folder;
-  const proto::KvKey key{"default", "key"};
-  proto::KvRecord record;
-  record.put({}, {{1, 2}, 3}, {.data = Bytes(100'000, 7)});  // longer than what the sorted files hold
-  const auto position = proto::kv_position(key);
-  {
-    auto opened = KvFolder::open(folder.path);
-    if (!opened) {
-      MESSAGE("this build has no RocksDB: ", opened.error().to_string());
-      return;
-    }
-    auto& store = **opened;
-    CHECK(store.read(key)->empty());
-    REQUIRE(store.write({position, key, 99}, record));
-    for (const char* other : {"b", "a", "c"})
-      REQUIRE(store.write({proto::kv_position({"other", other}), {"other", other}, 1}, record));
-    REQUIRE(store.set_note(as_bytes("note")));
-    REQUIRE(store.sync());
-    CHECK(!KvFolder::open(folder.path));  // one process, and one store of it, at a time
-  }
-  auto store = KvFolder::open(folder.path).value();
-  CHECK(*store->read(key) == record);
-  CHECK(*store->hash_of(position, key) == 99);
-  CHECK(as_text(*store->note()) == "note");
-  const auto keys = store->keys("other", "b", 10).value();
-  REQUIRE(keys.size() == 2);
-  CHECK(keys[0].key == "b");
-  CHECK(keys[1].key == "c");
-  const auto entries = store->scan(0, 100).value();
-  REQUIRE(entries.size() == 4);
-  for (std::size_t i = 1; i < entries.size(); ++i) CHECK(entries[i - 1].position <= entries[i].position);
-  REQUIRE(store->write({position, key, 0}, {}));
-  CHECK(store->read(key)->empty());
-  CHECK(*store->hash_of(position, key) == 0);
-}
-
-#endif
 
 TEST_CASE(
     "kv syncer: each ticket is answered once it is on the disk, those that wait together, and a fault is "

@@ -138,9 +138,8 @@ class Kv {
     std::uint64_t id = 0;
     KvKey key{};
     std::uint16_t leaf = 0;
-    std::optional<KvRecord> read{};  // what was held when a read came, and
-    bool ready = false;              // whether this node counted for it then
-    bool whole = false;              // however large it is
+    bool whole = false;                 // of a read: however large it is
+    std::optional<KvReadReply> read{};  // what was held when it came
   };
   struct Pending {
     std::vector<Deferred> waiting{};
@@ -239,6 +238,10 @@ class Kv {
   /// Merges into what is held. A change is written, durable with `ticket_`.
   Result<void> apply(const KvKey& key, const KvRecord& record);
   Result<void> hold(const KvKey& key, const KvRecord& record);
+  /// With what its outline leaves out.
+  [[nodiscard]] Result<KvRecord> whole(const KvKey& key, KvOutline outline) const;
+  /// What is held of the key of a read, as the answer to it.
+  [[nodiscard]] Result<KvReadReply> look_up(const Deferred& read) const;
   [[nodiscard]] bool counts_for(const KvKey& key) const;
   [[nodiscard]] bool is_durable(const KvKey& key) const { return !undurable_.contains(key); }
   void defer(Deferred deferred, const KvKey& key);

@@ -22,6 +22,9 @@ class KvDisk final : public proto::KvStorage {
   [[nodiscard]] Result<proto::KvRecord> read(const proto::KvKey& key) const override {
     return live_->read(key);
   }
+  [[nodiscard]] Result<proto::KvOutline> outline(const proto::KvKey& key) const override {
+    return live_->outline(key);
+  }
   [[nodiscard]] Result<std::uint64_t> hash_of(std::uint64_t position,
                                               const proto::KvKey& key) const override {
     return live_->hash_of(position, key);
@@ -30,9 +33,8 @@ class KvDisk final : public proto::KvStorage {
   [[nodiscard]] Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override {
     return live_->scan(position, limit);
   }
-  [[nodiscard]] Result<std::vector<proto::KvKey>> keys(std::string_view bucket, std::string_view from,
-                                                       std::size_t limit) const override {
-    return live_->keys(bucket, from, limit);
+  Result<void> visit(std::string_view bucket, std::string_view from, const Visitor& visitor) const override {
+    return live_->visit(bucket, from, visitor);
   }
   [[nodiscard]] Result<Bytes> note() const override { return live_->note(); }
   Result<void> set_note(ByteView note) override;
@@ -53,7 +55,9 @@ class KvDisk final : public proto::KvStorage {
   };
   static void play(proto::KvMemory& to, const Step& step);
 
-  std::unique_ptr<proto::KvMemory> live_ = std::make_unique<proto::KvMemory>();
+  static constexpr std::size_t kGreatBytes = 2;  // most values of a run have more, some fewer
+
+  std::unique_ptr<proto::KvMemory> live_ = std::make_unique<proto::KvMemory>(kGreatBytes);
   std::unique_ptr<proto::KvMemory> durable_ = std::make_unique<proto::KvMemory>();
   std::deque<Step> log_{};  // in live_, not in durable_
   std::uint64_t base_ = 0;
