@@ -50,7 +50,7 @@ struct Request {
 class Feed {
  public:
   struct Message {
-    std::uint64_t id = 0;  ///< to resume behind it
+    std::uint64_t id = 0;  ///< to resume behind it; 0: it is no place to resume at
     std::string text{};    ///< JSON, one line
   };
   virtual ~Feed() = default;
@@ -58,6 +58,8 @@ class Feed {
   [[nodiscard]] virtual std::vector<Message> take() = 0;
   /// `wake` is called when there may be something to take, until the feed is destroyed. Any thread.
   virtual void on_news(std::function<void()> wake) = 0;
+  /// There will be nothing more to take: the stream ends.
+  [[nodiscard]] virtual bool ended() const { return false; }
 };
 
 struct Response;

@@ -107,13 +107,14 @@ asio::awaitable<void> HttpSession::send_events(const Response& response) {
   while (!broken && !ended_) {
     has_news_ = false;
     for (const auto& message : feed->take()) {
-      text += "id: " + std::to_string(message.id) + "\ndata: " + message.text + "\n\n";
+      if (message.id != 0) text += "id: " + std::to_string(message.id) + '\n';
+      text += "data: " + message.text + "\n\n";
       ++server_.counters.events_sent;
     }
     if (text.empty()) text = ":\n\n";  // a comment: is anybody there?
     stream_.expires_after(time_for(text.size(), server_.limits.body_timeout));
     auto [fault, bytes] = co_await asio::async_write(stream_, asio::buffer(text), kTuple);
-    broken = static_cast<bool>(fault);
+    broken = fault || feed->ended();
     text.clear();
     if (!broken && !ended_) co_await wait_for_news();
   }
@@ -154,7 +155,7 @@ asio::awaitable<void> HttpSession::serve_socket(const Route& route, const Reques
   ++server_.counters.open_feeds;
   asio::co_spawn(server_.io, read_socket(), asio::detached);
   bool broken = false;
-  while (!broken && !ended_) {
+  while (!broken && !ended_ && !feed->ended()) {
     has_news_ = false;
     for (const auto& message : feed->take()) {
       if (broken) break;
@@ -162,11 +163,12 @@ asio::awaitable<void> HttpSession::serve_socket(const Route& route, const Reques
       broken = static_cast<bool>(fault);
       ++server_.counters.events_sent;
     }
-    if (!broken && !ended_) co_await wait_for_news();
+    if (!broken && !ended_ && !feed->ended()) co_await wait_for_news();
   }
   --server_.counters.open_feeds;
   if (!broken && socket_->is_open()) {
-    const websocket::close_reason why(websocket::close_code::going_away, "the node is stopping");
+    websocket::close_reason why(websocket::close_code::going_away, "the node is stopping");
+    if (!ended_) why = {websocket::close_code::try_again_later, "begin again"};
     static_cast<void>(co_await socket_->async_close(why, kTuple));
   }
 }

@@ -18,7 +18,7 @@ using wire::Value;
 constexpr Duration kChangesWait = 10s;   // of a stream, for news
 constexpr Duration kChangesAnswer = 5s;  // for the answer to come
 constexpr std::uint64_t kChangesWaitMillisecondsMax = 30'000;
-constexpr std::size_t kChangesQueued = 8192;  // for a client that reads slowly: then it misses some
+constexpr std::size_t kChangesQueued = 1024;  // for a client that reads slowly: then no more is asked for
 
 using Watched = std::function<void(Result<KvWatch::Answer>)>;
 
@@ -36,39 +36,52 @@ void ask_watcher(const Toolbox& tools, const KvWatch& watch, Watched done) {
       });
 }
 
-/// Asks again and again as long as there is a feed that wants to know. Of the thread that serves.
+/// Asks again and again, as fast as what is told is taken: who is so slow that the watcher forgets what it
+/// missed is told of it by the watcher. Of the thread that serves.
 class ChangeStream : public std::enable_shared_from_this<ChangeStream> {
  public:
   ChangeStream(const Toolbox& tools, KvWatch watch) : tools_(tools), watch_(std::move(watch)) {}
 
   void ask() {
+    asking_ = true;
     ask_watcher(tools_, watch_, [weak = weak_from_this()](const Result<KvWatch::Answer>& answer) {
       if (const auto self = weak.lock()) self->take(answer);
     });
   }
   void take(const Result<KvWatch::Answer>& answer) {
+    asking_ = false;
     if (answer) {
-      for (const auto& row : answer->rows) add(row.seq, watch_row(row));
+      for (const auto& row : answer->rows) messages_.push_back({row.seq, json_text(watch_row(row))});
       watch_.since = answer->last;
       watch_.wait_ms = static_cast<std::uint32_t>(kChangesWait / 1ms);
-      ask();
-    } else {  // the client begins again
-      add(watch_.since.value_or(0), Value::map({{"event", "error"}, {"message", answer.error().message()}}));
+      ask_if_room();
+    } else {
+      ended_ = true;  // the client begins again, behind what it has
+      const auto seq = watch_.since.value_or(0);
+      const auto row = Value::map({{"seq", seq}, {"event", "error"}, {"message", answer.error().message()}});
+      messages_.push_back({seq, json_text(row)});
     }
     if (wake_ && !messages_.empty()) wake_();
   }
-  [[nodiscard]] std::vector<Feed::Message> take_all() { return std::exchange(messages_, {}); }
+  [[nodiscard]] std::vector<Feed::Message> take_all() {
+    auto all = std::exchange(messages_, {});
+    ask_if_room();
+    return all;
+  }
   void listen(std::function<void()> wake) { wake_ = std::move(wake); }
+  [[nodiscard]] bool ended() const noexcept { return ended_ && messages_.empty(); }
 
  private:
-  void add(std::uint64_t seq, const Value& row) {
-    if (messages_.size() < kChangesQueued) messages_.push_back({seq, json_text(row)});
+  void ask_if_room() {
+    if (!asking_ && !ended_ && messages_.size() < kChangesQueued) ask();
   }
 
   Toolbox tools_;
   KvWatch watch_;
   std::vector<Feed::Message> messages_;
   std::function<void()> wake_;
+  bool asking_ = false;
+  bool ended_ = false;
 };
 
 class ChangeFeed final : public Feed {
@@ -76,6 +89,7 @@ class ChangeFeed final : public Feed {
   explicit ChangeFeed(std::shared_ptr<ChangeStream> stream) : stream_(std::move(stream)) {}
   std::vector<Message> take() override { return stream_->take_all(); }
   void on_news(std::function<void()> wake) override { stream_->listen(std::move(wake)); }
+  [[nodiscard]] bool ended() const override { return stream_->ended(); }
 
  private:
   std::shared_ptr<ChangeStream> stream_;

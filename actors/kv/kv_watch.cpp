@@ -198,8 +198,12 @@ std::optional<KvWatch::Answer> KvWatcher::answer_to(const KvWatch& watch, const 
 void KvWatcher::answer_waiting() {
   for (auto& waiting : waiting_) {
     Tap& tap = tap_of(waiting.watch.bucket);
-    auto answer = answer_to(waiting.watch, tap, now() >= waiting.until);
-    if (!answer) continue;
+    auto& asked = waiting.watch;
+    auto answer = answer_to(asked, tap, now() >= waiting.until);
+    if (!answer) {
+      if (asked.since) asked.since = tap.last;  // it misses nothing if what it did not ask for is forgotten
+      continue;
+    }
     tap.wanted = now();
     waiting.from.reply(std::move(*answer));
   }
