@@ -19,6 +19,12 @@ bool may_pass(const Error& error) {
          error.code() == Errc::overloaded;  // it has waited for its turn there
 }
 
+/// Whether a commit that failed so made no file of the attempt, and never will. A condition that does not
+/// hold is not among these: then the attempt has been given up already.
+bool is_certain(const Error& error) {
+  return error.executed() == Executed::no || error.code() == Errc::invalid_argument;
+}
+
 /// One piece after the other: each call ends before the next one begins, so nothing here is shared. What
 /// takes long, hashes and copies, is done on the thread for that.
 class FileIntake final : public Intake, public std::enable_shared_from_this<FileIntake> {
@@ -102,9 +108,10 @@ class FileIntake final : public Intake, public std::enable_shared_from_this<File
     head_.type = target_.type;
     committed_ = true;
     const proto::FileCommit commit{.name = target_.name, .head = head_, .condition = target_.condition};
-    ask_files(tools_, commit, [name = target_.name, answer](Result<proto::FileHead> head) {
+    ask_files(tools_, commit, [self = shared_from_this(), answer](Result<proto::FileHead> head) {
+      if (!head && is_certain(head.error())) self->committed_ = false;
       if (!head) return answer(change_failure(head.error()));
-      auto response = success(file_value(name, *head));
+      auto response = success(file_value(self->target_.name, *head));
       response.headers.emplace_back("ETag", '"' + hex(head->root) + '"');
       answer(std::move(response));
     });
