@@ -471,6 +471,7 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   if (!checked_http) return checked_http.error();
   options.http = std::move(checked_http).value();
   if (!kv_buckets.empty() && !options.kv) return usage_error("--kv-bucket needs --kv");
+  if (app.count("--kv-sync") > 0 && !options.kv) return usage_error("--kv-sync needs --kv");
   if (kv_sync != "always" && kv_sync != "second") return usage_error("--kv-sync: always or second");
   if (kv_sync == "second") options.kv_sync_rest = std::chrono::seconds(1);
   std::ranges::stable_partition(kv_buckets, [](const std::string& text) { return text.starts_with("*:"); });

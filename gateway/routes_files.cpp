@@ -83,15 +83,16 @@ void get_file(const Toolbox& tools, const Request& request, const Answer& answer
 /// What a PUT or DELETE depends on. A condition that cannot be heeded must not be passed over.
 Result<proto::FileCondition> condition_of(const Request& request) {
   proto::FileCondition condition;
-  if (request.count("if-unmodified-since") > 0)
+  const bool has_match = request.count("if-match") > 0;  // beside it RFC 9110 13.1.4 ignores the time
+  if (request.count("if-unmodified-since") > 0 && !has_match)
     return Error(Errc::invalid_argument, "a change of a file depends on its ETag: use If-Match");
   const auto match = request.header("if-match");
   condition.absent = request.count("if-none-match") > 0;
   condition.present = match == "*";
-  if (request.count("if-match") > 0 && !condition.present) condition.one_of = roots_in(match);
+  if (has_match && !condition.present) condition.one_of = roots_in(match);
   if (condition.absent && (request.header("if-none-match") != "*" || request.method != Method::put))
     return Error(Errc::invalid_argument, "If-None-Match takes only '*', for a PUT: if there is no such file");
-  if (condition.absent && request.count("if-match") > 0)
+  if (condition.absent && has_match)
     return Error(Errc::invalid_argument, "If-Match and If-None-Match exclude each other");
   return condition;
 }

@@ -339,6 +339,10 @@ class Files(unittest.TestCase):
                                ("PUT", ("Content-Range", "bytes 0-1/2"))):
             self.assertEqual(change(method, header, b"no")[0], 400, header)
         self.assertEqual(self.baz.get(path).body, b"second")
+        since = ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")  # before the file was stored
+        for tag, status in ((first, 412), (second, 200)):
+            answer = self.foo.request("PUT", path, b"second", [("If-Match", tag), since])
+            self.assertEqual(answer.status, status)
         self.assertEqual(change("DELETE", ("If-Match", second))[0], 200)
         self.assertEqual(self.foo.get(path).status, 404)
 

@@ -288,6 +288,13 @@ TEST_CASE("options: Chord runs where it is asked for, with identifiers and lists
   CHECK(parse_node_options({"--chord-bits", "16"}).error().message() == "--chord-bits needs --chord");
 }
 
+TEST_CASE("options: what is said of the store of a node without one is refused") {
+  for (const Words& arguments : {Words{"--kv-sync", "second"}, Words{"--kv-sync", "always"}})
+    CHECK(parse_node_options(arguments).error().message() == "--kv-sync needs --kv");
+  CHECK(parse_node_options({"--kv-bucket", "a:n=1"}).error().message() == "--kv-bucket needs --kv");
+  CHECK(parse_node_options({"--kv", "--kv-sync", "second"}).value().kv_sync_rest == 1s);
+}
+
 TEST_CASE("options: cluster-node refuses what it cannot use") {
   const auto refused = [](const Words& arguments) { return parse_node_options(arguments).error().message(); };
   CHECK(refused({"--rfactor", "0"}) == "'0' is not an rfactor (1..65535)");
