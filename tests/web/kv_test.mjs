@@ -61,6 +61,37 @@ test('a key that is added on one page is read, changed and removed on another', 
   assert.deepEqual(cluster.cli(nodes[0], 'kv', 'ls'), []);
 });
 
+test('a prefix is asked for when it is typed, not at each key press', async () => {
+  const [one] = pages;
+  for (const key of ['prefix/a', 'prefix/b', 'other']) cluster.cli(nodes[0], 'kv', 'put', key, 'x');
+  await shown(one, 'other');
+  const asked = () => browser.asked.filter((url) => /\/v1\/(watch|kv)\/default\?.*prefix=p/.test(url));
+  await one.focus('#kv-prefix');
+  await one.keyboard.type('prefix/');
+  await one.waitForFunction(() => document.querySelectorAll('#kv-keys button').length === 2);
+  assert.deepEqual([...new Set(asked().map((url) => new URL(url).searchParams.get('prefix')))], ['prefix/']);
+  await one.fill('#kv-prefix', '');
+  await shown(one, 'other');
+  for (const key of ['prefix/a', 'prefix/b', 'other']) cluster.cli(nodes[0], 'kv', 'del', key);
+});
+
+test('after a break the page says that changes are told again, although none comes', async () => {
+  const headers = { Authorization: `Bearer ${cluster.cli(nodes[0], 'token')}` };
+  const { data } = await (await fetch(`${nodes[0].url}/v1/watch/quiet`, { headers })).json();
+  const page = await browser.open(`${nodes[0].url}/`);
+  const row = JSON.stringify({ seq: data.last, event: 'watching', members: ['n0', 'n1'], silent: [] });
+  await page.route('**/v1/watch/quiet?*', (route) =>
+    route.fulfill({ contentType: 'text/event-stream', body: `id: ${data.last}\ndata: ${row}\n\n` }), { times: 1 });
+  await browser.signIn(page, cluster.cli(nodes[0], 'token'));
+  await page.click('#tab-Keys');
+  await page.fill('#kv-bucket', 'quiet');
+  await page.keyboard.press('Enter');
+  const says = (text) => page.waitForFunction((part) => document.querySelector('#kv-watch')?.textContent.includes(part), text);
+  await says('not told just now');
+  await says('as they happen on any node: none yet');
+  await page.context().close();
+});
+
 const nameIn = (page, name) => page.waitForSelector(`#files [data-file=${JSON.stringify(name)}]`);
 const bytesOf = (size, seed) => Buffer.from(Array.from({ length: size }, (_, i) => (i * 31 + seed) % 251));
 

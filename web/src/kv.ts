@@ -45,13 +45,16 @@ export function readKeys(api: Api, bucket: string, prefix: string, from: string)
   return api.get<KvPage>(`${path('v1', 'kv', bucket)}?${query}`);
 }
 
-/** Tells the changes of a bucket as they happen, until `signal` ends it; `lost`: nothing is told for a while. */
-export async function watchKeys(api: Api, bucket: string, prefix: string, take: (changes: KvChange[]) => void, lost: () => void, signal: AbortSignal) {
+type Take = (changes: KvChange[]) => void;
+
+/** Tells the changes of a bucket as they happen, until `signal` ends it; `told`: whether they are told from now on. */
+export async function watchKeys(api: Api, bucket: string, prefix: string, take: Take, told: (now: boolean) => void, signal: AbortSignal) {
   const headers: Record<string, string> = { Accept: 'text/event-stream' };
   while (!signal.aborted) {
     try {
       const response = await api.send(`${path('v1', 'watch', bucket)}?${new URLSearchParams({ prefix })}`, { headers, signal });
-      if (response.ok)
+      if (response.ok) {
+        told(true);
         await readEvents(response, (texts) => {
           const changes = texts.map((text) => JSON.parse(text) as KvChange);
           const last = changes[changes.length - 1];
@@ -59,11 +62,12 @@ export async function watchKeys(api: Api, bucket: string, prefix: string, take: 
           if (changes.some(({ event }) => event === 'error')) throw new Error('the stream has ended');
           if (changes.length > 0) take(changes);
         });
+      }
     } catch {
       // it is begun again
     }
     if (signal.aborted) return;
-    lost();
+    told(false);
     await new Promise((done) => setTimeout(done, kWatchAgain));
   }
 }

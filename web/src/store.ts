@@ -281,14 +281,17 @@ export class Store {
     this.placeError = '';
     this.changed();
     void this.findByChord();
-    if (key === '') this.place = undefined;
-    else
+    let place: KeyPlace | undefined;
+    let problem = '';
+    if (key !== '')
       try {
-        this.place = await this.api.get<KeyPlace>(path('v1', 'ring', 'keys', key));
+        place = await this.api.get<KeyPlace>(path('v1', 'ring', 'keys', key));
       } catch (error) {
-        this.place = undefined;
-        this.placeError = (error as Error).message;
+        problem = (error as Error).message;
       }
+    if (key !== this.key) return; // another was typed meanwhile
+    this.place = place;
+    this.placeError = problem;
     this.changed();
   }
 

@@ -12,6 +12,7 @@ import {
   uploadFile,
 } from '../files';
 import { bytes, plainName } from '../format';
+import { useLater } from '../later';
 import { useStore } from '../store';
 
 const kPeriod = 3000;
@@ -43,7 +44,9 @@ function useFiles(prefix: string, after: string, turn: number): { page?: FilePag
 
 /** The files of the cluster: their list in pages, one of them to look at, to fetch and to remove, and a form for a new one. */
 export function FilesPanel() {
-  const [prefix, begin] = useState('');
+  const [typed, type] = useState('');
+  const [prefix, begin] = useState(''); // what was typed, once it is
+  const later = useLater();
   const [pages, turnTo] = useState<string[]>(['']); // the name after which each page begins, up to this one
   const [turn, setTurn] = useState(0);
   const [chosen, choose] = useState<string>();
@@ -57,10 +60,14 @@ export function FilesPanel() {
         <input
           id="files-prefix"
           type="search"
-          value={prefix}
+          value={typed}
           onInput={(event) => {
-            begin(event.currentTarget.value);
-            turnTo(['']);
+            const wanted = event.currentTarget.value;
+            type(wanted);
+            later(() => {
+              begin(wanted);
+              turnTo(['']);
+            });
           }}
         />
       </label>

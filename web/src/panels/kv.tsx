@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api';
 import { clock, count, plainName } from '../format';
 import { type KvChange, type KvFound, type KvPage, type KvStatus, deleteKey, readKey, readKeys, readKvStatus, watchKeys, writeKey } from '../kv';
+import { useLater } from '../later';
 import { useStore } from '../store';
 
 const kPeriod = 10_000;
@@ -19,14 +20,14 @@ interface Keys {
   page?: KvPage;
   status?: KvStatus;
   problem: string;
-  watchers: number; // members that tell their changes; 0: nobody does just now
+  watched: boolean; // somebody tells changes just now
   changes: KvChange[]; // the last ones, newest first
 }
 
 /** The keys of a bucket: read when the node tells of a change, and now and then. */
 function useKeys(query: Query, turn: number): Keys {
   const { api } = useStore();
-  const [seen, see] = useState<Keys>({ problem: '', watchers: 0, changes: [] });
+  const [seen, see] = useState<Keys>({ problem: '', watched: false, changes: [] });
   const soon = useRef<() => void>(() => {});
   useEffect(() => {
     let ended = false;
@@ -55,22 +56,22 @@ function useKeys(query: Query, turn: number): Keys {
   }, [query.bucket, query.prefix, query.from, turn]);
   useEffect(() => {
     const stop = new AbortController();
-    see((last) => ({ ...last, changes: [], watchers: 0 }));
-    const take = (told: KvChange[]) => {
-      const changes = told.filter(({ event }) => event === 'put' || event === 'del').reverse();
-      const begun = told.find(({ event }) => event === 'watching');
+    see((last) => ({ ...last, changes: [], watched: false }));
+    const take = (rows: KvChange[]) => {
+      const changes = rows.filter(({ event }) => event === 'put' || event === 'del').reverse();
+      const begun = rows.find(({ event }) => event === 'watching');
       see((last) => ({
         ...last,
-        watchers: begun ? (begun.members?.length ?? 0) : Math.max(1, last.watchers),
+        watched: begun ? (begun.members ?? []).length > 0 : true,
         changes: [...changes, ...last.changes].slice(0, kChangesShown),
       }));
       soon.current();
     };
-    const lost = () => {
-      see((last) => ({ ...last, watchers: 0 }));
-      soon.current();
+    const told = (watched: boolean) => {
+      see((last) => ({ ...last, watched }));
+      soon.current(); // something may have happened that was not told
     };
-    void watchKeys(api, query.bucket, query.prefix, take, lost, stop.signal);
+    void watchKeys(api, query.bucket, query.prefix, take, told, stop.signal);
     return () => stop.abort();
   }, [query.bucket, query.prefix]);
   return seen;
@@ -82,7 +83,9 @@ export function KvPanel() {
   const [query, ask] = useState<Query>({ bucket: 'default', prefix: '', from: '' });
   const [turn, setTurn] = useState(0);
   const [key, setKey] = useState<string>();
-  const { page, status, problem, watchers, changes } = useKeys(query, turn);
+  const [prefix, typePrefix] = useState(''); // not asked for before it is typed
+  const later = useLater();
+  const { page, status, problem, watched, changes } = useKeys(query, turn);
   const open = (chosen: string) => {
     setKey(chosen);
     void store.findKey(`${query.bucket}/${chosen}`); // its place on the ring
@@ -98,7 +101,9 @@ export function KvPanel() {
             value={query.bucket}
             spellcheck={false}
             onChange={(event) => {
-              ask({ bucket: event.currentTarget.value || 'default', prefix: '', from: '' });
+              const bucket = event.currentTarget.value || 'default';
+              typePrefix('');
+              later(() => ask({ bucket, prefix: '', from: '' }));
               setKey(undefined);
             }}
           />
@@ -108,8 +113,12 @@ export function KvPanel() {
           <input
             id="kv-prefix"
             type="search"
-            value={query.prefix}
-            onInput={(event) => ask({ ...query, prefix: event.currentTarget.value, from: '' })}
+            value={prefix}
+            onInput={(event) => {
+              const typed = event.currentTarget.value;
+              typePrefix(typed);
+              later(() => ask({ ...query, prefix: typed, from: '' }));
+            }}
           />
         </label>
       </form>
@@ -158,19 +167,19 @@ export function KvPanel() {
           </div>
         </>
       )}
-      {page && <Changes watchers={watchers} changes={changes} />}
+      {page && <Changes watched={watched} changes={changes} />}
       <Editor key={`${query.bucket}/${key ?? ''}`} bucket={query.bucket} name={key} change={changes.find((change) => change.key === key)?.seq} onDone={() => setTurn(turn + 1)} onClose={() => setKey(undefined)} />
     </>
   );
 }
 
 /** What changed last, wherever in the ring. */
-function Changes({ watchers, changes }: { watchers: number; changes: KvChange[] }) {
+function Changes({ watched, changes }: { watched: boolean; changes: KvChange[] }) {
   return (
     <section class="kv-changes" aria-label="Changes">
       <p class="quiet" id="kv-watch">
-        {watchers === 0 ? 'Changes are not told just now; the keys are read every few seconds.' : 'Changes, as they happen on any node:'}
-        {watchers > 0 && changes.length === 0 ? ' none yet.' : ''}
+        {watched ? 'Changes, as they happen on any node:' : 'Changes are not told just now; the keys are read every few seconds.'}
+        {watched && changes.length === 0 ? ' none yet.' : ''}
       </p>
       <ul>
         {changes.map(({ seq, event, key }) => (
