@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -10,14 +9,12 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "..", "..", "tests", "process"))
+from ports import free_port  # noqa: E402
+
 CLIENT = os.path.join(HERE, "cluster_client.py")
 COOKIE = "the cookie of the python client's test"
 START_SECONDS_MAX = 60
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 class WithNode(unittest.TestCase):

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "net_support.hpp"
+#include "ports.hpp"
 
 using namespace cluster;
 using namespace cluster::net;
@@ -68,13 +69,12 @@ TEST_CASE(
     "processes: a node that is killed and restarted is found again, and nothing arrives twice or out of "
     "order") {
   TestNode foo(probe_config("foo"));
-  std::uint16_t port = 0;
+  const auto port = testing::free_port();
   std::size_t sent = 0;
   std::size_t expected_down = 0;
   for (std::uint64_t life = 1; life <= 5; ++life) {
     CAPTURE(life);
     Probe bar("bar", port, life);
-    port = bar.at().port;
     foo.kernel->add_peer("bar", bar.at());
     REQUIRE(drive({&foo}, [&] { return foo.connected_to("bar"); }));
     CHECK(foo.ups.back().boot.number == life);

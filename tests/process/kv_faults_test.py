@@ -18,7 +18,7 @@ import threading
 import time
 import unittest
 
-from nodes import DEADLINE, Programs, wait_until
+from nodes import DEADLINE, Programs, free_port, wait_until
 from web import WebNode, exchange
 
 parser = argparse.ArgumentParser()
@@ -180,9 +180,10 @@ class Faults(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.disk, True)
         self.nodes, self.clients = [], []
 
-    def start(self, name, *options, port=None, web=0):
+    def start(self, name, *options, port=None, web=None):
         node = WebNode(programs, name, "--kv", "--allow-drills", "--kv-bucket", "weak:n=3,r=1,w=1", "--data-dir",
-                       str(self.disk / name), *options, port=port, web=web).start()
+                       str(self.disk / name), *options, port=port,
+                       web=web or free_port()).start()
         self.addCleanup(node.kill)
         return node
 

@@ -3,20 +3,15 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
 import time
 
+from ports import free_port
+
 COOKIE = "a cookie for tests only"
 DEADLINE = 30.0  # seconds for whatever must happen soon, on a slow and busy machine
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until(condition, what, deadline=DEADLINE):

@@ -7,13 +7,27 @@ import { createInterface } from 'node:readline';
 export const kDeadline = 30_000; // milliseconds for whatever must happen soon, on a slow and busy machine
 const kCookie = 'a cookie for tests only';
 
-async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((done) => probe.once('listening', done));
-  const { port } = probe.address();
-  await new Promise((done) => probe.close(done));
-  return port;
+/** What holds `port`, or null. */
+const bound = (port) =>
+  new Promise((done) => {
+    const holder = createServer().once('error', () => done(null));
+    holder.listen(port, '127.0.0.1', () => done(holder.unref()));
+  });
+
+/** Ports in blocks of this process, as tests/process/ports.py has them. */
+async function* freePorts() {
+  for (;;) {
+    const first = 10_000 + 100 * Math.floor(220 * Math.random());
+    if (!(await bound(first))) continue; // else held until the process ends
+    for (let port = first + 1; port < first + 100; ++port) {
+      const probe = await bound(port);
+      if (!probe) continue;
+      await new Promise((done) => probe.close(done));
+      yield port;
+    }
+  }
 }
+const ports = freePorts();
 
 /** Asks again until the answer is true. */
 export async function waitUntil(condition, what) {
@@ -32,7 +46,7 @@ export class Cluster {
 
   /** A node that serves HTTP; it meets the first one. */
   async start(name, ...options) {
-    const port = await freePort();
+    const port = (await ports.next()).value;
     const way = this.nodes.length > 0 ? ['--meet', `localhost:${this.nodes[0].port}`] : ['--ring', 'ring'];
     const process = spawn(
       `${this.programs}/cluster-node`,

@@ -7,6 +7,7 @@
 
 #include "cluster/base/rng.hpp"
 #include "net_support.hpp"
+#include "ports.hpp"
 
 using namespace cluster;
 using namespace cluster::net;
@@ -179,19 +180,17 @@ TEST_CASE("net: of twenty nodes none holds more connections than it uses, and al
 
 TEST_CASE("net: what may wait only so long for a connection is not sent later") {
   TestNode a("a");
-  auto b = std::make_unique<TestNode>("b");
-  const Endpoint at = b->at();
-  b = nullptr;
+  const Endpoint at{"127.0.0.1", testing::free_port()};
   a.kernel->add_peer("b", at, Keep::on_demand);
   CHECK(a.send("b", "soon", {.lane = Lane::control, .wait_max = 5ms}));
   CHECK(a.send("b", "any time"));
   const Instant expired = MonotonicClock::now() + 10ms;
   REQUIRE(drive({&a}, [&] { return MonotonicClock::now() > expired; }));
   auto config = config_of("b", 2);
-  config.advertised.port = at.port;
-  b = std::make_unique<TestNode>(std::move(config));
-  REQUIRE(drive({&a, b.get()}, [&] { return b->received == 1; }));
-  CHECK(b->messages[0].text == "any time");
+  config.advertised = at;
+  TestNode b(std::move(config));
+  REQUIRE(drive({&a, &b}, [&] { return b.received == 1; }));
+  CHECK(b.messages[0].text == "any time");
   CHECK(a.kernel->counters().dropped == 1);
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "net_support.hpp"
+#include "ports.hpp"
 #include "raw_socket.hpp"
 
 // Large messages: what goes beside them, and what becomes of them when something goes wrong in the middle.
@@ -117,8 +118,9 @@ TEST_CASE("large messages: one that is taken back in the middle never arrives, w
 
 TEST_CASE("large messages: a link that breaks in the middle delivers nothing, and the next link the whole") {
   TestNode foo(roomy("foo"));
-  auto bar = std::make_unique<TestNode>(roomy("bar", 1));
-  const std::uint16_t port = bar->at().port;
+  auto first = roomy("bar", 1);
+  const auto port = first.advertised.port = testing::free_port();
+  auto bar = std::make_unique<TestNode>(std::move(first));
   REQUIRE(connect(foo, "foo", *bar, "bar"));
   REQUIRE(foo.send("bar", std::string(kLarge, 'L'), {.pair = 1}));
   REQUIRE(drive({&foo, bar.get()}, [&] { return bar->kernel->counters().bytes_in > (2u << 20); }));

@@ -4,6 +4,7 @@
 
 #include "cluster/base/rng.hpp"
 #include "net_support.hpp"
+#include "ports.hpp"
 
 using namespace cluster;
 using namespace cluster::net;
@@ -78,17 +79,17 @@ TEST_CASE("net: two that dial each other by address alone end with one connectio
 
 TEST_CASE("net: a peer's next life takes over, with its new boot, and gets what was queued in between") {
   TestNode foo("foo");
-  std::uint16_t port = 0;
+  auto config = config_of("bar", 2);
+  config.advertised.port = testing::free_port();
   {
-    TestNode bar("bar", 1);
-    port = bar.at().port;
+    auto earlier = config;
+    earlier.boot.number = 1;
+    TestNode bar(std::move(earlier));
     foo.kernel->add_peer("bar", bar.at());
     REQUIRE(drive({&foo, &bar}, [&] { return foo.connected_to("bar"); }));
   }
   REQUIRE(drive({&foo}, [&] { return foo.downs.size() == 1; }));
   CHECK(foo.send("bar", "while down"));
-  auto config = config_of("bar", 2);
-  config.advertised.port = port;
   TestNode bar(std::move(config));
   REQUIRE(drive({&foo, &bar}, [&] { return bar.received == 1; }));
   CHECK(foo.ups.at(1).boot.number == 2);

@@ -9,6 +9,7 @@
 
 #include "cluster/base/rng.hpp"
 #include "net_support.hpp"
+#include "ports.hpp"
 
 using namespace cluster;
 using namespace cluster::net;
@@ -250,7 +251,9 @@ TEST_CASE("net: a client whose key was removed has time for an answer, and is cl
 
 TEST_CASE("net: when the old connection breaks while it is continued, both ends say so and connect anew") {
   TestNode a(config_with("a", both_old_first()));
-  auto b = std::make_unique<TestNode>(config_with("b", both_old_first()));
+  auto first = config_with("b", both_old_first());
+  const auto port = first.advertised.port = testing::free_port();
+  auto b = std::make_unique<TestNode>(std::move(first));
   REQUIRE(connect(a, "a", *b, "b"));
   a.kernel->set_keyring(both_new_first());
   b->kernel->set_keyring(both_new_first());
@@ -258,11 +261,10 @@ TEST_CASE("net: when the old connection breaks while it is continued, both ends 
   // The other side ends in the middle, at each possible turn.
   for (int turns = 0; turns < 8; ++turns) {
     for (int turn = 0; turn < turns; ++turn) a.kernel->poll(1ms), b->kernel->poll(1ms);
-    const auto place = b->at();
     b.reset();
     auto config = config_with("b", both_new_first());
     config.boot.number = static_cast<std::uint64_t>(turns) + 10;
-    config.advertised.port = place.port;
+    config.advertised.port = port;
     b = std::make_unique<TestNode>(config);
     b->kernel->add_peer("a", a.at());
     REQUIRE(drive({&a, b.get()}, [&] { return a.connected_to("b") && b->connected_to("a"); }));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "net_support.hpp"
+#include "ports.hpp"
 
 using namespace cluster;
 using namespace cluster::net;
@@ -77,9 +78,7 @@ TEST_CASE("net: threads that send while the connection comes and goes see only w
   auto foo_config = config_of("foo");
   foo_config.limits.backoff_min = 1ms;
   TestNode foo(std::move(foo_config));
-  TestNode first("bar");
-  const Endpoint at = first.at();
-  first.kernel.reset();
+  const Endpoint at{"127.0.0.1", testing::free_port()};
   foo.kernel->add_peer("bar", at);
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
@@ -96,7 +95,7 @@ TEST_CASE("net: threads that send while the connection comes and goes see only w
     const Poller poller(foo);
     for (std::uint64_t life = 2; life < 12; ++life) {
       auto config = config_of("bar", life);
-      config.advertised.port = at.port;
+      config.advertised = at;
       TestNode bar(std::move(config));
       bar.keep_messages = false;
       bar.on_text = [&](const PeerInfo&, ByteView message) {

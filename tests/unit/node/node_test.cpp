@@ -1,16 +1,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <random>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "cluster/base/rng.hpp"
 #include "cluster/node/gossip_ring.hpp"
 #include "cluster/node/node.hpp"
 #include "eventually.hpp"
+#include "ports.hpp"
 
 using namespace cluster;
 using testing::eventually;
@@ -28,16 +27,6 @@ NodeConfig config_of(std::string id, std::string ring = "", std::uint16_t port =
 
 Node start(std::string id, std::string ring = "", std::uint16_t port = 0) {
   return Node::start(config_of(std::move(id), std::move(ring), port)).value();
-}
-
-/// For one that is started again where it was: below the ports that the system gives to anybody, so that it
-/// gives this one to nobody meanwhile.
-Node start_to_return(const std::string& id) {
-  Rng rng(std::random_device{}());
-  for (;;) {
-    auto started = Node::start(config_of(id, "", static_cast<std::uint16_t>(rng.between(15'000, 30'000))));
-    if (started || started.error().code() != Errc::io) return std::move(started).value();
-  }
 }
 
 std::set<std::string> members(const Node& node) {
@@ -108,7 +97,7 @@ TEST_CASE("nodes: two inserts at two nodes at the same time both stay") {
 TEST_CASE("nodes: a removed node is told, falls back to no ring, and does not come back by itself") {
   auto foo = start("foo", "ring");
   auto bar = start("bar");
-  auto baz = start_to_return("baz");
+  auto baz = start("baz", "", testing::free_port());
   REQUIRE(foo.meet(bar.endpoint()));
   REQUIRE(foo.meet(baz.endpoint()));
   REQUIRE(eventually([&] { return members(bar).size() == 3 && members(baz).size() == 3; }));
@@ -162,7 +151,7 @@ TEST_CASE("nodes: of two rings the meet is refused with the other's name, and no
 
 TEST_CASE("nodes: a member that restarts without any state is the same member, with its edits kept") {
   auto foo = start("foo", "ring");
-  auto bar = start_to_return("bar");
+  auto bar = start("bar", "", testing::free_port());
   REQUIRE(foo.meet(bar.endpoint()));
   REQUIRE(eventually([&] { return members(bar).size() == 2; }));
   REQUIRE(bar.change(proto::UpdateCommand{.id = NodeId("foo"), .weight = 9}));

@@ -144,7 +144,7 @@ TEST_CASE("remote: a call that waited for a link carries what is left of its tim
                                   .limits = {}},
                                  probe);
   };
-  const std::uint16_t port = start(0).value()->listening().port;  // nobody listens there now
+  const std::uint16_t port = free_port();  // nobody listens there yet
   a->kernel().add_peer(NodeId("b"), {"127.0.0.1", port});
   const Instant begun = MonotonicClock::now();
   std::thread caller([&] { static_cast<void>(a->call(far, Get{}, 3s)); });

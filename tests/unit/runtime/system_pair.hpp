@@ -9,6 +9,7 @@
 
 #include "cluster/runtime/actor_system.hpp"
 #include "eventually.hpp"
+#include "ports.hpp"
 
 namespace cluster::testing {
 
@@ -39,8 +40,9 @@ struct SystemPair {
   std::unique_ptr<ActorSystem> a = start_system("a");
   std::unique_ptr<ActorSystem> b;
 
-  /// `inbound`: the limits of b.
-  explicit SystemPair(const runtime::InboundLimits& inbound = {}) : b(start_system("b", 0, 1, inbound)) {
+  /// `inbound`: the limits of b, which may start again where it was.
+  explicit SystemPair(const runtime::InboundLimits& inbound = {})
+      : b(start_system("b", free_port(), 1, inbound)) {
     a->kernel().add_peer(NodeId("b"), b->kernel().listening());
     REQUIRE(eventually([&] { return connected(); }));
   }
