@@ -29,7 +29,6 @@ class KvClients {
 
   KvClients(std::vector<Endpoint> nodes, std::string cookie, wire::Protection protection)
       : nodes_(std::move(nodes)), cookie_(std::move(cookie)), protection_(protection) {}
-  /// Until each node takes writes and says that it has settled; then every key of `bucket` has a value.
   /// Waits until all are in one ring and have settled; then gives every key of `bucket` a value.
   void fill(const std::string& bucket) const;
   /// Throws Failure if a request fails or finds no value.

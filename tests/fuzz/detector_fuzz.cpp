@@ -2,8 +2,6 @@
 
 #include "cluster/base/assert.hpp"
 #include "cluster/proto/detector.hpp"
-#include "cluster/wire/codec.hpp"
-#include "cluster/wire/codec_types.hpp"
 #include "fuzz.hpp"
 #include "stream.hpp"
 
@@ -26,20 +24,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   heed(detector.on_start(now));
   heed(detector.on_members(now, members));
   for (std::size_t i = 0; i < 3; ++i) heed(detector.on_peer_up(now, members[i], {1, i}));
-  ByteView stream(data, size);
   std::size_t turn = 0;
-  for (auto value = take_value(stream); !value.empty(); value = take_value(stream)) {
-    const auto message = wire::decode<DetectorMessage>(value);
-    if (!message) continue;
-    const auto bytes = wire::encode(*message);
-    const auto again =
-        wire::decode<DetectorMessage>(bytes);  // not if an id was left out: then it is empty, and refused
-    if (again) CLUSTER_ASSERT(wire::encode(*again) == bytes);
-    heed(detector.on_message(now, members[turn++ % 3], *message));
+  take_messages<DetectorMessage>({data, size}, [&](const DetectorMessage& message) {
+    heed(detector.on_message(now, members[turn++ % 3], message));
     now += 110ms;
     heed(detector.on_time(now));
     CLUSTER_ASSERT(detector.next_deadline() > now);
     CLUSTER_ASSERT(detector.members().size() == members.size() - 1);  // no message adds one
-  }
+  });
   return 0;
 }

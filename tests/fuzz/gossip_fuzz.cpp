@@ -4,8 +4,6 @@
 #include "cluster/base/assert.hpp"
 #include "cluster/proto/gossip.hpp"
 #include "cluster/proto/ring_file.hpp"
-#include "cluster/wire/codec.hpp"
-#include "cluster/wire/codec_types.hpp"
 #include "fuzz.hpp"
 #include "stream.hpp"
 
@@ -31,20 +29,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Moment at{Instant{}, kWall};
   heed(gossip.on_start(at));
   heed(gossip.on_peer_up(at, "peer"));
-  ByteView stream(data, size);
-  for (auto value = take_value(stream); !value.empty(); value = take_value(stream)) {
-    const auto message = wire::decode<GossipMessage>(value);
-    if (!message) continue;
-    const auto bytes = wire::encode(*message);
-    const auto again =
-        wire::decode<GossipMessage>(bytes);  // not if an id was left out: then it is empty, and refused
-    if (again) CLUSTER_ASSERT(wire::encode(*again) == bytes);
-    heed(gossip.on_message(at, "peer", *message));
+  take_messages<GossipMessage>({data, size}, [&](const GossipMessage& message) {
+    heed(gossip.on_message(at, "peer", message));
     at.now += 300ms;
     at.wall += 300ms;
     heed(gossip.on_time(at));
     CLUSTER_ASSERT(gossip.next_deadline() > at.now);
-  }
+  });
   // Whatever was said, the ring can be saved and read again.
   const auto saved = gossip.saved();
   CLUSTER_ASSERT(decode_ring_file(encode_ring_file(saved)).value() == saved);

@@ -6,8 +6,6 @@
 
 #include "cluster/base/assert.hpp"
 #include "cluster/proto/kv.hpp"
-#include "cluster/wire/codec.hpp"
-#include "cluster/wire/codec_types.hpp"
 #include "fuzz.hpp"
 #include "stream.hpp"
 
@@ -81,14 +79,7 @@ class Replica {
 // The input is what other nodes say to a store.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Replica replica;
-  ByteView stream(data, size);
-  for (auto value = take_value(stream); !value.empty(); value = take_value(stream)) {
-    const auto message = wire::decode<KvMessage>(value);
-    if (!message) continue;
-    const auto bytes = wire::encode(*message);
-    if (const auto again = wire::decode<KvMessage>(bytes)) CLUSTER_ASSERT(wire::encode(*again) == bytes);
-    replica.hear(*message);
-  }
+  take_messages<KvMessage>({data, size}, [&](const KvMessage& message) { replica.hear(message); });
   replica.end();
   return 0;
 }

@@ -12,12 +12,14 @@
 #include "cluster/base/rng.hpp"
 #include "cluster/proto/file_tree.hpp"
 #include "progress.hpp"
+#include "random_bytes.hpp"
 
 namespace cluster::cli {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
+using cluster::testing::random_bytes;
 
 /// The server `files`, in memory, and what is wrong with it or the way to it.
 struct FakeFiles {
@@ -146,16 +148,9 @@ struct Files {
   fs::path folder;
 };
 
-Bytes noise(std::uint64_t seed, std::size_t size) {
-  Rng rng(seed);
-  Bytes bytes(size);
-  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(rng.next());
-  return bytes;
-}
-
 TEST_CASE("file command: a put that broke off sends only what is missing, and what occurs twice once") {
   Files f;
-  auto content = noise(1, 10 * proto::kFileChunkBytes + 7);
+  auto content = random_bytes(1, 10 * proto::kFileChunkBytes + 7);
   f.write("in", content);
   f.server.stores_until_death = 1;
   CHECK(f.run({"put", f.path("in"), "x"})["error"]["code"] == "unreachable");
@@ -174,7 +169,7 @@ TEST_CASE("file command: a put that broke off sends only what is missing, and wh
 
 TEST_CASE("file command: a connection that breaks is made anew, and the question asked again") {
   Files f;
-  f.write("in", noise(2, 3'000'000));
+  f.write("in", random_bytes(2, 3'000'000));
   f.server.failures = 2;
   CHECK(f.run({"put", f.path("in")})["ok"] == true);
   CHECK(f.server.connects == 3);
@@ -189,7 +184,7 @@ TEST_CASE(
     CAPTURE(seed);
     Files f;
     Rng rng(seed);
-    const auto content = noise(seed, 6 * proto::kFileChunkBytes + 99);
+    const auto content = random_bytes(seed, 6 * proto::kFileChunkBytes + 99);
     f.write("in", content);
     CHECK(f.run({"put", f.path("in"), "x"})["ok"] == true);
     fs::remove(f.path("in"));
@@ -222,7 +217,7 @@ TEST_CASE(
 
 TEST_CASE("file command: what is there is replaced only if that is asked for, and folders never") {
   Files f;
-  f.write("in", noise(3, 1000));
+  f.write("in", random_bytes(3, 1000));
   CHECK(f.run({"put", f.path("in"), "x"})["ok"] == true);
   f.write("out", as_bytes("old"));
   CHECK(f.run({"get", "x", f.path("out")})["error"]["code"] == "already_exists");
@@ -239,7 +234,7 @@ TEST_CASE("file command: what is there is replaced only if that is asked for, an
 
 TEST_CASE("file command: a hidden file that somebody else laid there is not written to") {
   Files f;
-  f.write("in", noise(4, 1000));
+  f.write("in", random_bytes(4, 1000));
   CHECK(f.run({"put", f.path("in"), "x"})["ok"] == true);
   f.server.blobs.begin()->second.pop_back();
   CHECK(f.run({"get", "x", f.path("out")})["error"]["code"] == "corrupt");

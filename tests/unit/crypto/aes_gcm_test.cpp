@@ -7,10 +7,12 @@
 #include <string_view>
 
 #include "cluster/base/rng.hpp"
+#include "random_bytes.hpp"
 #include "unhex.hpp"
 
 using namespace cluster;
 using namespace cluster::crypto;
+using cluster::testing::random_bytes;
 
 namespace {
 
@@ -20,11 +22,6 @@ GcmNonce nonce_of(ByteView bytes) {
   GcmNonce nonce{};
   std::ranges::copy(bytes, nonce.begin());
   return nonce;
-}
-Bytes random_bytes_of(Rng& rng, std::size_t count) {
-  Bytes bytes(count);
-  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(rng.next());
-  return bytes;
 }
 
 struct Sealed {
@@ -81,15 +78,15 @@ TEST_CASE("aes-gcm: the 256-bit cases of the mode's authors") {
 
 TEST_CASE("aes-gcm: pieces of any size to any place make what the whole makes, for every length") {
   Rng rng(11);
-  const Bytes key = random_bytes_of(rng, kGcmKeyBytes);
+  const Bytes key = random_bytes(rng, kGcmKeyBytes);
   AesGcm whole(Direction::encrypt, key);
   AesGcm encrypting(Direction::encrypt, key);
   AesGcm decrypting(Direction::decrypt, key);
   for (std::size_t size = 0; size < 1'200; ++size) {
     CAPTURE(size);
-    const auto nonce = nonce_of(random_bytes_of(rng, 12));
-    const Bytes associated = random_bytes_of(rng, size % 50);
-    const Bytes plain = random_bytes_of(rng, size);
+    const auto nonce = nonce_of(random_bytes(rng, 12));
+    const Bytes associated = random_bytes(rng, size % 50);
+    const Bytes plain = random_bytes(rng, size);
     const Sealed expected = encrypted(whole, nonce, associated, plain);
 
     const auto in_pieces = [&](AesGcm& gcm, ByteView from) {
@@ -116,8 +113,8 @@ TEST_CASE("aes-gcm: pieces of any size to any place make what the whole makes, f
 
 TEST_CASE("aes-gcm: a flipped bit of nonce, associated data, text or tag is noticed, and so is another key") {
   Rng rng(12);
-  const Bytes key = random_bytes_of(rng, kGcmKeyBytes);
-  const Bytes whole = random_bytes_of(rng, 12 + 8 + 150);
+  const Bytes key = random_bytes(rng, kGcmKeyBytes);
+  const Bytes whole = random_bytes(rng, 12 + 8 + 150);
   AesGcm encrypting(Direction::encrypt, key);
   AesGcm decrypting(Direction::decrypt, key);
   const auto split = [](ByteView bytes) {
@@ -142,15 +139,15 @@ TEST_CASE("aes-gcm: a flipped bit of nonce, associated data, text or tag is noti
     changed[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
     CHECK_FALSE(opens(decrypting, changed));
   }
-  AesGcm other(Direction::decrypt, random_bytes_of(rng, kGcmKeyBytes));
+  AesGcm other(Direction::decrypt, random_bytes(rng, kGcmKeyBytes));
   CHECK_FALSE(opens(other, travelling));
   CHECK_FALSE(opens(decrypting, Bytes(travelling.begin(), travelling.end() - 1)));  // a tag cut short
 }
 
 TEST_CASE("aes-gcm: a message that was begun and not finished leaves nothing behind, and a move keeps all") {
   Rng rng(13);
-  const Bytes key = random_bytes_of(rng, kGcmKeyBytes);
-  const Bytes plain = random_bytes_of(rng, 100);
+  const Bytes key = random_bytes(rng, kGcmKeyBytes);
+  const Bytes plain = random_bytes(rng, 100);
   AesGcm fresh(Direction::encrypt, key);
   const Sealed expected = encrypted(fresh, {}, {}, plain);
   AesGcm used(Direction::encrypt, key);

@@ -6,17 +6,13 @@
 #include "cluster/base/bytes.hpp"
 #include "cluster/base/rng.hpp"
 #include "cluster/crypto/hmac_lanes.hpp"
+#include "random_bytes.hpp"
 
 using namespace cluster;
 using namespace cluster::crypto;
+using cluster::testing::random_bytes;
 
 namespace {
-
-Bytes random_bytes(Rng& rng, std::size_t size) {
-  Bytes bytes(size);
-  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(rng.below(256));
-  return bytes;
-}
 
 /// Signs all messages at once and compares with one Hmac, message by message.
 void check(ByteView key, const std::vector<Bytes>& heads, const std::vector<Bytes>& bodies) {

@@ -9,9 +9,11 @@
 #include "cluster/files/file_store.hpp"
 #include "cluster/proto/file_tree.hpp"
 #include "eventually.hpp"
+#include "random_bytes.hpp"
 
 using namespace cluster;
 using cluster::testing::eventually;
+using cluster::testing::random_bytes;
 
 namespace {
 
@@ -90,16 +92,9 @@ struct FileNode {
   std::optional<Ref<FileServer>> server;
 };
 
-Bytes noise_of(std::uint64_t seed, std::size_t size) {
-  Rng rng(seed);
-  Bytes bytes(size);
-  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(rng.next());
-  return bytes;
-}
-
 TEST_CASE("file store: an attempt is taken up again until it has ended, and a file is there only then") {
   FileNode f;
-  const auto content = noise_of(1, 5500);
+  const auto content = random_bytes(1, 5500);
   const auto begun = f.ask(proto::FileBegin{.name = "x"}).value();
   CHECK(!begun.resumes);
   const auto head = f.store_blobs(begun.upload, content);
@@ -121,10 +116,10 @@ TEST_CASE("file store: an attempt is taken up again until it has ended, and a fi
 
 TEST_CASE("file store: an attempt that rests is given up, its blobs go, and it cannot become a file") {
   FileNode f;
-  f.put("kept", noise_of(2, 2500));
+  f.put("kept", random_bytes(2, 2500));
   const auto blobs_before = f.count(files::kBlobs);
   const auto begun = f.ask(proto::FileBegin{.name = "x"}).value();
-  const auto head = f.store_blobs(begun.upload, noise_of(3, 5500));
+  const auto head = f.store_blobs(begun.upload, random_bytes(3, 5500));
   CHECK(f.count(files::kBlobs) == blobs_before + 7);
   CHECK(f.ask(proto::FileCollect{}).value().collected == 0);  // it is told to end, and nothing more
   CHECK(f.count(files::kBlobs) == blobs_before + 7);
@@ -138,22 +133,22 @@ TEST_CASE("file store: an attempt that rests is given up, its blobs go, and it c
   const auto next = f.ask(proto::FileBegin{.name = "x"}).value();
   CHECK(!next.resumes);
   CHECK(next.upload != begun.upload);
-  CHECK(f.read("kept").value() == noise_of(2, 2500));
+  CHECK(f.read("kept").value() == random_bytes(2, 2500));
 }
 
 TEST_CASE("file store: who reads a file that is replaced reads on, until its blobs are collected") {
   FileServer::Options patient = kHasty;
   patient.dropped_age = 1h;
   FileNode f(patient);
-  const auto old = f.put("x", noise_of(4, 3000));
-  f.put("x", noise_of(5, 2000));
+  const auto old = f.put("x", random_bytes(4, 3000));
+  f.put("x", random_bytes(5, 2000));
   CHECK(f.ask(proto::FileCollect{}).value().collected == 0);
-  CHECK(f.read(old).value() == noise_of(4, 3000));
-  CHECK(f.read("x").value() == noise_of(5, 2000));
+  CHECK(f.read(old).value() == random_bytes(4, 3000));
+  CHECK(f.read("x").value() == random_bytes(5, 2000));
   CHECK(f.ask(proto::FileCollect{.at_once = true}).value().collected == 1);
   const auto gone = f.read(old);
   CHECK((!gone && gone.error().code() == Errc::not_found));
-  CHECK(f.read("x").value() == noise_of(5, 2000));
+  CHECK(f.read("x").value() == random_bytes(5, 2000));
   CHECK(f.ask(proto::FileRemove{.name = "x"}).value().size == 2000);
   CHECK(f.failure_of(proto::FileRemove{.name = "x"}) == Errc::not_found);
   CHECK(f.ask(proto::FileCollect{.at_once = true}).value().collected == 1);
@@ -163,13 +158,13 @@ TEST_CASE("file store: who reads a file that is replaced reads on, until its blo
 
 TEST_CASE("file store: a removal that ended half way takes nothing from the file that is still there") {
   FileNode f;
-  const auto head = f.put("x", noise_of(6, 3000));
+  const auto head = f.put("x", random_bytes(6, 3000));
   const files::UploadRecord record{.name = "x", .touched = {}, .dropped = true};
   REQUIRE(f.store->put(files::upload_key(head.upload), wire::encode(record),
                        {.bucket = std::string(files::kUploads)}));
   CHECK(f.ask(proto::FileCollect{.at_once = true}).value().collected == 0);
   CHECK(f.count(files::kUploads) == 0);
-  CHECK(f.read("x").value() == noise_of(6, 3000));
+  CHECK(f.read("x").value() == random_bytes(6, 3000));
 }
 
 TEST_CASE("file store: however changes of one name meet, no blob is left that nobody looks after") {
@@ -185,7 +180,7 @@ TEST_CASE("file store: however changes of one name meet, no blob is left that no
       if (!attempt) continue;
       proto::FileSplitter splitter(1000);
       std::vector<proto::FileBlob> blobs;
-      splitter.take(noise_of(rng.next(), 1500), blobs);
+      splitter.take(random_bytes(rng.next(), 1500), blobs);
       auto head = splitter.finish(blobs);
       head.upload = attempt->upload;
       bool stored = true;  // not if another change ended this attempt
@@ -235,14 +230,14 @@ TEST_CASE("file store: beyond the transfers that it has room for it says so") {
 
 TEST_CASE("file store: a head that cannot be read is an error, and can be replaced") {
   FileNode f;
-  f.put("good", noise_of(7, 10));
+  f.put("good", random_bytes(7, 10));
   REQUIRE(f.store->put("bad", "no head", {.bucket = std::string(files::kNames)}));
   CHECK(f.failure_of(proto::FileStat{.name = "bad"}) == Errc::corrupt);
   const auto listed = f.ask(proto::FileList{}).value().files;
   REQUIRE(listed.size() == 1);
   CHECK(listed.front().name == "good");
-  f.put("bad", noise_of(8, 20));
-  CHECK(f.read("bad").value() == noise_of(8, 20));
+  f.put("bad", random_bytes(8, 20));
+  CHECK(f.read("bad").value() == random_bytes(8, 20));
 }
 
 }  // namespace

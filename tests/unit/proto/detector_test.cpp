@@ -9,6 +9,7 @@
 #include <map>
 #include <vector>
 
+#include "actions.hpp"
 #include "cluster/proto/ring_records.hpp"
 #include "detector_support.hpp"
 
@@ -18,13 +19,9 @@ using namespace cluster::proto::test;
 
 namespace {
 
-template <class T>
-std::vector<std::pair<NodeId, T>> sent(const DetectorActions& actions) {
-  std::vector<std::pair<NodeId, T>> found;
-  for (const auto& action : actions)
-    if (const auto* send = std::get_if<DetectorSend>(&action))
-      if (const auto* message = std::get_if<T>(&send->message)) found.emplace_back(send->to, *message);
-  return found;
+template <class Message>
+auto sent(const DetectorActions& actions) {
+  return cluster::testing::sent<Message, DetectorSend>(actions);
 }
 
 /// Fires all that is due up to `end`, each at its time.

@@ -9,8 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "actions.hpp"
+
 using namespace cluster;
 using namespace cluster::proto;
+using cluster::testing::all_of;
 
 namespace {
 
@@ -23,23 +26,15 @@ Endpoint at(std::size_t number) {
 
 Company with(std::vector<Endpoint> members) { return {std::move(members), true}; }
 
-template <class What>
-std::vector<What> all(const DiscoveryActions& actions) {
-  std::vector<What> found;
-  for (const auto& action : actions)
-    if (const auto* what = std::get_if<What>(&action)) found.push_back(*what);
-  return found;
-}
-
 std::set<Endpoint> meets(const DiscoveryActions& actions) {
   std::set<Endpoint> endpoints;
-  for (const auto& meet : all<MeetAt>(actions)) endpoints.insert(meet.endpoint);
+  for (const auto& meet : all_of<MeetAt>(actions)) endpoints.insert(meet.endpoint);
   return endpoints;
 }
 
 std::vector<std::string> faults(const DiscoveryActions& actions) {
   std::vector<std::string> texts;
-  for (const auto& finding : all<Finding>(actions))
+  for (const auto& finding : all_of<Finding>(actions))
     if (finding.is_fault) texts.push_back(finding.text);
   return texts;
 }
@@ -57,7 +52,7 @@ struct Seeker {
   DiscoveryActions round(const Company& company = kAlone) {
     now = std::max(now, discovery.next_deadline());
     auto actions = discovery.on_time(now, company);
-    for (const auto& asked : all<FindAddresses>(actions)) {
+    for (const auto& asked : all_of<FindAddresses>(actions)) {
       auto more = discovery.on_found(now, asked.source, listed, company);
       actions.insert(actions.end(), more.begin(), more.end());
     }
@@ -104,8 +99,8 @@ TEST_CASE("discovery: alone it asks every 2 s; with others the periods double up
   for (int i = 0; i < 5; ++i) CHECK(is_about(period(kAlone), 2s));
   for (const Duration wanted : {4s, 8s, 16s, 30s, 30s}) CHECK(is_about(period(with({at(1)})), wanted));
   CHECK(is_about(period(kAlone), 2s));
-  CHECK(
-      all<FindAddresses>(seeker.discovery.on_time(seeker.now, kAlone)).empty());  // early calls are harmless
+  CHECK(all_of<FindAddresses>(seeker.discovery.on_time(seeker.now, kAlone))
+            .empty());  // early calls are harmless
 }
 
 TEST_CASE("discovery: its own address and those of members are not met, the others are, each once") {
@@ -149,7 +144,7 @@ TEST_CASE("discovery: who refuses is asked again after 30 s, and its words are t
   CHECK(other == std::vector<std::string>{"10.0.0.1:7022: no"});
   const auto itself = seeker.discovery.on_met(seeker.now, at(1), Error(Errc::refused, "is this node itself"));
   CHECK(faults(itself).empty());
-  CHECK(all<Finding>(itself).size() == 1);
+  CHECK(all_of<Finding>(itself).size() == 1);
 }
 
 TEST_CASE(
@@ -171,11 +166,11 @@ TEST_CASE(
     "discovery: a source that does not answer is not asked twice, and holds the others up for one round "
     "only") {
   Discovery discovery({.self = at(0), .sources = 2}, Rng(1));
-  CHECK(all<FindAddresses>(discovery.on_time(kBegin, kAlone)).size() == 2);
+  CHECK(all_of<FindAddresses>(discovery.on_time(kBegin, kAlone)).size() == 2);
   CHECK(meets(discovery.on_found(kBegin, 0, std::vector<Endpoint>{at(1)}, kAlone)).empty());
   const auto later = discovery.on_time(discovery.next_deadline(), kAlone);
   CHECK(meets(later) == std::set{at(1)});
-  const auto asked = all<FindAddresses>(later);
+  const auto asked = all_of<FindAddresses>(later);
   REQUIRE(asked.size() == 1);
   CHECK(asked.front().source == 0);
 }

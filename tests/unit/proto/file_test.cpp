@@ -9,18 +9,15 @@
 
 #include "cluster/base/rng.hpp"
 #include "cluster/proto/file_tree.hpp"
+#include "random_bytes.hpp"
 
 namespace cluster::proto {
 namespace {
 
+using cluster::testing::random_bytes;
+
 /// What the store would hold.
 using Blobs = std::map<FileHash, Bytes>;
-
-Bytes random_bytes(Rng& rng, std::size_t size) {
-  Bytes bytes(size);
-  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(rng.next());
-  return bytes;
-}
 
 /// Cuts `content` as it would come in pieces of up to `piece` bytes.
 FileHead split(ByteView content, std::uint32_t chunk_bytes, std::size_t piece, Blobs& blobs) {

@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 #include <variant>
-#include <vector>
 
+#include "actions.hpp"
 #include "cluster/proto/gossip.hpp"
 
 /// One Gossip by itself, and what it asks of its driver.
@@ -26,13 +26,8 @@ inline RingMember member(const char* id, WallTime born = kWall) {
           .endpoint = {born, {}, born, "x", 1, kHere}};
 }
 
-template <class T>
-std::vector<T> all_of(const Actions& actions) {
-  std::vector<T> found;
-  for (const auto& action : actions)
-    if (const auto* one = std::get_if<T>(&action)) found.push_back(*one);
-  return found;
-}
+using cluster::testing::all_of;
+
 template <class Event>
 std::size_t count_events(const Actions& actions) {
   std::size_t count = 0;

@@ -10,9 +10,12 @@
 #include <string>
 
 #include "cluster/base/rng.hpp"
+#include "random_bytes.hpp"
 
 namespace cluster::wire {
 namespace {
+
+using cluster::testing::random_bytes;
 
 const Bytes kSecret(32, 7);
 constexpr std::array kLevels{Protection::sign, Protection::seal};
@@ -40,11 +43,6 @@ std::optional<Bytes> opened(FrameOpener& opener, Frame frame) {
   return frame.body;
 }
 std::string hex_of(const Frame& frame) { return hex(frame.header) + hex(frame.body) + hex(frame.tag); }
-Bytes random_bytes_of(Rng& rng, std::size_t count) {
-  Bytes bytes(count);
-  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(rng.next());
-  return bytes;
-}
 
 }  // namespace
 
@@ -58,7 +56,7 @@ TEST_CASE("frame protection: what was sealed opens as it was, and only seal hide
     Rng rng(1);
     for (const std::size_t size : {0u, 1u, 15u, 16u, 17u, 64u, 1024u, 65'535u, 65'536u}) {
       CAPTURE(size);
-      const Bytes body = random_bytes_of(rng, size);
+      const Bytes body = random_bytes(rng, size);
       const Frame frame = sealed(sealer, body);
       if (size > 16) CHECK((frame.body == body) == (level == Protection::sign));
       CHECK(opened(opener, frame) == body);
@@ -116,7 +114,7 @@ TEST_CASE("frame protection: pieces of any size, from anywhere to anywhere, are 
     for (std::uint64_t seed = 1; seed <= 100; ++seed) {
       CAPTURE(seed);
       Rng rng(seed);
-      const Bytes body = random_bytes_of(rng, rng.below(5'000));
+      const Bytes body = random_bytes(rng, rng.below(5'000));
       FrameSealer whole(level, kSecret);
       const Frame expected = sealed(whole, body);
 
