@@ -243,8 +243,8 @@ const std::vector<Command>& table() {
            "'chord join HOST:PORT' enters the Chord ring of another node, from whatever ring this one is "
            "in;\n"
            "without HOST:PORT the node begins one. 'chord lookup' finds the owner of KEY; with --trace it\n"
-           "shows whom it went over, with --recursive each node hands it on. 'chord graph' follows the\n"
-           "successors around the ring; --dot and --svg draw it, with the fingers of this node.\n"
+           "shows the way, the owner last; with --recursive each node hands it on. 'chord graph' follows\n"
+           "the successors around the ring; --dot and --svg draw it, with the fingers of this node.\n"
            "The nodes must run with --chord."},
       {.name = "kv",
        .forms = {kKvGet, kKvPut, kKvDel, kKvList, kKvScan, kKvBatch, kKvWatch, only("status")},
