@@ -204,6 +204,9 @@ void Kernel::stop(Duration max_wait) {
     for (const auto& [session, peer] : sessions_)
       if (peer->role == Role::client) all.push_back(peer);
     for (const auto& peer : all) drain_peer(peer, false);
+    const auto open = connections_;  // who has not proven anything is not waited for
+    for (const auto& [begun, connection] : open)
+      if (!connection->peer) drop(connection);
     drained_ = true;
   });
   wake();  // a poll that looks at the busy connection alone may find its end, and leave the listener open

@@ -88,6 +88,21 @@ TEST_CASE("strangers: who says nothing, or says it slowly, is closed at the hand
   CHECK(MonotonicClock::now() - start < 5s);
 }
 
+TEST_CASE("strangers: who says nothing is not waited for by a node that stops") {
+  auto config = config_of("bar");
+  config.limits.handshake_timeout = 1h;
+  TestNode bar(std::move(config));
+  const RawSocket silent(bar.at());
+  const RawSocket noisy(bar.at());
+  noisy.send(Bytes{0xff});
+  REQUIRE(drive({&bar}, [&] { return noisy.at_end(); }));  // so the one before it was accepted
+  CHECK_FALSE(silent.at_end());
+  const Instant begun = MonotonicClock::now();
+  bar.kernel->stop(10s);
+  CHECK(MonotonicClock::now() - begun < 5s);
+  CHECK(silent.at_end());
+}
+
 TEST_CASE("strangers: a flood of half-open connections evicts the oldest, and a peer still gets in") {
   auto config = config_of("bar");
   config.limits.half_open_max = 10;
