@@ -56,12 +56,14 @@ KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edi
   }
   // Many nodes that join at once change the ring many times, and each ring that is entered costs a round of
   // greetings and comparisons: the changes of a moment are entered as one.
-  if (placement_in(name, edition, ring).fingerprint() == ring_.fingerprint()) {
+  const auto fingerprint = placement_in(name, edition, ring).fingerprint();
+  if (fingerprint == ring_.fingerprint()) {
     coming_.reset();
     return finish();
   }
+  if (coming_ && fingerprint == coming_->fingerprint) return finish();  // an edit that places nothing anew
   const auto until = coming_ ? coming_->until : now + config_.ring_rest_max;
-  coming_ = Coming{edition, ring, std::min(now + config_.ring_rest, until), until};
+  coming_ = Coming{edition, ring, fingerprint, std::min(now + config_.ring_rest, until), until};
   return finish();
 }
 

@@ -11,7 +11,7 @@ constexpr Errc kPlacedElsewhere = Errc::cancelled;
 // How long replicas are waited for once the client has its answer.
 constexpr Duration kLinger = 1s;
 constexpr std::size_t kForwardsMax = 4096;  // remembered
-constexpr std::size_t kShortBytes = 4096;
+
 /// When the last of the values that are alive goes; none: never.
 WallTime last_expiry(const KvRecord& record, WallTime wall) {
   WallTime last{};
@@ -22,8 +22,6 @@ WallTime last_expiry(const KvRecord& record, WallTime wall) {
   }
   return last;
 }
-
-bool is_write(const KvRequest& request) { return request.verb != KvVerb::get; }
 
 }  // namespace
 
@@ -45,7 +43,7 @@ void Kv::place(Operations::iterator at) {
   if (ring_name_.empty()) return fail(at, Errc::unreachable, "this node is in no ring");
   operation.replicas = replicas(operation.request.key);
   const auto& nodes = operation.replicas.nodes;
-  if (!is_write(operation.request)) return begin_read(at);
+  if (!operation.is_write()) return begin_read(at);
   // A replica writes by itself; where a condition is to be judged, all go through the same one.
   const bool mine = operation.replicas.has(self());
   if (!operation.client.node.empty() && !mine)
@@ -71,18 +69,6 @@ void Kv::forward(Operations::iterator at) {
   operation.phase = Phase::forwarding;
   operation.retry_at = kNever;
   send(operation.coordinator, KvForward{at->first, operation.request});
-}
-
-void Kv::begin_read(Operations::iterator at) {
-  auto& operation = at->second;
-  operation.phase = Phase::reading;
-  operation.answered.clear();
-  operation.record = {};
-  const auto& nodes = operation.replicas.nodes;
-  const auto present = std::ranges::count_if(nodes, [this](const NodeId& id) { return reachable(id); });
-  if (nodes.empty() || static_cast<std::size_t>(present) < operation.replicas.r)
-    return fail(at, Errc::unreachable, "too few replicas of the key can be reached for a read");
-  send_phase(at);
 }
 
 void Kv::begin_write(Operations::iterator at) {
@@ -220,10 +206,6 @@ void Kv::on(const NodeId& from, KvForwarded& m) {
   }
 }
 
-void Kv::on(const NodeId& from, KvReadReply& m) {
-  if (const auto at = operations_.find(m.id); at != operations_.end()) answer_read(at, from, m);
-}
-
 void Kv::on(const NodeId& from, KvWriteReply& m) {
   if (take_spread_reply(from, m)) return;
   if (const auto at = operations_.find(m.id); at != operations_.end())
@@ -243,134 +225,10 @@ void Kv::answer_phase(Operations::iterator at, const NodeId& from, KvStatus stat
   end_phase_if_complete(at);
 }
 
-void Kv::answer_read(Operations::iterator at, const NodeId& from, const KvReadReply& m) {
-  auto& operation = at->second;
-  if (!operation.replicas.has(from)) return;
-  if (m.status == KvStatus::view) {
-    if (!operation.done) operation.retry_at = std::min(operation.retry_at, now_ + config_.view_interval);
-    return;
-  }
-  if (operation.phase != Phase::reading) return answer_late_read(at, from, m);
-  const bool is_large = m.status == KvStatus::large;
-  const bool is_there = is_large || m.status == KvStatus::ok;
-  if (from == operation.fetching) {
-    if (is_large) return;  // to the first question
-    operation.fetching = {};
-  }
-  operation.answered[from] = {is_there ? KvStatus::ok : m.status, m.ready && is_there,
-                              is_large ? m.hash : fingerprint(operation.request.key, m.record), is_large};
-  if (is_large) operation.large_bytes = std::max<std::size_t>(operation.large_bytes, m.bytes);
-  if (m.status == KvStatus::ok) {
-    operation.record.merge(m.record);
-    const auto bytes = 2 * bytes_of(operation.record);  // it, and the answer that is made of it
-    if (bytes > kShortBytes && bytes > operation.room && !take_room(operation, bytes))
-      return fail(at, Errc::overloaded, "too many bytes are being read");
-  }
-  if (ready_answers(operation) < operation.replicas.r || !operation.fetching.empty()) return;
-  if (holder_of_missing(operation))
-    fetch(at);
-  else
-    end_read(at);
-}
-
-/// Of a replica that answered after R others had: if it is behind, it is told.
-void Kv::answer_late_read(Operations::iterator at, const NodeId& from, const KvReadReply& m) {
-  auto& operation = at->second;
-  const bool is_large = m.status == KvStatus::large;
-  if ((!is_large && m.status != KvStatus::ok) || is_write(operation.request) ||
-      operation.answered.contains(from))
-    return;
-  const auto& key = operation.request.key;
-  operation.answered[from] = {KvStatus::ok, m.ready, operation.hash};
-  if ((is_large ? m.hash : fingerprint(key, m.record)) != operation.hash) {
-    ++counters_.repairs;
-    auto known = m.record;
-    known.merge(operation.record);
-    prune(bucket(key.bucket), known);
-    operation.answered.erase(from);
-    if (from != self()) {
-      send(from, KvWrite{at->first, key, operation.replicas.view, std::move(known)});
-    } else if (apply(key, known)) {
-      defer({.kind = Deferred::Kind::own_write, .id = at->first, .key = key}, key);
-      return;  // the operation may be over
-    }
-  }
-  end_phase_if_complete(at);
-}
-
-/// Room for `bytes` of what all reads together may hold. One alone always has it.
-bool Kv::take_room(Operation& operation, std::size_t bytes) {
-  const auto others = read_bytes_ - operation.room;
-  if (others != 0 && others + bytes > config_.operation_bytes_max) return false;
-  read_bytes_ = others + bytes;
-  operation.room = bytes;
-  return true;
-}
-
-/// Who holds a record that was counted, and of which only the hash is known; this node if it can.
-std::optional<NodeId> Kv::holder_of_missing(const Operation& operation) const {
-  std::optional<NodeId> holder;
-  for (const auto& [node, answer] : operation.answered) {
-    if (!answer.large) continue;
-    const bool held = std::ranges::any_of(operation.answered, [&](const auto& other) {
-      return !other.second.large && other.second.status == KvStatus::ok && other.second.hash == answer.hash;
-    });
-    if (!held && (!holder || node == self())) holder = node;
-  }
-  return holder;
-}
-
-/// Large records are sent for one at a time, and only when there is room for them: till then the read waits.
-void Kv::fetch(Operations::iterator at) {
-  auto& operation = at->second;
-  const auto from = holder_of_missing(operation);
-  operation.retry_at = now_ + config_.view_interval;
-  const auto bytes = 2 * (bytes_of(operation.record) + operation.large_bytes);
-  if (!take_room(operation, std::max(operation.room, bytes))) return;
-  operation.fetching = *from;
-  operation.retry_at = now_ + config_.retry_interval + time_for(bytes);
-  const auto& key = operation.request.key;
-  if (*from != self()) return send(*from, KvRead{at->first, key, operation.replicas.view, true});
-  Deferred own{.kind = Deferred::Kind::own_read, .id = at->first, .key = key};
-  own.whole = true;
-  defer(std::move(own), key);
-}
-
 std::size_t Kv::ready_answers(const Operation& operation) const {
   return static_cast<std::size_t>(std::ranges::count_if(operation.answered, [](const auto& answer) {
     return answer.second.ready && answer.second.status == KvStatus::ok;
   }));
-}
-
-void Kv::end_read(Operations::iterator at) {
-  auto& operation = at->second;
-  const auto& key = operation.request.key;
-  if (is_write(operation.request)) {
-    if (auto taken = apply(key, operation.record); !taken)
-      return fail(at, taken.error().code(), taken.error().message());
-    const auto held = storage_.outline(key);
-    if (!held) return fail(at, held.error().code(), held.error().message());
-    if (operation.request.condition == KvCondition::replace)
-      operation.request.context.merge(held->record.context);
-    else if (!fulfils(operation, held->record))
-      return fail(at,
-                  operation.request.condition == KvCondition::absent ? Errc::already_exists : Errc::refused,
-                  operation.request.condition == KvCondition::absent ? "the key has a value"
-                                                                     : "the value has changed meanwhile");
-    return begin_write(at);
-  }
-  prune(bucket(key.bucket), operation.record);
-  operation.hash = fingerprint(key, operation.record);
-  operation.answer = answer_of(bucket(key.bucket), operation.record);
-  // What is returned must be found by all later reads: the replicas that were counted have it first.
-  operation.phase = Phase::settling;
-  std::erase_if(operation.answered, [&](const auto& answer) {
-    const bool behind = answer.second.hash != operation.hash;
-    counters_.repairs += behind ? 1 : 0;
-    return behind;
-  });
-  if (ready_answers(operation) < operation.replicas.r) return send_phase(at);
-  end_phase_if_complete(at);
 }
 
 void Kv::end_phase_if_complete(Operations::iterator at) {
@@ -396,26 +254,6 @@ void Kv::end(Operations::iterator at) {
   operations_.erase(at);
 }
 
-bool Kv::fulfils(const Operation& operation, const KvRecord& record) const {
-  if (operation.request.condition == KvCondition::absent) return is_dead(record, wall_);
-  return !is_dead(record, wall_) &&
-         std::ranges::all_of(record.siblings, [&](const KvRecord::Sibling& sibling) {
-           return operation.request.context.covers(sibling.dot);
-         });
-}
-
-KvAnswer Kv::answer_of(const KvBucket& rule, const KvRecord& record) const {
-  KvAnswer answer{.context = record.context};
-  for (const auto& sibling : record.siblings)
-    if (!sibling.value.is_dead(wall_)) answer.values.push_back(sibling.value.data);
-  if (rule.resolve != KvResolve::merge) return answer;
-  while (answer.values.size() > 1) {
-    answer.values.front() = rule.merge(answer.values.front(), answer.values.back());
-    answer.values.pop_back();
-  }
-  return answer;
-}
-
 void Kv::reply(Operation& operation, Result<KvAnswer> answer) {
   operation.done = true;
   if (!answer) ++counters_.failures;
@@ -435,7 +273,7 @@ void Kv::reply(Operation& operation, Result<KvAnswer> answer) {
 void Kv::fail(Operations::iterator at, Errc code, std::string text) {
   auto& operation = at->second;
   const bool maybe = operation.placed || operation.phase == Phase::forwarding;
-  const auto executed = is_write(operation.request) && maybe ? Executed::unknown : Executed::no;
+  const auto executed = operation.is_write() && maybe ? Executed::unknown : Executed::no;
   if (!operation.done) reply(operation, Error(code, std::move(text), executed));
   end(at);
 }

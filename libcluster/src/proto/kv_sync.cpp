@@ -208,6 +208,7 @@ void Kv::on(const NodeId& from, KvSyncRecords& m) {
   take(from, m, Deferred::Kind::session);
   if (!session_ || session_->id != id) return;
   session_->wanted.assign(m.wanted.rbegin(), m.wanted.rend());
+  session_->wanted_sent = 0;
   send_wanted();
   --session_->open;
   page_done();
@@ -218,12 +219,14 @@ void Kv::send_wanted() {
   auto& session = *session_;
   KvSyncRecords records{.session = session.id, .ring = ring_.fingerprint(), .leaf = session.leaves.back()};
   std::size_t bytes = 0;
-  for (bool full = false; !session.wanted.empty() && !full; session.wanted.pop_back()) {
+  for (bool full = false; !session.wanted.empty(); session.wanted.pop_back(), session.wanted_sent = 0) {
     const auto position = session.wanted.back();
     const auto entries = storage_.scan(position, 1);
     if (!entries) continue;
+    std::size_t number = 0;  // among the keys of this position
     for (const auto& entry : *entries) {
       if (entry.position != position || !replicas(entry.key).has(session.peer)) continue;
+      if (number++ < session.wanted_sent) continue;
       auto outline = storage_.outline(entry.key);
       if (!outline || outline->record.empty()) continue;
       const auto size = outline->bytes + entry.key.key.size() + 64;
@@ -233,6 +236,7 @@ void Kv::send_wanted() {
       if (!record) continue;
       bytes += size;
       records.entries.push_back({entry.key, std::move(record).value()});
+      session.wanted_sent = number;
     }
     if (full) break;  // this one is the first of the next portion
   }

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "actions.hpp"
 #include "cluster/proto/kv.hpp"
 #include "cluster/proto/ring_state.hpp"
 
@@ -21,10 +22,8 @@ CHash ring_of(std::initializer_list<const char*> ids) {
 
 /// The first hello among the actions.
 std::optional<KvHello> hello_in(const KvActions& actions) {
-  for (const auto& action : actions)
-    if (const auto* send = std::get_if<KvSend>(&action))
-      if (const auto* hello = std::get_if<KvHello>(&send->message)) return *hello;
-  return std::nullopt;
+  const auto hellos = cluster::testing::sent<KvHello, KvSend>(actions);
+  return hellos.empty() ? std::nullopt : std::optional(hellos.front().second);
 }
 
 struct Store {
@@ -121,6 +120,12 @@ TEST_CASE("kv edition: changes of a moment are entered as one ring, but no chang
     const auto told = hello_in(foo.kv.on_time(foo.now + config.ring_rest, kEditionBegin));
     REQUIRE(told);
     CHECK(told->edition == KvEdition{edits, edits});
+  }
+  SUBCASE("nor does an edit that places nothing anew put it off") {
+    CHECK(!hello_in(
+        foo.kv.on_ring(foo.now + config.ring_rest - 1ms, "ring", {edits, edits}, ring_of({"foo", "bar"}))));
+    static_cast<void>(foo.kv.on_time(foo.now + config.ring_rest, kEditionBegin));
+    CHECK(view() != first);
   }
   SUBCASE("when it has changed for long enough") {
     const auto until = foo.now - 5 * (config.ring_rest - 1ms) + config.ring_rest_max;

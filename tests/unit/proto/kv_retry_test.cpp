@@ -3,8 +3,8 @@
 
 #include <optional>
 #include <set>
-#include <vector>
 
+#include "actions.hpp"
 #include "cluster/proto/kv.hpp"
 
 using namespace cluster;
@@ -14,23 +14,8 @@ namespace {
 
 constexpr WallTime kRetryBegin{std::chrono::hours(480'000)};
 
-struct Question {
-  NodeId to;
-  std::uint64_t id;
-};
-std::vector<Question> reads_in(const KvActions& actions) {
-  std::vector<Question> reads;
-  for (const auto& action : actions)
-    if (const auto* send = std::get_if<KvSend>(&action))
-      if (const auto* read = std::get_if<KvRead>(&send->message)) reads.push_back({send->to, read->id});
-  return reads;
-}
-
-std::optional<KvReply> reply_in(const KvActions& actions) {
-  for (const auto& action : actions)
-    if (const auto* reply = std::get_if<KvReply>(&action)) return *reply;
-  return std::nullopt;
-}
+auto reads_in(const KvActions& actions) { return cluster::testing::sent<KvRead, KvSend>(actions); }
+auto reply_in(const KvActions& actions) { return cluster::testing::first_of<KvReply>(actions); }
 
 }  // namespace
 
@@ -46,16 +31,17 @@ TEST_CASE("kv: replicas that were not ready are asked again, and may be ready th
   Instant now{};
   auto asked = reads_in(kv.on_request(now, kRetryBegin, 7, {.verb = KvVerb::get, .key = {"default", "key"}}));
   REQUIRE(asked.size() == 2);
-  for (const auto& [to, id] : asked)
-    CHECK(!reply_in(kv.on_message(now, kRetryBegin, to, KvReadReply{.id = id, .ready = false})));
+  for (const auto& [to, read] : asked)
+    CHECK(!reply_in(kv.on_message(now, kRetryBegin, to, KvReadReply{.id = read.id, .ready = false})));
 
   now += config.retry_interval;
   asked = reads_in(kv.on_time(now, kRetryBegin));
   std::set<NodeId> again;
   std::optional<KvReply> reply;
-  for (const auto& [to, id] : asked) {
+  for (const auto& [to, read] : asked) {
     again.insert(to);
-    if (auto answer = reply_in(kv.on_message(now, kRetryBegin, to, KvReadReply{.id = id, .ready = true})))
+    if (auto answer =
+            reply_in(kv.on_message(now, kRetryBegin, to, KvReadReply{.id = read.id, .ready = true})))
       reply = std::move(answer);
   }
   CHECK(again == std::set<NodeId>{"bar", "baz"});

@@ -127,6 +127,8 @@ class Kv {
     NodeId coordinator{};
     Instant deadline{};
     Instant retry_at{};
+
+    [[nodiscard]] bool is_write() const noexcept { return request.verb != KvVerb::get; }
   };
   using Operations = std::map<std::uint64_t, Operation>;
 
@@ -167,6 +169,7 @@ class Kv {
     std::uint64_t from = 0;               // in the last of them
     std::size_t open = 0;                 // writes here and there that are not durable yet
     std::vector<std::uint64_t> wanted{};  // positions of what the other wants of this page, the next last
+    std::size_t wanted_sent = 0;          // of the keys at the next of them
     bool page_end = false;                // of the leaf, once all of these are
     std::uint64_t next = 0;
     Instant deadline{};
@@ -183,6 +186,7 @@ class Kv {
   struct Coming {
     KvEdition edition;
     CHash ring;
+    std::uint64_t fingerprint;  // of the two
     Instant at;
     Instant until;
   };
@@ -205,32 +209,36 @@ class Kv {
   void save_note();
 
   // kv_operations.cpp: what is asked here
+  static constexpr std::size_t kShortBytes = 4096;  // of a value that needs no room
   [[nodiscard]] bool has_room(const KvRequest& request) const;
   void place(Operations::iterator at);
   void forward(Operations::iterator at);
-  void begin_read(Operations::iterator at);
   void begin_write(Operations::iterator at);
   void send_phase(Operations::iterator at);
   void answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready);
-  void answer_read(Operations::iterator at, const NodeId& from, const KvReadReply& m);
-  void answer_late_read(Operations::iterator at, const NodeId& from, const KvReadReply& m);
-  [[nodiscard]] bool take_room(Operation& operation, std::size_t bytes);
-  [[nodiscard]] std::optional<NodeId> holder_of_missing(const Operation& operation) const;
-  void fetch(Operations::iterator at);
-  void end_read(Operations::iterator at);
   void end_phase_if_complete(Operations::iterator at);
   void reply(Operation& operation, Result<KvAnswer> answer);
   void end(Operations::iterator at);
   void fail(Operations::iterator at, Errc code, std::string text);
   void check_operations();
   [[nodiscard]] std::size_t ready_answers(const Operation& operation) const;
-  [[nodiscard]] KvAnswer answer_of(const KvBucket& bucket, const KvRecord& record) const;
   [[nodiscard]] Result<KvRecord> written(const Operation& operation);
-  [[nodiscard]] bool fulfils(const Operation& operation, const KvRecord& record) const;
   void on(const NodeId& from, KvForward& m);
   void on(const NodeId& from, KvForwarded& m);
-  void on(const NodeId& from, KvReadReply& m);
   void on(const NodeId& from, KvWriteReply& m);
+
+  // kv_reads.cpp: reads among it
+  void begin_read(Operations::iterator at);
+  void answer_read(Operations::iterator at, const NodeId& from, const KvReadReply& m);
+  void answer_late_read(Operations::iterator at, const NodeId& from, const KvReadReply& m);
+  [[nodiscard]] bool take_room(Operation& operation, std::size_t bytes);
+  void give_room(Operations::iterator at);
+  [[nodiscard]] std::optional<NodeId> holder_of_missing(const Operation& operation) const;
+  void fetch(Operations::iterator at);
+  void end_read(Operations::iterator at);
+  [[nodiscard]] KvAnswer answer_of(const KvBucket& bucket, const KvRecord& record) const;
+  [[nodiscard]] bool fulfils(const Operation& operation, const KvRecord& record) const;
+  void on(const NodeId& from, KvReadReply& m);
 
   // kv_replica.cpp: what is held here
   void on(const NodeId& from, KvRead& m);

@@ -1,0 +1,87 @@
+// The comparison of two nodes, message by message.
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "actions.hpp"
+#include "cluster/proto/kv.hpp"
+
+using namespace cluster;
+using namespace cluster::proto;
+
+namespace {
+
+constexpr WallTime kSyncBegin{std::chrono::hours(480'000)};
+
+/// Node foo in a ring with bar, which the test speaks for.
+struct Compared {
+  KvMemory memory{};
+  Kv kv{{.self = "foo", .boot = {1, 2}}, memory, Rng(1)};
+  Instant now{};
+
+  void begin() {
+    CHash ring;
+    for (const auto* id : {"foo", "bar"}) REQUIRE(ring.insert({.id = id}, 8));
+    static_cast<void>(kv.on_start(now, kSyncBegin));
+    auto hellos = sent<KvHello>(kv.on_ring(now, "ring", {1, 1}, ring));
+    REQUIRE(!hellos.empty());
+    auto hello = hellos.front();
+    hello.life = 7;
+    hello.asks = hello.tells = false;
+    static_cast<void>(kv.on_message(now, kSyncBegin, "bar", hello));
+  }
+  template <class Message>
+  static std::vector<Message> sent(const KvActions& actions) {
+    std::vector<Message> messages;
+    for (auto& [to, message] : cluster::testing::sent<Message, KvSend>(actions)) messages.push_back(message);
+    return messages;
+  }
+  template <class Answer>
+  std::vector<Answer> say(KvMessage message) {
+    return sent<Answer>(kv.on_message(now, kSyncBegin, "bar", std::move(message)));
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "kv sync: keys that share a position all go to who lacks them, though a portion has no room for two") {
+  Compared foo;
+  constexpr std::uint16_t kLeaf = kKvBranches + 6;
+  const auto position = KvTrees::begin_of(kLeaf) + 5;
+  const std::vector<std::string> names{"one", "three", "two"};
+  for (const auto& name : names) {
+    const KvKey key{"default", name};
+    KvRecord record;
+    record.put({}, {{1, 1}, 1}, {.data = Bytes(200u << 10, 1)});
+    REQUIRE(foo.memory.write({position, key, fingerprint(key, record)}, record));
+  }
+  foo.begin();
+  std::vector<KvSyncAsk> asks;
+  for (const auto end = foo.now + 30s; asks.empty() && foo.now < end; foo.now += 10ms)
+    asks = Compared::sent<KvSyncAsk>(foo.kv.on_time(foo.now, kSyncBegin));
+  REQUIRE(asks.size() == 1);
+  const auto session = asks.front().session;
+  const auto leaves = foo.say<KvSyncLeaf>(KvSyncDiffer{
+      .session = session, .life = 7, .branches = {{1, std::vector<std::uint64_t>(kKvBranches)}}});
+  REQUIRE(leaves.size() == 1);
+  CHECK(leaves[0].leaf == kLeaf);
+  CHECK(leaves[0].held.size() == names.size());
+
+  std::vector<std::string> came;
+  auto portions = foo.say<KvSyncRecords>(KvSyncRecords{.session = session,
+                                                       .ring = leaves[0].ring,
+                                                       .leaf = kLeaf,
+                                                       .entries = {},
+                                                       .wanted = {position},
+                                                       .end = true});
+  while (!portions.empty() && came.size() <= names.size()) {
+    REQUIRE(portions.size() == 1);
+    for (const auto& entry : portions[0].entries) came.push_back(entry.key.key);
+    portions = foo.say<KvSyncRecords>(KvSyncTaken{session, kLeaf});
+  }
+  CHECK(came == names);
+  CHECK(foo.kv.counters().sessions_completed == 1);
+}
