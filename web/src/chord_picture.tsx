@@ -1,14 +1,14 @@
 import type { ChordView } from './chord';
 import { fractionOf, wayOf } from './chord';
 import { colourOf } from './colours';
-import { kCentre, kSize, linkPath, point } from './ring_geometry';
+import { kCentre, kSize, linkPath, placeLabels, point } from './ring_geometry';
 import { useStore } from './store';
 import type { ChordPlace } from './types';
 import { WayPicture } from './way_picture';
 
 const kCircle = 250;
 const kNames = 282;
-const kNamesMax = 24; // nodes that are named all the time
+const kNamesMax = 16; // nodes that are named all the time
 
 /** Chord's circle: the nodes at their identifiers, the fingers of the chosen one, and the way to the key. */
 export function ChordPicture({ view, nodes }: { view: ChordView; nodes: ChordPlace[] }) {
@@ -27,6 +27,15 @@ export function ChordPicture({ view, nodes }: { view: ChordView; nodes: ChordPla
   const way = found ? wayOf(store.chordFrom, found) : [];
   const pin = found && fractionOf(found.identifier, bits);
   const size = known.size > 64 ? 4 : 8;
+  const rank = (id: string) => (id === view.info.id ? -1 : way.includes(id) ? way.indexOf(id) : way.length);
+  const names = placeLabels(
+    [...known.values()]
+      .filter(({ id }) => known.size <= kNamesMax || rank(id) < way.length)
+      .sort((a, b) => rank(a.id) - rank(b.id))
+      .map(({ id, identifier }) => ({ id, text: id, turn: fractionOf(identifier, bits) })),
+    kNames,
+    'around',
+  );
   const label = `Chord ring as ${view.info.id} knows it: ${known.size} nodes, ${fingers.length} of them fingers${
     found ? `; the way to the key: ${way.join(', ')}` : ''
   }`;
@@ -38,22 +47,17 @@ export function ChordPicture({ view, nodes }: { view: ChordView; nodes: ChordPla
       ))}
       <WayPicture way={way} place={(id) => at(id, kCircle)} />
       {[...known.values()].map((node) => {
-        const fraction = fractionOf(node.identifier, bits);
-        const dot = point(fraction, kCircle);
-        const name = point(fraction, kNames);
+        const dot = point(fractionOf(node.identifier, bits), kCircle);
+        const name = names.get(node.id);
         const hop = way.indexOf(node.id);
         return (
           <g key={node.id} class="member" data-chord-node={node.id} data-hop={hop >= 0 ? hop : undefined}>
+            <title>{node.id}</title>
             {node.id === view.info.id && <circle class="chosen" cx={dot.x} cy={dot.y} r={size + 4} />}
             {hop > 0 && <circle class={`halo ${hop === way.length - 1 ? 'owner' : ''}`} cx={dot.x} cy={dot.y} r={size + 6} />}
             <circle cx={dot.x} cy={dot.y} r={size} style={{ fill: colourOf(node.id, store.stateOf(node.id)) }} />
-            {(known.size <= kNamesMax || hop >= 0 || node.id === view.info.id) && (
-              <text
-                class="name"
-                x={name.x}
-                y={name.y}
-                text-anchor={fraction < 0.06 || fraction > 0.94 || (fraction > 0.44 && fraction < 0.56) ? 'middle' : fraction < 0.5 ? 'start' : 'end'}
-              >
+            {name && (
+              <text class="name" x={name.x} y={name.y} text-anchor={name.anchor}>
                 {node.id}
               </text>
             )}

@@ -43,6 +43,50 @@ export function point(fraction: number, radius: number): { x: number; y: number 
   return { x: kCentre + radius * Math.sin(angle), y: kCentre - radius * Math.cos(angle) };
 }
 
+export interface Label {
+  id: string;
+  text: string;
+  turn: number; // where its member is
+}
+export interface PlacedLabel {
+  x: number;
+  y: number;
+  anchor: 'start' | 'middle' | 'end';
+}
+
+/** Names within a circle or around it, each as near to its member as those before it let it be: they give way up and
+ *  down, but not onto the circle. */
+export function placeLabels(labels: Label[], radius: number, side: 'within' | 'around'): Map<string, PlacedLabel> {
+  const kLetter = 9.5; // wide, at most, of the names' font
+  const kLine = 22;
+  const kTries = 5; // after the last one names lie over each other
+  const placed = new Map<string, PlacedLabel>();
+  const taken: { left: number; right: number; y: number }[] = [];
+  for (const { id, text, turn } of labels) {
+    const isMiddle = turn < 0.06 || turn > 0.94 || (turn > 0.44 && turn < 0.56);
+    const anchor = isMiddle ? 'middle' : turn < 0.5 === (side === 'around') ? 'start' : 'end';
+    const width = text.length * kLetter;
+    const tryAt = (n: number) => {
+      const at = point(turn, radius);
+      const away = Math.sign(at.y - kCentre) * (side === 'around' ? 1 : -1);
+      const lines = isMiddle ? n * away : (n % 2 === 1 ? -(n + 1) : n) / 2;
+      return { x: at.x, y: at.y + lines * kLine };
+    };
+    const boxAt = ({ x, y }: { x: number; y: number }) => {
+      const left = x - (anchor === 'start' ? 0 : anchor === 'end' ? width : width / 2);
+      return { left, right: left + width, y };
+    };
+    const isFree = (box: ReturnType<typeof boxAt>) =>
+      taken.every((other) => Math.abs(other.y - box.y) >= kLine - 1 || box.left >= other.right || box.right <= other.left);
+    let n = 0;
+    while (n < kTries && !isFree(boxAt(tryAt(n)))) ++n;
+    const at = tryAt(n % kTries);
+    taken.push(boxAt(at));
+    placed.set(id, { ...at, anchor });
+  }
+  return placed;
+}
+
 /** A path of the sectors between two radii, around the origin. */
 export function sectorPath(sectors: Sector[], inner: number, outer: number, gap = 0): string {
   const draw = arc<Sector>()

@@ -2,7 +2,7 @@ import { useMemo, useState } from 'preact/hooks';
 import { wayOf } from './chord';
 import { colourOf, kSigns } from './colours';
 import { percent } from './format';
-import { kCentre, kSize, linkPath, point, sectorPath, sectorsByMember, shareSectors } from './ring_geometry';
+import { kCentre, kSize, linkPath, placeLabels, point, sectorPath, sectorsByMember, shareSectors } from './ring_geometry';
 import { useStore } from './store';
 import type { MemberState } from './types';
 import { WayPicture } from './way_picture';
@@ -43,6 +43,22 @@ export function RingPicture() {
   const usualSize = many ? 5 : members.length > 16 ? 8 : 13;
   const isTrouble = (state: MemberState) => state !== 'alive' && state !== 'unknown';
   const namesTrouble = members.filter((member) => isTrouble(store.stateOf(member.id))).length <= kTroubleNamedMax;
+
+  const nameOf = (id: string) => {
+    const which = replicas.indexOf(id);
+    return which >= 0 && usualSize < 8 ? `${which + 1} · ${id}` : id;
+  };
+  const isNamed = (id: string) =>
+    members.length <= kLabelsMax || shown === id || replicas.includes(id) || way.includes(id) || (isTrouble(store.stateOf(id)) && namesTrouble);
+  const rank = (id: string) => (shown === id ? -1 : replicas.includes(id) ? replicas.indexOf(id) : replicas.length);
+  const names = placeLabels(
+    members
+      .filter(({ id }) => isNamed(id))
+      .sort((a, b) => rank(a.id) - rank(b.id)) // these lie at their members
+      .map(({ id }) => ({ id, text: nameOf(id), turn: middle(id) })),
+    kLabels,
+    'within',
+  );
 
   const onKey = (event: KeyboardEvent) => {
     const at = members.findIndex((member) => member.id === store.selected);
@@ -123,11 +139,9 @@ export function RingPicture() {
       {members.map((member) => {
         const state = store.stateOf(member.id);
         const at = point(middle(member.id), kDots);
-        const name = point(middle(member.id), kLabels);
-        const turn = middle(member.id);
+        const name = names.get(member.id);
         const which = replicas.indexOf(member.id);
         const size = isTrouble(state) ? Math.max(usualSize, 9) : usualSize;
-        const isNamed = members.length <= kLabelsMax || shown === member.id || which >= 0 || (isTrouble(state) && namesTrouble);
         const isDimmed = isDim(member.id) && (shown !== '' || !isTrouble(state));
         return (
           <g
@@ -156,14 +170,9 @@ export function RingPicture() {
             {size >= 13 && which < 0 && state === 'alive' && member.id === store.self && (
               <circle class="here" cx={at.x} cy={at.y} r={4.5} />
             )}
-            {isNamed && (
-              <text
-                class="name"
-                x={name.x}
-                y={name.y}
-                text-anchor={turn < 0.06 || turn > 0.94 || (turn > 0.44 && turn < 0.56) ? 'middle' : turn < 0.5 ? 'end' : 'start'}
-              >
-                {which >= 0 && size < 8 ? `${which + 1} · ${member.id}` : member.id}
+            {name && (
+              <text class="name" x={name.x} y={name.y} text-anchor={name.anchor}>
+                {nameOf(member.id)}
               </text>
             )}
           </g>

@@ -5,7 +5,7 @@ import { fractionOf, wayOf } from '../src/chord';
 import { bytes, count, duration, percent, plainName } from '../src/format';
 import { controlOf, messageText } from '../src/forms';
 import { Rate, parseMetrics, total } from '../src/metrics';
-import { hueOf, sectorsByMember, shareSectors } from '../src/ring_geometry';
+import { hueOf, placeLabels, sectorsByMember, shareSectors } from '../src/ring_geometry';
 import { SseParser } from '../src/sse';
 import { hadTrouble, timelines } from '../src/timeline';
 import type { Arcs, Happened, Member } from '../src/types';
@@ -33,6 +33,19 @@ test('shares lie side by side and fill the ring', () => {
   const sectors = [...shareSectors([member('a', 0.25), member('b', 0.25)]).values()];
   assert.deepEqual(sectors, [{ begin: 0, end: 0.5 }, { begin: 0.5, end: 1 }]);
   assert.deepEqual([...shareSectors([member('a', 0)]).values()], [{ begin: 0, end: 1 }]);
+});
+
+test('names of neighbours lie beside each other, not over each other', () => {
+  const labels = [0.5, 0.505, 0.51, 0.02, 0.25, 0.255, 0.26, 0.75].map((turn, i) => ({ id: `n${i}`, text: `host-10${i}`, turn }));
+  for (const side of ['within', 'around'] as const) {
+    const boxes = [...placeLabels(labels, 206, side).values()].map(({ x, y, anchor }) => {
+      const left = x - (anchor === 'start' ? 0 : anchor === 'end' ? 72 : 36);
+      return { left, right: left + 72, y };
+    });
+    assert.equal(boxes.length, labels.length);
+    for (const [i, a] of boxes.entries())
+      for (const b of boxes.slice(0, i)) assert.ok(Math.abs(a.y - b.y) >= 18 || a.left >= b.right || b.left >= a.right, `${side} ${i}`);
+  }
 });
 
 test('the first members have hues that differ, none of them that of trouble', () => {

@@ -92,7 +92,7 @@ export function ChordPanel() {
           <ChordPicture view={view} nodes={ring} />
           <p class="quiet">
             {found
-              ? `'${found.key}' lies at ${found.identifier}; ${found.owner.id} owns it in Chord, found over ${count(found.hops)} nodes.`
+              ? `'${found.key}' lies at ${found.identifier}; ${found.owner.id} owns it in Chord, found over ${count(found.hops)} ${found.hops === 1 ? 'node' : 'nodes'}.`
               : 'Type a key beside the ring: the way that Chord takes to its owner lights up here and there.'}
           </p>
           <dl class="chord-info">
