@@ -35,8 +35,11 @@ class KvDatabase {
   /// `visit` is called if the key is there.
   virtual Status get(Family family, std::string_view key,
                      const std::function<void(std::string_view value)>& visit) = 0;
-  /// All or none; on the disk after `sync`.
-  virtual Status write(std::span<const Edit> edits) = 0;
+  /// Puts them beside what the next `commit` writes. Nobody reads them before.
+  virtual void add(std::span<const Edit> edits) = 0;
+  [[nodiscard]] virtual std::size_t added_bytes() const = 0;
+  /// All that was added or none of it, in one step; on the disk after `sync`.
+  virtual Status commit() = 0;
   /// In the order of the keys, from `from` on.
   virtual Status visit(Family family, std::string_view from, const Visitor& visitor) = 0;
   virtual Status sync() = 0;

@@ -11,7 +11,7 @@
 
 #include "cluster/wire/codec.hpp"
 #include "kv_database.hpp"
-#include "kv_row.hpp"
+#include "kv_row_cache.hpp"
 
 namespace cluster {
 namespace {
@@ -22,6 +22,8 @@ using Family = KvDatabase::Family;
 
 constexpr const char* kModule = "cluster-kv-rocksdb.so";
 constexpr std::string_view kNote = "note";
+constexpr std::size_t kCacheBytes = 8u << 20;
+constexpr std::size_t kBatchBytes = 1u << 20;  // then what was written is flushed before the turn ends
 
 Result<void> result_of(const KvDatabase::Status& status) {
   if (status.fault == KvDatabase::Fault::none) return {};
@@ -62,6 +64,7 @@ class DatabaseFolder final : public KvFolder {
   Result<void> visit(std::string_view bucket, std::string_view from, const Visitor& visitor) const override;
   [[nodiscard]] Result<Bytes> note() const override;
   Result<void> set_note(ByteView note) override;
+  Result<void> flush() override;
   Result<void> sync() override { return result_of(db_->sync()); }
   [[nodiscard]] Size size() const override {
     Size size;
@@ -71,15 +74,32 @@ class DatabaseFolder final : public KvFolder {
 
  private:
   [[nodiscard]] Result<KvRow> row(std::string_view key) const;
+  [[nodiscard]] Result<void> settle() const;
 
   std::unique_ptr<KvDatabase> db_;
+  // Part of what is held: rows that the database has not got yet are read here.
+  mutable KvRowCache cache_{kCacheBytes};
+  mutable bool failed_ = false;
 };
 
+/// The database has all that was written.
+Result<void> DatabaseFolder::settle() const {
+  if (failed_) return Error(Errc::io, "the store: what was written before is lost");
+  auto written = result_of(db_->commit());
+  failed_ = !written;
+  if (written) cache_.settle();
+  return written;
+}
+
+Result<void> DatabaseFolder::flush() { return settle(); }
+
 Result<KvRow> DatabaseFolder::row(std::string_view key) const {
+  if (const auto* known = cache_.find(key)) return *known;
   Result<KvRow> row = KvRow();
   const auto got =
       result_of(db_->get(Family::records, key, [&](auto value) { row = KvRow::decode(as_bytes(value)); }));
   if (!got) return got.error();
+  if (row) cache_.read(key, *row);
   return row;
 }
 
@@ -112,6 +132,7 @@ Result<proto::KvOutline> DatabaseFolder::outline(const KvKey& key) const {
 }
 
 Result<std::uint64_t> DatabaseFolder::hash_of(std::uint64_t position, const KvKey& key) const {
+  if (auto settled = settle(); !settled) return std::move(settled).error();
   Result<std::uint64_t> hash = 0;
   const auto got = result_of(db_->get(Family::index, index_key(position, key), [&](auto value) {
     if (value.size() == 8)
@@ -128,7 +149,8 @@ Result<void> DatabaseFolder::write(const Entry& entry, const KvRecord& record) {
   const auto place = index_key(entry.position, entry.key);
   const auto before = row(key);
   if (!before) return before.error();
-  const auto after = KvRow::of(record);
+  if (failed_) return settle();
+  auto after = KvRow::of(record);
   std::vector<KvDatabase::Edit> edits{{.family = Family::records, .key = key},
                                       {.family = Family::index, .key = place}};
   Bytes bytes;
@@ -151,11 +173,15 @@ Result<void> DatabaseFolder::write(const Entry& entry, const KvRecord& record) {
   for (const auto& great : after.great)
     if (before->find(after.dot_of(great)) == nullptr)
       edit_value(after.dot_of(great), as_text(record.siblings[great.sibling].value.data));
-  return result_of(db_->write(edits));
+  db_->add(edits);
+  cache_.write(key, std::move(after));
+  // Values are never in the cache.
+  return edits.size() > 2 || db_->added_bytes() >= kBatchBytes ? settle() : Result<void>();
 }
 
 Result<std::vector<proto::KvStorage::Entry>> DatabaseFolder::scan(std::uint64_t position,
                                                                   std::size_t limit) const {
+  if (auto settled = settle(); !settled) return std::move(settled).error();
   std::vector<Entry> found;
   bool sound = true;
   const auto status = db_->visit(Family::index, index_key(position, {}), [&](auto key, auto value) {
@@ -173,6 +199,7 @@ Result<std::vector<proto::KvStorage::Entry>> DatabaseFolder::scan(std::uint64_t 
 
 Result<void> DatabaseFolder::visit(std::string_view bucket, std::string_view from,
                                    const Visitor& visitor) const {
+  if (auto settled = settle(); !settled) return settled;
   const auto prefix = record_key(bucket, {});
   return result_of(db_->visit(Family::records, record_key(bucket, from), [&](auto key, auto value) {
     if (!key.starts_with(prefix)) return false;
@@ -193,7 +220,8 @@ Result<Bytes> DatabaseFolder::note() const {
 
 Result<void> DatabaseFolder::set_note(ByteView note) {
   const std::array edits{KvDatabase::Edit{.family = Family::notes, .key = kNote, .value = as_text(note)}};
-  return result_of(db_->write(edits));
+  db_->add(edits);
+  return settle();
 }
 
 /// The folder of this program, with a slash.

@@ -7,8 +7,9 @@
 
 namespace cluster {
 
-/// Records in a folder, by RocksDB. Writes are in the log of the operating system when `write` returns, and
-/// on the disk after `sync`. Reads and writes: one thread at a time; `sync`: any.
+/// Records in a folder, by RocksDB. What is written can be read at once. It is in the log of the operating
+/// system after `flush`, all of a turn together, and on the disk after `sync`. Once that failed, so does all
+/// that would write. One thread at a time; `sync`: any.
 class KvFolder : public proto::KvStorage {
  public:
   /// `io` or `corrupt` if there is none to be had; `io` also in a build without RocksDB.
@@ -20,7 +21,9 @@ class KvFolder : public proto::KvStorage {
   };
   /// About how much there is. Cheap.
   [[nodiscard]] virtual Size size() const = 0;
-  /// Blocks until all that was written before is on the disk.
+  /// Gives the operating system what was written.
+  virtual Result<void> flush() = 0;
+  /// Blocks until all that was flushed before is on the disk.
   virtual Result<void> sync() = 0;
 };
 

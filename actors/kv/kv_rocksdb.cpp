@@ -112,15 +112,25 @@ class RocksDatabase final : public KvDatabase {
     return status_of(status);
   }
 
-  Status write(std::span<const Edit> edits) override {
-    rocksdb::WriteBatch batch;
+  void add(std::span<const Edit> edits) override {
     for (const auto& edit : edits) {
       if (edit.value)
-        batch.Put(handle(edit.family), slice(edit.key), slice(*edit.value));
+        batch_.Put(handle(edit.family), slice(edit.key), slice(*edit.value));
       else
-        batch.Delete(handle(edit.family), slice(edit.key));
+        batch_.Delete(handle(edit.family), slice(edit.key));
     }
-    return status_of(db_->Write({}, &batch));
+  }
+
+  [[nodiscard]] std::size_t added_bytes() const override { return batch_.GetDataSize(); }
+
+  Status commit() override {
+    if (batch_.Count() == 0) return {};
+    const auto status = status_of(db_->Write({}, &batch_));
+    if (batch_.GetDataSize() > kBatchBytesKept)
+      batch_ = rocksdb::WriteBatch();
+    else
+      batch_.Clear();
+    return status;
   }
 
   Status visit(Family family, std::string_view from, const Visitor& visitor) override {
@@ -151,8 +161,11 @@ class RocksDatabase final : public KvDatabase {
     return handles_[static_cast<std::size_t>(family)];
   }
 
+  static constexpr std::size_t kBatchBytesKept = 4u << 20;
+
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+  rocksdb::WriteBatch batch_;
 };
 
 }  // namespace
@@ -168,6 +181,7 @@ extern "C" [[gnu::visibility("default")]] KvDatabase* cluster_kv_database_open(c
   options.keep_log_file_num = 2;
   options.max_log_file_size = 4u << 20;
   options.write_buffer_size = kMemtableBytes;
+  options.allow_concurrent_memtable_write = false;  // one thread writes
   const rocksdb::ColumnFamilyOptions plain(options);
   rocksdb::ColumnFamilyOptions values(options);
   values.enable_blob_files = true;

@@ -19,6 +19,8 @@ constexpr std::uint32_t kScanMax = 10'000;
 constexpr std::size_t kScanKeys = 4096;       // looked at in one turn
 constexpr std::size_t kScanBytes = 4u << 20;  // read in one turn, and one record more
 constexpr std::size_t kBatchMax = 1024;
+// Of writes that wait for the log alone no more are answered together: who asks works meanwhile.
+constexpr std::size_t kLoggedTogether = 16;
 
 /// Comparison and hand-over stay behind what people wait for.
 net::Lane lane_of(const proto::KvSend& send) {
@@ -72,7 +74,7 @@ Result<void> KvServer::init() {
 }
 
 void KvServer::terminate(const runtime::ExitReason&) {
-  if (syncer_ && ticket_wanted_ != 0) syncer_->want(ticket_wanted_);
+  if (syncer_ && ticket_wanted_ != 0 && folder_->flush()) syncer_->want(ticket_wanted_);
   if (syncer_) syncer_->stop();
   for (auto& [id, asked] : std::exchange(asked_, {}))
     asked.done({{}, proto::KvFailure{Errc::stopped, "the store is stopping", Executed::unknown}});
@@ -213,7 +215,14 @@ void KvServer::handle_cast(const KvSynced& synced) {
 
 void KvServer::handle_cast(const KvSyncNow&) {
   const auto ticket = std::exchange(ticket_wanted_, 0);
-  system_->kernel().flush();  // the other replicas sync meanwhile
+  unlogged_ = 0;
+  if (ticket == 0) return;
+  system_->kernel().flush();  // the other replicas write meanwhile
+  if (!folder_->flush()) return handle_cast(KvSynced{ticket, false});
+  if (sync_rest_ > Duration::zero()) {
+    syncer_->want(ticket);
+    return perform(kv_.on_synced(now(), ticket, true));
+  }
   if (const auto succeeded = syncer_->sync_if_quick())
     handle_cast(KvSynced{ticket, *succeeded});
   else
@@ -272,15 +281,13 @@ void KvServer::perform(proto::KvReply& reply) {
 }
 
 void KvServer::perform(proto::KvSync& sync) {
-  if (syncer_ && sync_rest_ == Duration::zero()) {
-    if (ticket_wanted_ != 0 || system_->cast(self(), KvSyncNow{}))
-      ticket_wanted_ = sync.ticket;
-    else
-      syncer_->want(sync.ticket);
+  if (!folder_) {
+    ticket_at_once_ = sync.ticket;
     return;
   }
-  if (syncer_) syncer_->want(sync.ticket);
-  ticket_at_once_ = sync.ticket;
+  const bool will_be = std::exchange(ticket_wanted_, sync.ticket) != 0 || system_->cast(self(), KvSyncNow{});
+  const bool enough = ++unlogged_ >= kLoggedTogether && sync_rest_ > Duration::zero();
+  if (!will_be || enough) handle_cast(KvSyncNow{});
 }
 
 void KvServer::perform(proto::KvChanged& changed) {

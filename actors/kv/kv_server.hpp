@@ -138,7 +138,7 @@ struct KvSynced {
   bool succeeded = false;
 };
 
-/// All that came before it is handled: what was written goes to the disk together.
+/// All that came before it is handled: what was written goes to the log and to the disk together.
 struct KvSyncNow {
   static constexpr bool local = true;
   static constexpr std::string_view event = "sync_now";
@@ -217,7 +217,8 @@ class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvSca
   KvMeter meter_;
   std::uint64_t asked_last_ = 0;
   std::uint64_t ticket_wanted_ = 0;   // to be synced with what comes next; 0: none
-  std::uint64_t ticket_at_once_ = 0;  // of what is answered without waiting for a disk
+  std::size_t unlogged_ = 0;          // turns with writes
+  std::uint64_t ticket_at_once_ = 0;  // of what is answered without waiting, for there is no disk
   std::deque<std::pair<std::uint64_t, proto::KvKey>> changes_;
   std::uint64_t changes_last_ = 0;
   std::vector<Watcher> watchers_;

@@ -80,13 +80,14 @@ void Kv::begin_write(Operations::iterator at) {
       std::ranges::count_if(operation.replicas.nodes, [this](const NodeId& id) { return reachable(id); });
   if (static_cast<std::size_t>(present) < operation.replicas.w)
     return fail(at, Errc::unreachable, "too few replicas of the key can be reached for a write");
-  auto record = written(operation);
+  std::uint64_t before = 0;
+  auto record = written(operation, before);
   if (!record) return fail(at, record.error().code(), record.error().message());
   operation.record = std::move(record).value();
   operation.hash = fingerprint(key, operation.record);
   // What the writer has seen: with siblings beside its own it has to read them first.
   if (operation.record.siblings.size() == 1) operation.answer.context = operation.record.context;
-  if (auto held = hold(key, operation.record); !held)
+  if (auto held = hold(key, operation.record, before); !held)
     return fail(at, held.error().code(), held.error().message());
   operation.placed = true;
   for (const auto& node : operation.replicas.nodes)
@@ -94,11 +95,12 @@ void Kv::begin_write(Operations::iterator at) {
   send_phase(at);
 }
 
-/// The record after this write.
-Result<KvRecord> Kv::written(const Operation& operation) {
+/// The record after this write, and the fingerprint of the one before.
+Result<KvRecord> Kv::written(const Operation& operation, std::uint64_t& before) {
   const auto& request = operation.request;
   auto outline = storage_.outline(request.key);
   if (!outline) return outline.error();
+  before = fingerprint(request.key, outline->record);
   const auto& rule = bucket(request.key.bucket);
   const Dot dot{actor_, ++count_};
   const auto put_in = [&](KvRecord& into) {

@@ -43,6 +43,7 @@ void Kv::on(const NodeId& from, KvWrite& m) {
 Result<void> Kv::apply(const KvKey& key, const KvRecord& record) {
   auto outline = storage_.outline(key);
   if (!outline) return outline.error();
+  const auto before = fingerprint(key, outline->record);
   Result<KvRecord> held = std::move(outline->record);
   if (!held->merge(record)) return {};
   prune(bucket(key.bucket), *held);
@@ -54,14 +55,12 @@ Result<void> Kv::apply(const KvKey& key, const KvRecord& record) {
   }
   if (held->siblings.size() > kKvSiblingsMax || bytes_of(*held) > kKvRecordBytesMax)
     return Error(Errc::too_large, "the key has too many siblings");
-  return hold(key, *held);
+  return hold(key, *held, before);
 }
 
-Result<void> Kv::hold(const KvKey& key, const KvRecord& record) {
+Result<void> Kv::hold(const KvKey& key, const KvRecord& record, std::uint64_t before) {
   if (broken_) return Error(Errc::io, "this node's store has failed");
   const auto position = kv_position(key);
-  const auto before = storage_.hash_of(position, key);
-  if (!before) return before.error();
   const auto after = fingerprint(key, record);
   if (auto written = storage_.write({position, key, after}, record); !written) return written;
   if (ticket_ == ticket_asked_) ++ticket_;
@@ -78,7 +77,7 @@ Result<void> Kv::hold(const KvKey& key, const KvRecord& record) {
   }
   if (trees_built_ || position < trees_from_) {
     for (const auto& node : nodes.nodes)
-      if (node != self()) trees_.change(node, position, *before, after);
+      if (node != self()) trees_.change(node, position, before, after);
   }
   out_.emplace_back(KvChanged{key});
   return {};

@@ -70,7 +70,7 @@ bool Kv::take_spread_reply(const NodeId& from, const KvWriteReply& m) {
     // All that hold it by the ring have it on their disks.
     const auto position = kv_position(spread.key);
     const auto held = storage_.hash_of(position, spread.key);
-    if (held && *held == spread.hash && !replicas(spread.key).has(self()) && hold(spread.key, {})) {
+    if (held && *held == spread.hash && !replicas(spread.key).has(self()) && hold(spread.key, {}, *held)) {
       ++counters_.handed_over;
       counters_.handed_over_bytes += spread.bytes;
     }
@@ -143,7 +143,7 @@ void Kv::look_for_dead() {
     if (record.empty() || !is_dead(record, wall_)) continue;
     if (outline->bytes != 0) {  // expired: the dots alone are of use
       for (auto& sibling : record.siblings) sibling.value.data.clear();
-      static_cast<void>(hold(entry.key, record));
+      static_cast<void>(hold(entry.key, record, entry.hash));
     }
     auto since = written_last(record);
     for (const auto& sibling : record.siblings) since = std::max(since, sibling.value.expires);
@@ -173,7 +173,7 @@ void Kv::ask_to_forget() {
 void Kv::forget(const std::vector<KvForget::Entry>& entries) {
   for (const auto& [key, hash] : entries) {
     const auto held = storage_.hash_of(kv_position(key), key);
-    if (held && *held == hash && hold(key, {})) ++counters_.forgotten;
+    if (held && *held == hash && hold(key, {}, hash)) ++counters_.forgotten;
   }
 }
 

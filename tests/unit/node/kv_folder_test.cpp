@@ -15,6 +15,7 @@
 #include "cluster/proto/kv_placement.hpp"
 #include "cluster/wire/codec.hpp"
 #include "kv_database.hpp"
+#include "kv_row_cache.hpp"
 
 using namespace cluster;
 using proto::KvRecord;
@@ -53,7 +54,8 @@ std::map<std::string, std::size_t> rows_of(const std::string& path, KvDatabase::
 const proto::KvKey kKey{"default", "key"};
 
 Result<void> write(KvFolder& folder, const KvRecord& record) {
-  return folder.write({proto::kv_position(kKey), kKey, proto::fingerprint(kKey, record)}, record);
+  auto written = folder.write({proto::kv_position(kKey), kKey, proto::fingerprint(kKey, record)}, record);
+  return written ? folder.flush() : written;
 }
 
 Dot dot_of(std::uint64_t count) { return {{1, 2}, count}; }
@@ -84,6 +86,7 @@ TEST_CASE("kv folder: what was written is there when it is opened again, and is 
     for (const char* other : {"b", "a", "c"})
       REQUIRE(store.write({proto::kv_position({"other", other}), {"other", other}, 1}, record));
     REQUIRE(store.set_note(as_bytes("note")));
+    REQUIRE(store.flush());
     REQUIRE(store.sync());
     CHECK(!KvFolder::open(folder.path));  // one process, and one store of it, at a time
   }
@@ -100,7 +103,7 @@ TEST_CASE("kv folder: what was written is there when it is opened again, and is 
   const auto entries = store->scan(0, 100).value();
   REQUIRE(entries.size() == 4);
   for (std::size_t i = 1; i < entries.size(); ++i) CHECK(entries[i - 1].position <= entries[i].position);
-  REQUIRE(store->write({position, key, 0}, {}));
+  REQUIRE(store->write({position, key, 0}, {}));  // and is not flushed
   CHECK(store->read(key)->empty());
   CHECK(*store->hash_of(position, key) == 0);
 }
@@ -165,7 +168,8 @@ TEST_CASE("kv folder: records with great values in them, of an older layout, are
     if (!tables) return;
     const std::vector<KvDatabase::Edit> edits{
         {.family = KvDatabase::Family::records, .key = name, .value = as_text(bytes)}};
-    REQUIRE(tables->write(edits).text == "");
+    tables->add(edits);
+    REQUIRE(tables->commit().text == "");
   }
   {
     auto folder = KvFolder::open(place.path).value();
@@ -188,6 +192,55 @@ TEST_CASE("kv folder: records with great values in them, of an older layout, are
   CHECK(rows_of(place.path, KvDatabase::Family::records).at(name) < 200);
 }
 
+TEST_CASE("kv folder: what was written is read before it is flushed, one by one and in lists") {
+  const KvTemporaryFolder place;
+  if (!tables_of(place.path)) return;
+  auto folder = KvFolder::open(place.path).value();
+  const auto key_of = [](std::uint64_t i) { return proto::KvKey{"default", "key " + std::to_string(i)}; };
+  constexpr std::uint64_t kKeys = 30'000;  // more than are kept in memory
+  const Bytes value(300, 7);
+  for (std::uint64_t i = 0; i < kKeys; ++i) {
+    KvRecord record;
+    record.put({}, dot_of(i + 1), {.data = value});
+    REQUIRE(folder->write({proto::kv_position(key_of(i)), key_of(i), i + 1}, record));
+    CHECK(folder->outline(key_of(i / 2))->record.siblings.front().dot == dot_of(i / 2 + 1));
+    if (i % 1000 == 0) CHECK(*folder->hash_of(proto::kv_position(key_of(i)), key_of(i)) == i + 1);
+    if (i % 7000 == 0) REQUIRE(folder->flush());
+  }
+  REQUIRE(folder->write({proto::kv_position(key_of(3)), key_of(3), 0}, {}));
+  CHECK(folder->outline(key_of(3))->record.empty());
+  std::uint64_t keys = 0;
+  REQUIRE(folder->visit("default", "", [&](auto, const auto&, auto) { return ++keys > 0; }));
+  CHECK(keys == kKeys - 1);
+  for (std::uint64_t i = 0; i < kKeys; i += 17)
+    if (i != 3) REQUIRE(folder->read(key_of(i))->siblings.front().dot == dot_of(i + 1));
+}
+
+TEST_CASE(
+    "kv row cache: rows go when there is no room, the one used last at last, and none that was written") {
+  KvRowCache cache(20'000);
+  const auto row = [](std::uint64_t count) { return KvRow{.record = record_of(count, 100), .great = {}}; };
+  const auto name = [](std::uint64_t count) { return "key " + std::to_string(count); };
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    cache.read(name(i), row(i + 1));
+    REQUIRE(cache.find(name(0)) != nullptr);  // used again and again
+    CHECK(cache.bytes() <= 20'000);
+  }
+  CHECK(cache.find(name(998)) != nullptr);
+  CHECK(cache.find(name(1)) == nullptr);
+  for (std::uint64_t i = 0; i < 1000; ++i) cache.write(name(i), row(i + 2));
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    REQUIRE(cache.find(name(i)) != nullptr);
+    CHECK(cache.find(name(i))->record == record_of(i + 2, 100));
+  }
+  cache.settle();
+  CHECK(cache.bytes() <= 20'000);
+  CHECK(cache.find(name(999)) != nullptr);
+  CHECK(cache.find(name(1)) == nullptr);
+  cache.read("great", {.record = record_of(1, 1'000'000), .great = {}});
+  CHECK(cache.find("great") == nullptr);
+}
+
 TEST_CASE(
     "kv folder: a great value that is lost makes its record unreadable, and the key can still be removed") {
   const KvTemporaryFolder place;
@@ -195,7 +248,11 @@ TEST_CASE(
   REQUIRE(write(*KvFolder::open(place.path).value(), record_of(1, 5000)));
   const auto lost = rows_of(place.path, KvDatabase::Family::values).begin()->first;
   const std::vector<KvDatabase::Edit> edits{{.family = KvDatabase::Family::values, .key = lost}};
-  REQUIRE(tables_of(place.path)->write(edits).text == "");
+  {
+    const auto tables = tables_of(place.path);
+    tables->add(edits);
+    REQUIRE(tables->commit().text == "");
+  }
   auto folder = KvFolder::open(place.path).value();
   const auto read = folder->read(kKey);
   REQUIRE(!read);

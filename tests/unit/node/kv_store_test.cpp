@@ -41,7 +41,7 @@ std::string text_of(const Result<proto::KvAnswer>& answer) {
                                     : std::to_string(answer->values.size()) + " values";
 }
 
-/// A folder whose syncs are counted, and fail if they are told to.
+/// A folder whose flushes and syncs are counted, and fail if they are told to.
 class CountedFolder final : public KvFolder {
  public:
   Result<proto::KvRecord> read(const proto::KvKey& key) const override { return memory_.read(key); }
@@ -50,6 +50,7 @@ class CountedFolder final : public KvFolder {
     return memory_.hash_of(position, key);
   }
   Result<void> write(const Entry& entry, const proto::KvRecord& record) override {
+    ++unflushed;
     return memory_.write(entry, record);
   }
   Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override {
@@ -61,12 +62,21 @@ class CountedFolder final : public KvFolder {
   Result<Bytes> note() const override { return memory_.note(); }
   Result<void> set_note(ByteView note) override { return memory_.set_note(note); }
   [[nodiscard]] Size size() const override { return {memory_.size(), memory_.bytes()}; }
+  Result<void> flush() override {
+    if (full) return Error(Errc::io, "the disk is full");
+    ++flushes;
+    unflushed = 0;
+    return {};
+  }
   Result<void> sync() override {
     now = now.load() + takes;
     ++syncs;
     if (fails) return Error(Errc::io, "the disk is gone");
     return {};
   }
+  std::atomic<int> unflushed = 0;  // writes
+  std::atomic<int> flushes = 0;
+  std::atomic<bool> full = false;
   std::atomic<int> syncs = 0;
   std::atomic<bool> fails = false;
   std::atomic<Instant> now{};  // by its own clock
@@ -225,6 +235,53 @@ TEST_CASE("kv store: an answer to a scan looks at a bounded number of keys, and 
   REQUIRE(few);
   CHECK(few->keys == std::vector<std::string>{key_of(kDeleted), key_of(kDeleted + 1), key_of(kDeleted + 2)});
   CHECK(few->next == key_of(kDeleted + 3));
+}
+
+TEST_CASE(
+    "kv server: writes of one turn go to the log together, are answered when they are there, and none is "
+    "when "
+    "it takes no more") {
+  for (const Duration rest : {0s, 3600s}) {
+    CAPTURE(rest.count());
+    auto folder = std::make_shared<CountedFolder>();
+    auto node = Node::start({.id = "foo", .port = 0, .cookie = "cookie of a disk", .ring = "ring"}).value();
+    const KvServer::Options options{
+        .config = {.self = node.id(), .boot = {1, 1}}, .folder = {}, .sync_rest = rest};
+    auto server = node.spawn<KvServer>({.name = "kv"}, options, folder, &node.actors(), node.ring_board(),
+                                       std::uint64_t{7})
+                      .value();
+    REQUIRE(eventually([&] {
+      const auto info = node.call(server, KvInfo{});
+      return info && info->progress.settled;
+    }));
+    const auto put = [](int i) {
+      return proto::KvRequest{
+          .verb = proto::KvVerb::put, .key = {"default", std::to_string(i)}, .value = {1}, .timeout_ms = 300};
+    };
+    for (int i = 0; i < 20; ++i) {
+      const auto done = node.call(server, KvAsk{put(i)});
+      REQUIRE(done);
+      CHECK(!done->failure);
+      CHECK(folder->unflushed == 0);
+    }
+    const int before = folder->flushes;
+    KvBatch batch;
+    for (int i = 0; i < 500; ++i) batch.requests.push_back(put(i));
+    const auto all = node.call(server, std::move(batch));
+    REQUIRE(all);
+    for (const auto& outcome : *all) CHECK(!outcome.failure);
+    CHECK(folder->flushes <= before + (rest == 0s ? 1 : 1 + 500 / 16));
+    CHECK(folder->syncs >= (rest == 0s ? 21 : 0));
+
+    folder->full = true;
+    for (int i = 0; i < 2; ++i) {
+      const auto lost = node.call(server, KvAsk{put(i)});
+      REQUIRE(lost);
+      REQUIRE(lost->failure);
+      CHECK(lost->failure->executed == (i == 0 ? Executed::unknown : Executed::no));
+      folder->full = false;  // what it says later counts for nothing
+    }
+  }
 }
 
 TEST_CASE("kv store: many threads write at once, and a node that stops answers all of them") {

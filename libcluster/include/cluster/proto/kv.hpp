@@ -222,7 +222,7 @@ class Kv {
   void fail(Operations::iterator at, Errc code, std::string text);
   void check_operations();
   [[nodiscard]] std::size_t ready_answers(const Operation& operation) const;
-  [[nodiscard]] Result<KvRecord> written(const Operation& operation);
+  [[nodiscard]] Result<KvRecord> written(const Operation& operation, std::uint64_t& before);
   void on(const NodeId& from, KvForward& m);
   void on(const NodeId& from, KvForwarded& m);
   void on(const NodeId& from, KvWriteReply& m);
@@ -245,7 +245,8 @@ class Kv {
   void on(const NodeId& from, KvWrite& m);
   /// Merges into what is held. A change is written, durable with `ticket_`.
   Result<void> apply(const KvKey& key, const KvRecord& record);
-  Result<void> hold(const KvKey& key, const KvRecord& record);
+  /// `before`: the fingerprint of what is held.
+  Result<void> hold(const KvKey& key, const KvRecord& record, std::uint64_t before);
   /// With what its outline leaves out.
   [[nodiscard]] Result<KvRecord> whole(const KvKey& key, KvOutline outline) const;
   /// What is held of the key of a read, as the answer to it.
