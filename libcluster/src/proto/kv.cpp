@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration kGreetInterval = 500ms;
 constexpr std::size_t kBytesPerMillisecond = 16'384;
+constexpr Duration::rep kMembersPerRest = 16;  // for each so many a ring rests once more
 
 /// What a store remembers of itself.
 struct Note {
@@ -62,8 +63,13 @@ KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edi
     return finish();
   }
   if (coming_ && fingerprint == coming_->fingerprint) return finish();  // an edit that places nothing anew
-  const auto until = coming_ ? coming_->until : now + config_.ring_rest_max;
-  coming_ = Coming{edition, ring, fingerprint, std::min(now + config_.ring_rest, until), until};
+  // The work of an edition grows with the square of the members: that of fifty that start one after the other
+  // would outlast their starts.
+  const auto members = static_cast<Duration::rep>(ring.node_count());
+  const auto rest = config_.ring_rest * (1 + members / kMembersPerRest);
+  const auto rest_max = config_.ring_rest_max * (1 + members / (2 * kMembersPerRest));
+  const auto until = coming_ ? coming_->until : now + rest_max;
+  coming_ = Coming{edition, ring, fingerprint, std::min(now + rest, until), until};
   return finish();
 }
 
@@ -111,6 +117,7 @@ void Kv::enter(KvPlacement next) {
   heard_.clear();
   verified_ = false;
   synced_.clear();
+  lacking_.clear();
   settled_ = false;
   session_.reset();
   forgetting_.reset();
@@ -140,6 +147,7 @@ KvActions Kv::on_peer(Instant now, const NodeId& peer, bool is_reachable) {
     }
   } else {
     down_.insert(peer);
+    look_soon();
     if (session_ && session_->peer == peer) end_session(false);
     for (auto at = operations_.begin(); at != operations_.end();) {
       const auto operation = at++;
@@ -240,9 +248,10 @@ KvActions Kv::on_time(Instant now, WallTime wall) {
 KvReplicas Kv::replicas(const KvKey& key) const { return ring_.replicas(key, bucket(key.bucket)); }
 
 KvProgress Kv::progress() const {
-  KvProgress progress{.settled = settled_ && !coming_, .handing_over = foreign_, .hints = hints_held_};
-  std::set<NodeId> lacking;
-  if (!settled_ && lacks_any(lacking)) progress.to_compare = lacking.size();
+  KvProgress progress{.settled = settled_ && !coming_,
+                      .to_compare = lacking_.size(),
+                      .handing_over = foreign_,
+                      .hints = hints_held_};
   progress.handed_over =
       foreign_ ? static_cast<double>(foreign_from_) / static_cast<double>(~std::uint64_t{0}) : 1;
   return progress;

@@ -8,12 +8,12 @@
 namespace cluster::proto {
 namespace {
 
-// A look at what all have told takes about 1 us for each point of the ring: less than a fifth of the time.
+// A look at what all have told takes about 1 us for each point of the rings: less than a fifth of the time.
 constexpr Duration kSettleInterval = 10ms;
 constexpr Duration kSettleIntervalPerPoint = 5us;
 // Of this node's clock: nodes 1 h apart refuse each other.
 constexpr std::chrono::hours kEditionAheadMax{2};
-// Of all rings that one message tells of; the first whatever the own ring is.
+// Of all rings that others have told of; the first whatever the own ring is.
 constexpr std::size_t kPointsMin = 1u << 18;
 constexpr std::size_t kPointsMax = 1u << 21;
 
@@ -57,7 +57,7 @@ void Kv::on(const NodeId& from, KvHello& m) {
       m.life != hello.life || (m.settled && !hello.settled) || (m.verified && !hello.verified);
   if (is_more) synced_.erase(from);  // what was compared may have been incomplete
   hello = {m.life, m.verified, m.settled, {}};
-  std::size_t points = 0;
+  std::size_t points = points_told();
   for (const auto& base : m.bases) {
     hello.bases.push_back(placement_of(base, points));
     if (hello.bases.back()) continue;
@@ -65,12 +65,26 @@ void Kv::on(const NodeId& from, KvHello& m) {
     break;
   }
   if (m.asks || m.tells) hear(from, m);
-  if (!settled_) {
-    const auto points = static_cast<Duration::rep>(ring_.ring().size());
-    settle_at_ = std::min(settle_at_, now_ + kSettleInterval + kSettleIntervalPerPoint * points);
-    sync_at_ = std::min(sync_at_, settle_at_);
-  }
+  look_soon();
   trim_log();
+}
+
+/// A look at what this node lacks, soon, after something that it depends on has changed.
+void Kv::look_soon() {
+  if (settled_) return;
+  const auto points = static_cast<Duration::rep>(std::max(ring_.ring().size(), points_looked_at_));
+  settle_at_ = std::min(settle_at_, now_ + kSettleInterval + kSettleIntervalPerPoint * points);
+  sync_at_ = std::min(sync_at_, settle_at_);
+}
+
+/// Of the rings that the others were in.
+std::size_t Kv::points_told() const {
+  std::set<const KvPlacement*> seen;
+  std::size_t points = 0;
+  for (const auto& [id, hello] : hellos_)
+    for (const auto& base : hello.bases)
+      if (seen.insert(base.get()).second) points += base->ring().size();
+  return points;
 }
 
 /// One that is known is not made again: in a ring of 200 all tell of the same rings. `points` counts those of
@@ -130,9 +144,10 @@ bool Kv::too_many_silent(std::span<const CHash::Node* const> nodes, std::size_t 
   return static_cast<std::size_t>(silent) >= std::max<std::size_t>(1, std::min(w, ring_.ring().node_count()));
 }
 
-/// False if this node has what it is to hold; else with whom it is to be compared first (nobody, if it does
-/// not know that yet).
-bool Kv::lacks_any(std::set<NodeId>& lacking) const {
+/// False if this node has what it is to hold; else `lacking_` are those with whom it is to be compared first
+/// (nobody, if it does not know that yet).
+bool Kv::look_for_lacking() {
+  lacking_.clear();
   const auto& ring = ring_.ring();
   std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> rules;
   const auto add_rule = [&](const KvBucket& rule) { rules.insert({rule.n, rule.r, rule.w}); };
@@ -152,6 +167,7 @@ bool Kv::lacks_any(std::set<NodeId>& lacking) const {
     for (const auto& base : hello.bases) add_edges(*base);
   std::ranges::sort(edges);
   edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
+  points_looked_at_ = edges.size();
 
   const auto held_in = [](const Bases& bases, const Position& at, std::size_t n, const NodeId& id) {
     return !bases.empty() && std::ranges::all_of(bases, [&](const auto& base) {
@@ -187,9 +203,9 @@ bool Kv::lacks_any(std::set<NodeId>& lacking) const {
         const bool held =
             !known || (hello->second.settled && is_replica) || held_in(hello->second.bases, edge, n, id);
         const bool done = known && synced_.contains(id);
-        if (held && held_by++ < needed && !done) lacking.insert(id);
+        if (held && held_by++ < needed && !done) lacking_.insert(id);
         if (!held && !done && is_replica && reachable(id))
-          lacking.insert(id);
+          lacking_.insert(id);
         else if (!held && !done)
           others.push_back(id);
         if (place >= n && held_by >= needed) break;
@@ -198,14 +214,13 @@ bool Kv::lacks_any(std::set<NodeId>& lacking) const {
       if (held_by >= needed) continue;
       const auto away = std::ranges::count_if(others, [this](const NodeId& id) { return !reachable(id); });
       for (auto& id : others)
-        if (reachable(id) || static_cast<std::size_t>(away) >= w) lacking.insert(std::move(id));
+        if (reachable(id) || static_cast<std::size_t>(away) >= w) lacking_.insert(std::move(id));
     }
   return lacks;
 }
 
-/// With whom this node is to be compared before it has settled.
-std::set<NodeId> Kv::settle_if_complete() {
-  if (settled_ || ring_.empty()) return {};
+void Kv::settle_if_complete() {
+  if (settled_ || ring_.empty()) return;
   if (!verified_) {
     std::size_t w = config_.bucket.w;
     for (const auto& [name, rule] : config_.buckets) w = std::min<std::size_t>(w, rule.w);
@@ -216,11 +231,9 @@ std::set<NodeId> Kv::settle_if_complete() {
       greet_all(false);
     }
   }
-  std::set<NodeId> lacking;
-  const bool lacks = lacks_any(lacking);
+  const bool lacks = look_for_lacking();
   // Nobody to compare with, and yet not complete: too few have told which rings there were.
-  if (lacking.empty() && !(lacks && !verified_)) settle();
-  return lacking;
+  if (lacking_.empty() && !(lacks && !verified_)) settle();
 }
 
 void Kv::settle() {

@@ -19,8 +19,7 @@ void Kv::begin_session() {
     sync_at_ = now_ + config_.view_interval;
     return;
   }
-  std::set<NodeId> wanted;
-  if (!settled_) static_cast<void>(lacks_any(wanted));
+  auto wanted = lacking_;
   const auto answers = [this](const NodeId& id) { return can_compare_with(id); };
   std::erase_if(wanted, [&](const NodeId& id) { return !answers(id); });
   if (wanted.empty()) {
@@ -51,9 +50,13 @@ void Kv::end_session(bool complete) {
   ++counters_.sessions_completed;
   const auto hello = hellos_.find(peer);  // what it said it has is what it was compared with
   const bool counts = hello != hellos_.end() && hello->second.life == life;
-  if (counts) synced_.insert(peer);
+  if (counts) {
+    synced_.insert(peer);
+    lacking_.erase(peer);  // which is all that changes: who else has what is the same
+  }
   sync_soon_.erase(peer);
-  auto lacking = settle_if_complete();
+  if (lacking_.empty()) settle_if_complete();
+  auto lacking = lacking_;
   // One that has not told of itself is not compared with: others would be, again and again.
   lacking.insert(sync_soon_.begin(), sync_soon_.end());
   const bool more = std::ranges::any_of(lacking, [this](const NodeId& id) { return can_compare_with(id); });

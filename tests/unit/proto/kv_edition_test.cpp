@@ -139,3 +139,30 @@ TEST_CASE("kv edition: changes of a moment are entered as one ring, but no chang
     CHECK(view() == first);
   }
 }
+
+TEST_CASE("kv edition: the more members a ring has, the longer it rests before it is entered") {
+  const KvConfig config;
+  Store foo("foo");
+  CHECK(foo.enter({.time = 1, .hash = 1}));
+  const auto view = [&] { return foo.kv.replicas({"default", "key"}).view; };
+  const auto first = view();
+  CHash ring = ring_of({"foo", "bar"});
+  std::uint64_t edits = 1;
+  const auto grow = [&](std::size_t members) {
+    while (ring.node_count() < members)
+      REQUIRE(ring.insert({.id = "n" + std::to_string(ring.node_count())}, 8));
+    ++edits;
+    return foo.kv.on_ring(foo.now, "ring", {edits, edits}, ring);
+  };
+  static_cast<void>(grow(48));
+  for (std::size_t members = 49; members < 53; ++members) {
+    foo.now += 4 * config.ring_rest - 1ms;
+    static_cast<void>(foo.kv.on_time(foo.now, kEditionBegin));
+    static_cast<void>(grow(members));
+    CHECK(view() == first);
+  }
+  foo.now += 4 * config.ring_rest;
+  const auto told = hello_in(foo.kv.on_time(foo.now, kEditionBegin));
+  REQUIRE(told);
+  CHECK(told->edition == KvEdition{edits, edits});
+}

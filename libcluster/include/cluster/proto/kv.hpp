@@ -272,10 +272,12 @@ class Kv {
   void learn(std::span<const KvRing> rings);
   [[nodiscard]] bool has_settled(const NodeId& peer) const;
   [[nodiscard]] bool too_many_silent(std::span<const CHash::Node* const> nodes, std::size_t w) const;
-  std::set<NodeId> settle_if_complete();
+  void settle_if_complete();
   void settle();
   void trim_log();
-  [[nodiscard]] bool lacks_any(std::set<NodeId>& lacking) const;
+  [[nodiscard]] bool look_for_lacking();
+  void look_soon();
+  [[nodiscard]] std::size_t points_told() const;
   void on(const NodeId& from, KvHello& m);
 
   // kv_sync.cpp: the comparison with others
@@ -335,6 +337,8 @@ class Kv {
   std::set<NodeId> down_{};
   std::map<NodeId, Hello> hellos_{};  // of nodes in the same ring
   std::set<NodeId> synced_{};         // compared with, since this ring
+  std::set<NodeId> lacking_{};        // to be compared with, as of the last look
+  std::size_t points_looked_at_ = 0;  // by that
 
   std::uint64_t last_id_ = 0;
   Operations operations_{};

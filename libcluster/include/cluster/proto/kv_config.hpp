@@ -18,8 +18,9 @@ struct KvConfig {
   Duration request_timeout = 5s;
   Duration retry_interval = 400ms;      ///< a replica that did not answer is asked again
   Duration view_interval = 50ms;        ///< one that places the key elsewhere
-  Duration ring_rest = 250ms;           ///< a ring is entered when it has not changed for so long
-  Duration ring_rest_max = 3s;          ///< or when it has been changing for so long
+  Duration ring_rest = 250ms;           ///< a ring is entered when it has not changed for so long,
+                                        ///< and so long more for each 16 members
+  Duration ring_rest_max = 3s;          ///< or when it has been changing for so long, more for each 32
   Duration sync_interval = 10s;         ///< between two comparisons with another node
   Duration session_timeout = 5s;        ///< of one without progress
   Duration upkeep_interval = 20ms;      ///< between two portions of hints and of keys handed over
