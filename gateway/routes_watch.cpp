@@ -1,6 +1,10 @@
+#include <atomic>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "cluster/gateway/routes.hpp"
+#include "cluster/kv/kv_server.hpp"
 
 namespace cluster::gateway {
 namespace {
@@ -8,18 +12,43 @@ namespace {
 using wire::Value;
 
 constexpr Duration kReadyTimeout = 2s;
+constexpr Duration kAloneTime = 5s;  // for one that was told whom to meet, from its start
+
+struct Since {
+  Instant start = MonotonicClock::now();
+  std::atomic<bool> settled{false};  // among others; later changes of the ring move keys while it serves
+};
 
 Response not_ready(std::string_view why) { return refusal(503, "not_ready", why); }
 
-/// Ready is who serves, is where he was told to be, and whose servers answer.
-void answer_ready(const Toolbox& tools, Answer answer) {
+Response readiness_of(const Result<Value>& store) {
+  if (!store && store.error().code() == Errc::no_server) return success("ready");
+  const auto info = store ? store->to<KvInfo::Answer>() : store.error();
+  if (!info) return not_ready("the node's store does not answer");
+  if (info->progress.settled) return success("ready");
+  return not_ready("the node's store has not yet got all that it is to hold");
+}
+
+/// Ready is who serves, is where he was told to be, and whose servers answer; and a store once it has
+/// settled: who restarts nodes one by one waits for each, and two stores at once would be one too many.
+void answer_ready(const Toolbox& tools, const std::shared_ptr<Since>& since, const Answer& answer) {
   if (tools.server->is_stopping()) return answer(not_ready("the node is stopping"));
-  if (tools.needs_ring && tools.node->ring()->ring.empty())
+  const auto ring = tools.node->ring();
+  if (tools.needs_ring && ring->ring.empty())
     return answer(not_ready("the node has not yet met the ring that it was told to meet"));
-  tools.caller->call("ring", "ring_info", {}, kReadyTimeout,
-                     [answer = std::move(answer)](const Result<Value>& info) {
-                       answer(info ? success("ready") : not_ready("the node's servers do not answer"));
-                     });
+  const bool alone = ring->members.size() < 2;
+  if (tools.needs_ring && alone && MonotonicClock::now() < since->start + kAloneTime)
+    return answer(not_ready("the node has not yet met those that it was told to meet"));
+  tools.caller->call("ring", "ring_info", {}, kReadyTimeout, [=](const Result<Value>& info) {
+    if (!info) return answer(not_ready("the node's servers do not answer"));
+    if (since->settled) return answer(success("ready"));
+    tools.caller->call(std::string(KvServer::kName), std::string(KvInfo::event), {}, kReadyTimeout,
+                       [=](const Result<Value>& store) {
+                         auto readiness = readiness_of(store);
+                         if (store && readiness.status == 200) since->settled = !alone;
+                         answer(std::move(readiness));
+                       });
+  });
 }
 
 }  // namespace
@@ -29,7 +58,8 @@ void add_watch_routes(Router& router, const Toolbox& tools) {
               .handle = [](const Request&, const Answer& answer) { answer(success("alive")); },
               .open = true});
   router.add({.pattern = "/readyz",
-              .handle = [tools](const Request&, Answer answer) { answer_ready(tools, std::move(answer)); },
+              .handle = [tools, since = std::make_shared<Since>()](
+                            const Request&, const Answer& answer) { answer_ready(tools, since, answer); },
               .open = true});
 }
 

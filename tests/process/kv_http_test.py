@@ -53,6 +53,19 @@ class Store(unittest.TestCase):
         self.status(200, foo.request("PUT", path, b""))
         self.assertEqual(self.status(200, bar.get(path)).body, b"")
 
+    def test_nodes_that_are_restarted_as_each_is_ready_lose_nothing_of_what_is_in_memory(self):
+        nodes = self.ring()
+        keys = [f"/v1/kv/default/key{i}" for i in range(200)]
+        for i, key in enumerate(keys):
+            self.status(200, nodes[i % 3].request("PUT", key, f"{i}".encode()))
+        for i, node in enumerate(nodes):
+            node.stop()
+            node.options = ("--http", "0", "--meet", f"localhost:{nodes[i - 1].port}", "--kv")
+            node.start()
+            wait_until(lambda: node.get("/readyz").status == 200, f"{node.name} is ready")
+        for i, key in enumerate(keys):
+            self.assertEqual(self.status(200, nodes[i % 3].get(key)).body, f"{i}".encode())
+
     def test_post_creates_and_answers_409_if_there_is_such_a_key(self):
         foo, bar, _ = self.ring()
         self.status(201, foo.request("POST", "/v1/kv/users/ada", b"1"))

@@ -150,7 +150,7 @@ TEST_CASE("kv edition: the more members a ring has, the longer it rests before i
   std::uint64_t edits = 1;
   const auto grow = [&](std::size_t members) {
     while (ring.node_count() < members)
-      REQUIRE(ring.insert({.id = "n" + std::to_string(ring.node_count())}, 8));
+      REQUIRE(ring.insert({.id = NodeId("n" + std::to_string(ring.node_count()))}, 8));
     ++edits;
     return foo.kv.on_ring(foo.now, "ring", {edits, edits}, ring);
   };
