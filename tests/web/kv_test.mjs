@@ -80,14 +80,21 @@ test('after a break the page says that changes are told again, although none com
   const { data } = await (await fetch(`${nodes[0].url}/v1/watch/quiet`, { headers })).json();
   const page = await browser.open(`${nodes[0].url}/`);
   const row = JSON.stringify({ seq: data.last, event: 'watching', members: ['n0', 'n1'], silent: [] });
-  await page.route('**/v1/watch/quiet?*', (route) =>
-    route.fulfill({ contentType: 'text/event-stream', body: `id: ${data.last}\ndata: ${row}\n\n` }), { times: 1 });
+  let broken = 0;
+  let goOn;
+  const seen = new Promise((done) => (goOn = done));
+  await page.route('**/v1/watch/quiet?*', async (route) => {
+    if (broken++ === 0) return route.fulfill({ contentType: 'text/event-stream', body: `id: ${data.last}\ndata: ${row}\n\n` });
+    await seen; // the page has shown the break, however long it took
+    return route.continue();
+  });
   await browser.signIn(page, cluster.cli(nodes[0], 'token'));
   await page.click('#tab-Keys');
   await page.fill('#kv-bucket', 'quiet');
   await page.keyboard.press('Enter');
   const says = (text) => page.waitForFunction((part) => document.querySelector('#kv-watch')?.textContent.includes(part), text);
   await says('not told just now');
+  goOn();
   await says('as they happen on any node: none yet');
   await page.context().close();
 });
