@@ -83,6 +83,7 @@ export function KvPanel() {
   const [query, ask] = useState<Query>({ bucket: 'default', prefix: '', from: '' });
   const [turn, setTurn] = useState(0);
   const [key, setKey] = useState<string>();
+  const [bucket, typeBucket] = useState('default'); // as typed: what is drawn meanwhile must not undo it
   const [prefix, typePrefix] = useState(''); // not asked for before it is typed
   const later = useLater();
   const { page, status, problem, watched, changes } = useKeys(query, turn);
@@ -98,12 +99,14 @@ export function KvPanel() {
           <input
             id="kv-bucket"
             type="text"
-            value={query.bucket}
+            value={bucket}
             spellcheck={false}
+            onInput={(event) => typeBucket(event.currentTarget.value)}
             onChange={(event) => {
-              const bucket = event.currentTarget.value || 'default';
+              const chosen = event.currentTarget.value || 'default';
+              typeBucket(chosen);
               typePrefix('');
-              later(() => ask({ bucket, prefix: '', from: '' }));
+              later(() => ask({ bucket: chosen, prefix: '', from: '' }));
               setKey(undefined);
             }}
           />
