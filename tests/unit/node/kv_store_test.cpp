@@ -12,6 +12,7 @@
 
 #include "cluster/kv/kv_store.hpp"
 #include "eventually.hpp"
+#include "on_memory.hpp"
 
 using namespace cluster;
 using cluster::testing::eventually;
@@ -43,26 +44,13 @@ std::string text_of(const Result<proto::KvAnswer>& answer) {
 }
 
 /// A folder whose flushes and syncs are counted, and fail if they are told to.
-class CountedFolder final : public KvFolder {
+class CountedFolder final : public cluster::testing::OnMemory<KvFolder> {
  public:
-  Result<proto::KvRecord> read(const proto::KvKey& key) const override { return memory_.read(key); }
-  Result<proto::KvOutline> outline(const proto::KvKey& key) const override { return memory_.outline(key); }
-  Result<std::uint64_t> hash_of(std::uint64_t position, const proto::KvKey& key) const override {
-    return memory_.hash_of(position, key);
-  }
   Result<void> write(const Entry& entry, const proto::KvRecord& record) override {
     ++unflushed;
-    return memory_.write(entry, record);
+    return memory.write(entry, record);
   }
-  Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override {
-    return memory_.scan(position, limit);
-  }
-  Result<void> visit(std::string_view bucket, std::string_view from, const Visitor& visitor) const override {
-    return memory_.visit(bucket, from, visitor);
-  }
-  Result<Bytes> note() const override { return memory_.note(); }
-  Result<void> set_note(ByteView note) override { return memory_.set_note(note); }
-  [[nodiscard]] Size size() const override { return {memory_.size(), memory_.bytes()}; }
+  [[nodiscard]] Size size() const override { return {memory.size(), memory.bytes()}; }
   Result<void> flush() override {
     if (full) return Error(Errc::io, "the disk is full");
     ++flushes;
@@ -84,7 +72,6 @@ class CountedFolder final : public KvFolder {
   Duration takes{};
 
  private:
-  proto::KvMemory memory_;
 };
 
 }  // namespace

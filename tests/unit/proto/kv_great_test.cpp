@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cluster/proto/kv.hpp"
+#include "on_memory.hpp"
 
 using namespace cluster;
 using namespace cluster::proto;
@@ -11,29 +12,12 @@ using namespace cluster::proto;
 namespace {
 
 /// Counts how often values are read.
-class CountedStorage final : public KvStorage {
+class CountedStorage final : public cluster::testing::OnMemory<> {
  public:
   Result<KvRecord> read(const KvKey& key) const override {
     ++reads;
     return memory.read(key);
   }
-  Result<KvOutline> outline(const KvKey& key) const override { return memory.outline(key); }
-  Result<std::uint64_t> hash_of(std::uint64_t position, const KvKey& key) const override {
-    return memory.hash_of(position, key);
-  }
-  Result<void> write(const Entry& entry, const KvRecord& record) override {
-    return memory.write(entry, record);
-  }
-  Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override {
-    return memory.scan(position, limit);
-  }
-  Result<void> visit(std::string_view bucket, std::string_view from, const Visitor& visitor) const override {
-    return memory.visit(bucket, from, visitor);
-  }
-  Result<Bytes> note() const override { return memory.note(); }
-  Result<void> set_note(ByteView note) override { return memory.set_note(note); }
-
-  KvMemory memory{};
   mutable int reads = 0;
 };
 
