@@ -8,9 +8,11 @@ import select
 import signal
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
-from nodes import COOKIE, DEADLINE, Node, Programs, free_port, pause, wait_until
+from nodes import COOKIE, DEADLINE, Node, Programs, follow, free_port, pause, wait_until
 from web import EventStream, WebNode, WebSocket, exchange, jsonschema, ring_of
 
 programs = Programs(sys.argv.pop(1))
@@ -368,6 +370,45 @@ class Events(unittest.TestCase):
             self.assertIsNone(events.next())
             self.assertEqual(socket.next(), 1001)
         self.assertEqual(node.process.wait(DEADLINE), 0)
+
+    def test_a_flood_of_requests_makes_nobody_suspect_a_node_nor_delays_what_nodes_say_to_each_other(self):
+        nodes = ring_of(self, programs, 3, "--kv")
+        flooded, others = nodes[0], nodes[1:]
+        wait_until(lambda: flooded.get("/readyz").status == 200, "its store has settled")
+        followers = follow(self, nodes)
+        over = threading.Event()
+        answered = []
+
+        def flood():
+            head = f"Host: localhost\r\nAuthorization: Bearer {WebNode.token}\r\n"
+            turn = (f"GET /v1/members HTTP/1.1\r\n{head}\r\n" f"GET /v1/ring/arcs HTTP/1.1\r\n{head}\r\n"
+                    f"PUT /v1/kv/default/key HTTP/1.1\r\n{head}Content-Length: 1000\r\n\r\n" + "x" * 1000).encode() * 8
+            with flooded.connect() as link:
+                while not over.is_set():
+                    link.sendall(turn)
+                    received = b""
+                    while received.count(b"HTTP/1.1 200") < 24:
+                        piece = link.recv(1 << 20)
+                        self.assertTrue(piece)
+                        received += piece
+                    answered.append(24)
+
+        floods = [threading.Thread(target=flood) for _ in range(8)]
+        for thread in floods:
+            thread.start()
+        end = time.monotonic() + 8  # longer than a member takes to be held for unreachable
+        while time.monotonic() < end:
+            for node in others:
+                self.assertEqual(node.cli("call", f"counter@{flooded.name}", "get").code, 0)
+        over.set()
+        for thread in floods:
+            thread.join(DEADLINE)
+            self.assertFalse(thread.is_alive())
+        self.assertGreater(sum(answered), 8 * 24)
+        for follower in followers:
+            for node in nodes:
+                self.assertNotIn("unreachable", follower.states(node.name), follower.name)
+        self.assertEqual(nodes[1].states(), {node.name: "alive" for node in nodes})
 
 
 if __name__ == "__main__":
