@@ -41,3 +41,10 @@ export function timelines(events: Happened[], members: Member[], from: number, t
 export function hadTrouble(segments: Segment[]): boolean {
   return segments.some(({ state }) => state === 'suspect' || state === 'unreachable' || state === 'stopped');
 }
+
+/** What is to be said where nobody had trouble: of a member whose state is not known nothing is claimed. */
+export function calmText(rows: Segment[][]): string {
+  const unknown = rows.filter((segments) => segments.length === 0 || segments.at(-1)!.state === 'unknown').length;
+  if (unknown === 0) return `All ${rows.length} members were well.`;
+  return `Nothing bad was heard of the members; ${unknown} of ${rows.length} have not been heard of yet.`;
+}

@@ -7,7 +7,7 @@ import { controlOf, messageText } from '../src/forms';
 import { Rate, parseMetrics, total } from '../src/metrics';
 import { hueOf, placeLabels, sectorsByMember, shareSectors } from '../src/ring_geometry';
 import { SseParser } from '../src/sse';
-import { hadTrouble, timelines } from '../src/timeline';
+import { calmText, hadTrouble, timelines } from '../src/timeline';
 import type { Arcs, Happened, Member } from '../src/types';
 
 test('events come out of a stream whole, however it is cut', () => {
@@ -70,6 +70,13 @@ test('a timeline has the states in their order, without gaps', () => {
   assert.deepEqual(rows.get('b'), [{ state: 'alive', begin: 150, end: 400 }]);
   assert.equal(hadTrouble(rows.get('a')!), true);
   assert.equal(hadTrouble(rows.get('b')!), false);
+});
+
+test('of members that have not been heard of nothing good is claimed', () => {
+  const alive = [{ state: 'alive' as const, begin: 0, end: 1 }];
+  const unknown = [{ state: 'unknown' as const, begin: 0, end: 1 }];
+  assert.equal(calmText([alive, alive]), 'All 2 members were well.');
+  assert.match(calmText([alive, unknown, []]), /2 of 3 have not been heard of/);
 });
 
 test('metrics are read with their labels, and sums are over all of them', () => {

@@ -1,7 +1,7 @@
 import { useEffect, useReducer, useState } from 'preact/hooks';
 import { clock, duration } from '../format';
 import { useStore } from '../store';
-import { hadTrouble, timelines } from '../timeline';
+import { calmText, hadTrouble, timelines } from '../timeline';
 
 const kWindows = [
   { name: '2 min', length: 120_000 },
@@ -42,7 +42,7 @@ export function TimelinePanel() {
           </label>
         )}
       </div>
-      {shown.length === 0 && <p class="quiet">All {rows.length} members were well.</p>}
+      {shown.length === 0 && <p class="quiet">{calmText(rows.map(([, segments]) => segments))}</p>}
       <div class="timeline" role="list" aria-label="States of the members over time">
         {shown.map(([id, segments]) => (
           <div key={id} class="timeline-row" role="listitem" data-member={id}>
