@@ -88,6 +88,16 @@ def hello(protections=b"\x01\x00", **change):
     return b"\x01" + struct.pack(">H", len(body)) + body
 
 
+def is_greeted(connection):
+    """Whether a HELLO is answered by one."""
+    try:
+        connection.sendall(hello())
+        connection.settimeout(10)
+        return connection.recv(1) == b"\x01"
+    except OSError:
+        return False
+
+
 def garbage(node):
     pieces = [b'{"type":"message"}\f', b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"\0" * 100_000,
               b"\xff" * 100_000, b"\x01\xff\xff", b"\x01\x00\x00", b"\n", hello()[:-1] + b"\xff" * 5000]
@@ -316,7 +326,9 @@ def out_of_descriptors():
     used = node.cpu_seconds() - before
     check(f"out of descriptors: the node lives and does not spin ({used:.2f} s CPU in 1 s)", node.alive() and used < 0.5)
     node.honest("out of descriptors")
-    for connection in flood:
+    newcomers = [node.connect() for _ in range(30)]
+    check("out of descriptors: the newest connection is never the one that goes", all(map(is_greeted, newcomers)))
+    for connection in flood + newcomers:
         connection.close()
     node.honest("out of descriptors, afterwards")
     node.stop()

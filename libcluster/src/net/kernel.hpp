@@ -98,7 +98,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
 
   // Connections
   void accept(Socket socket);
-  void evict_oldest_half_open();
+  bool evict_oldest_half_open();
   [[nodiscard]] ConnectionRef make_connection(Socket socket, bool dialler, std::optional<NodeId> expected,
                                               bool continues = false);
   [[nodiscard]] proto::Identity identity() const;

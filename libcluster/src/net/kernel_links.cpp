@@ -66,19 +66,20 @@ void Kernel::accept(Socket socket) {
                  remote.address().to_string(), ": too many wrong cookies from there");
     return;
   }
-  if (half_open_.size() >= shared_.limits.half_open_max) evict_oldest_half_open();
+  if (half_open_.size() >= shared_.limits.half_open_max) static_cast<void>(evict_oldest_half_open());
   const auto connection = make_connection(std::move(socket), false, std::nullopt);
   half_open_.emplace(connection->begun, connection);
   connection->start();
 }
 
-void Kernel::evict_oldest_half_open() {
-  if (half_open_.empty()) return;
+bool Kernel::evict_oldest_half_open() {
+  if (half_open_.empty()) return false;
   add(shared_.counters.evicted);
   log::limited(lines_.evicted, log::Level::warn, "net",
                "too many connections that have not proven the cookie: the oldest is closed, ",
                describe(half_open_.begin()->second));
   drop(ConnectionRef(half_open_.begin()->second));
+  return true;
 }
 
 void Kernel::drop(const ConnectionRef& connection) {

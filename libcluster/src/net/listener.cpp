@@ -22,6 +22,7 @@ constexpr int kBacklog = 1024;
 constexpr int kAcceptsPerTurn = 64;
 constexpr int kPortAttempts = 16;          // to find a port that is free on every address
 constexpr Duration kExhaustedWait = 50ms;  // before the next try when even the spare is gone
+constexpr Duration kMadeRoomWait = 1ms;    // until an ended connection has given its descriptor back
 
 int open_spare() noexcept { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
@@ -128,9 +129,10 @@ void Listener::accept_ready(const std::shared_ptr<Acceptor>& acceptor) {
     const int fault = errno;
     if (fault == EAGAIN || fault == EWOULDBLOCK) break;
     if (fault == EINTR || fault == ECONNABORTED || fault == EPROTO) continue;
-    on_exhausted(fault);
-    if ((fault == EMFILE || fault == ENFILE) && shed(listening)) continue;
-    static_cast<void>(shared_.timers.add(MonotonicClock::now() + kExhaustedWait, [this, acceptor] {
+    const bool made_room = on_exhausted(fault);
+    if (!made_room && (fault == EMFILE || fault == ENFILE) && shed(listening)) continue;
+    const auto wait = made_room ? kMadeRoomWait : kExhaustedWait;
+    static_cast<void>(shared_.timers.add(MonotonicClock::now() + wait, [this, acceptor] {
       if (acceptor->is_open()) await(acceptor);
     }));
     return;
@@ -138,10 +140,10 @@ void Listener::accept_ready(const std::shared_ptr<Acceptor>& acceptor) {
   await(acceptor);
 }
 
-void Listener::on_exhausted(int fault) {
+bool Listener::on_exhausted(int fault) {
   add(shared_.counters.accept_failures);
   log::limited(exhaustions_, log::Level::warn, "net", "cannot accept connections: ", std::strerror(fault));
-  exhausted_();
+  return exhausted_();
 }
 
 /// Takes the connection that there is no descriptor for and closes it, so that it does not keep the

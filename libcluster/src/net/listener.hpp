@@ -15,9 +15,10 @@ namespace cluster::net {
 class Listener {
  public:
   using Accepted = std::function<void(Socket)>;
-  using Exhausted = std::function<void()>;
+  using Exhausted = std::function<bool()>;
 
-  /// `exhausted`: the system has no descriptor or memory for a connection; the newest was closed.
+  /// `exhausted`: the system has no descriptor or memory for a connection. True if it ended another one,
+  /// whose place the newest takes; else the newest is closed.
   Listener(Shared& shared, Accepted accepted, Exhausted exhausted);
   ~Listener();
 
@@ -35,7 +36,7 @@ class Listener {
   [[nodiscard]] Result<void> bind_all(const std::vector<Address>& addresses, std::uint16_t port);
   void await(const std::shared_ptr<Acceptor>& acceptor);
   void accept_ready(const std::shared_ptr<Acceptor>& acceptor);
-  void on_exhausted(int fault);
+  [[nodiscard]] bool on_exhausted(int fault);
   [[nodiscard]] bool shed(int listening);
 
   Shared& shared_;
