@@ -93,6 +93,26 @@ TEST_CASE("scenario: a ring in which nodes leave, die and come back all the time
   }
 }
 
+TEST_CASE("scenario: of a large ring that crashed as a whole, those that come back find each other") {
+  struct Row {
+    std::size_t nodes;
+    std::size_t back;
+  };
+  for (const auto& row : {Row{100, 10}, Row{200, 5}, Row{200, 20}})
+    for (std::uint64_t seed = 1; seed <= seeds(3); ++seed) {
+      CAPTURE(seed);
+      CAPTURE(row.nodes);
+      Scenario scenario{.nodes = row.nodes, .seed = seed, .edits_per_s = 0.5};
+      Fault dead{.kind = Fault::Kind::kill, .groups = {{}}, .from = 10s};
+      Fault back{.kind = Fault::Kind::kill, .groups = {{}}, .from = 12s, .until = 30s};
+      for (std::size_t place = 0; place < row.nodes; ++place)
+        (place < row.nodes - row.back ? dead : back).groups[0].places.push_back(place);
+      scenario.faults = {dead, back};
+      const auto report = run(scenario);
+      CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+    }
+}
+
 TEST_CASE("scenario: every bug that can be planted is found within the stated number of seeds") {
   for (const auto& bug : planted_bugs()) {
     CAPTURE(std::string(bug.name));

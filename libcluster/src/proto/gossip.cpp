@@ -13,6 +13,11 @@ constexpr std::size_t kDrawsEach = 16;
 /// Where not all have links: in so many periods one round goes to any member, should the links kept fall
 /// apart.
 constexpr int kPeriodsAmongLinks = 32;
+/// Of the members that a node with too few links dials at once, four times a second at first: one in so many,
+/// within bounds.
+constexpr std::size_t kSoughtShare = 64;
+constexpr std::size_t kSoughtMin = 3;
+constexpr std::size_t kSoughtMax = 16;
 
 }  // namespace
 
@@ -78,6 +83,7 @@ Actions Gossip::on_peer_up(Moment at, const NodeId& peer) {
   begin(at);
   const auto at_peer = std::ranges::lower_bound(up_, peer);
   if (at_peer == up_.end() || *at_peer != peer) up_.insert(at_peer, peer);
+  count_links();
   if (!ring_.empty() && state_.present(peer) && peer != self()) send_digest(peer);
   return finish();
 }
@@ -86,6 +92,7 @@ Actions Gossip::on_peer_down(Moment at, const NodeId& peer) {
   begin(at);
   const auto at_peer = std::ranges::lower_bound(up_, peer);
   if (at_peer != up_.end() && *at_peer == peer) up_.erase(at_peer);
+  count_links();
   for (auto& [command, meet] : meets_)
     if (meet.peer == peer) meet.peer.reset();  // no member perhaps, so nobody else dials it
   return finish();
@@ -104,6 +111,7 @@ Actions Gossip::on_time(Moment at) {
     }
     schedule_round(std::min(2 * interval_, std::max(config_.period, config_.period_max)));
   }
+  if (search_ && at.now >= search_->next) seek_links();
   std::vector<std::uint64_t> late;
   for (auto& [command, meet] : meets_) {
     if (at.now >= meet.deadline)
@@ -130,7 +138,7 @@ SavedRing Gossip::saved() const {
 }
 
 Instant Gossip::next_deadline() const noexcept {
-  auto next = next_round_;
+  auto next = search_ ? std::min(next_round_, search_->next) : next_round_;
   for (const auto& [command, meet] : meets_) next = std::min({next, meet.deadline, meet.next_attempt});
   if (leave_) next = std::min({next, leave_->deadline, leave_->next_attempt});
   return next;
@@ -259,6 +267,7 @@ void Gossip::note_changed(const NodeId& member, bool force) {
 void Gossip::settle_connections() {
   if (changed_.empty()) return;
   plan_links();
+  count_links();
   std::vector<NodeId> ids;
   for (const auto& [id, force] : changed_) {
     ids.push_back(id);
@@ -288,6 +297,31 @@ void Gossip::plan_links() {
     told.standing = !told.standing;
     out_.emplace_back(std::in_place_type<Connect>, Connect{id, told.endpoint, false, told.standing});
   }
+}
+
+/// Of a ring that crashed, a few members may come back first, and their standing links all lead to others. A
+/// node that has just started is given a period for those.
+void Gossip::count_links() {
+  if (ring_.empty() || links_.keeps_all()) return search_.reset();
+  const auto linked = std::ranges::count_if(up_, [this](const NodeId& id) { return state_.present(id); });
+  if (static_cast<std::size_t>(linked) >= links_enough(state_.present_count())) return search_.reset();
+  if (search_) return;
+  search_ =
+      Search{.next = at_.now + config_.period, .interval = std::min(config_.period_min, config_.period)};
+}
+
+/// A digest opens a link. Once it has asked about as many as there are, the node asks ever less often: those
+/// that start later look for it.
+void Gossip::seek_links() {
+  const auto count = std::clamp(state_.present_count() / kSoughtShare, kSoughtMin, kSoughtMax);
+  for (const auto& peer : draw_peers(count, {}, false))
+    if (!std::ranges::binary_search(up_, peer)) send_digest(peer);
+  search_->asked += count;
+  if (search_->asked >= state_.present_count()) {
+    search_->interval = std::min(2 * search_->interval, std::max(config_.period, config_.period_max));
+    search_->asked = 0;
+  }
+  search_->next = at_.now + search_->interval;
 }
 
 void Gossip::start_rounds() {

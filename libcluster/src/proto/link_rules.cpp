@@ -26,6 +26,8 @@ std::size_t standing_links(std::size_t members) noexcept {
   return members < 2 ? 0 : 2 * static_cast<std::size_t>(std::bit_width(members - 1));
 }
 
+std::size_t links_enough(std::size_t members) noexcept { return standing_links(members) / 2; }
+
 LinkPlan::LinkPlan(std::size_t members, std::size_t mesh_max) noexcept {
   // With four binary digits of the size, so that not every newcomer makes another plan.
   const std::size_t step = std::max<std::size_t>(std::bit_floor(members) / 8, 1);

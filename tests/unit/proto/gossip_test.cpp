@@ -6,6 +6,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -217,21 +218,56 @@ TEST_CASE("gossip: above a number of members few links are kept, and rounds go o
   CHECK(kept() < 40);
   for (const auto& [id, is_standing] : standing) CHECK(is_standing == plan.keeps("a", id));
 
-  (void)gossip.on_peer_up(kThen, "n7");
+  std::set<NodeId> linked;
+  for (int i = 0; i < 7; ++i) linked.insert(others[static_cast<std::size_t>(i)].id);
+  for (const auto& id : linked) (void)gossip.on_peer_up(kThen, id);
   std::size_t others_asked = 0;
   Moment at = kThen;
   while (at.now < kThen.now + 320s) {
     at.now = gossip.next_deadline();
     for (const auto& send : all_of<Send>(gossip.on_time(at)))
-      others_asked += send.to != NodeId("n7") ? 1u : 0u;
+      others_asked += linked.contains(send.to) ? 0u : 1u;
   }
   CHECK(others_asked <= 10);  // in 32 s one round goes to any member
-  CHECK(others_asked >= 8);
+  CHECK(others_asked >= 6);
 
   std::vector<NodeId> gone;
   for (std::size_t i = 12; i < 99; ++i) gone.push_back(others[i].id);
   note(gossip.on_command(at, 2, RemoveCommand{gone}));
   for (std::size_t i = 0; i < 12; ++i) CHECK(standing[others[i].id]);  // a mesh again
+}
+
+TEST_CASE(
+    "gossip: who has less than ceil(log2 n) links looks for members among all, ever less often, until it "
+    "has") {
+  Gossip gossip(
+      {.self = {.id = "a", .boot = {1, 1}, .endpoint = kHere, .weight = 4}, .ring = "ring", .mesh_max = 16},
+      Rng(1), kThen);
+  std::vector<NewMember> others;
+  for (int i = 0; i < 99; ++i) others.push_back({NodeId("n" + std::to_string(i)), kHere});
+  (void)gossip.on_command(kThen, 1, InsertCommand{others});
+  Moment at = kThen;
+  std::set<NodeId> asked;
+  const auto count_asked = [&](Duration span) {
+    std::size_t count = 0;
+    const auto end = at.now + span;
+    while (gossip.next_deadline() < end) {
+      at.now = gossip.next_deadline();
+      for (const auto& send : all_of<Send>(gossip.on_time(at))) asked.insert(send.to), ++count;
+    }
+    at.now = end;
+    return count;
+  };
+  CHECK(links_enough(100) == 7);
+  for (std::size_t i = 0; i < 6; ++i) (void)gossip.on_peer_up(at, others[i].id);
+  CHECK(count_asked(9s) > 80);
+  CHECK(count_asked(300s) < 600);
+  CHECK(count_asked(300s) < 350);  // three in 4 s, beside the rounds
+  CHECK(asked.size() > 95);
+  (void)gossip.on_peer_up(at, others[6].id);
+  CHECK(count_asked(64s) < 30);
+  (void)gossip.on_peer_down(at, others[6].id);
+  CHECK(count_asked(9s) > 80);
 }
 
 TEST_CASE("gossip: force is in the disconnect of who removes and of who hears of it") {

@@ -293,6 +293,8 @@ class Gossip {
   void note_changed(const NodeId& member, bool force);
   void settle_connections();
   void plan_links();
+  void count_links();
+  void seek_links();
   void start_rounds();
   void schedule_round(Duration interval);
   void hurry_rounds();
@@ -319,6 +321,12 @@ class Gossip {
   std::uint64_t version_heeded_ = 0;  // of the state, when the rounds were last hurried for it
   Instant next_to_any_{};
   Instant next_gap_digest_{};
+  struct Search {
+    Instant next = kNever;
+    Duration interval{};
+    std::size_t asked = 0;  // at this interval
+  };
+  std::optional<Search> search_{};    // for members that are there: too few of the standing links are up
   std::uint64_t pushed_ = 0;          // own edits up to this count have been pushed
   bool force_ = false;                // of the command that is being run
   std::map<NodeId, bool> changed_{};  // members changed by this input; true: with force

@@ -62,6 +62,9 @@ class LinkPlan {
 };
 /// 2 ceil(log2 members).
 [[nodiscard]] std::size_t standing_links(std::size_t members) noexcept;
+/// ceil(log2 members): a node whose standing links lead to so few that are there looks for others. More than
+/// the ln(members) that keep a random graph connected (Erdos, Renyi 1959).
+[[nodiscard]] std::size_t links_enough(std::size_t members) noexcept;
 
 /// Waiting times between dials: doubling from `min` to `max`, each shortened at random by up to a half, so
 /// that nodes that failed together do not retry together.
