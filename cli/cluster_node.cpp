@@ -47,6 +47,7 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.rfactor = options.rfactor;
   config.pfactor = options.pfactor;
   config.weight = options.weight.value_or(0);
+  config.zone = options.zone;
   config.bind = options.bind;
   config.protection = options.protection;
   config.protection_min = options.protection_min;

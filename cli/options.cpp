@@ -8,6 +8,7 @@
 
 #include "cluster/base/utf8.hpp"
 #include "cluster/proto/command.hpp"
+#include "cluster/proto/ring_records.hpp"
 #include "version.hpp"
 
 namespace cluster::cli {
@@ -348,6 +349,11 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   std::string protection_min = "sign";
   app.add_option("--ring", options.ring, "ring to be in from the start")->type_name("RING");
   app.add_option("--weight", weight, "virtual nodes of this node (default: rfactor)")->type_name("N");
+  app.add_option(
+         "--zone", options.zone,
+         "what this node fails together with, such as a rack or a data centre: the copies of a key are\n"
+         "spread over zones")
+      ->type_name("ZONE");
   app.add_option("--rfactor", rfactor, "default weight of members")->type_name("N")->capture_default_str();
   app.add_option("--pfactor", pfactor, "default number of neighbours")->type_name("N")->capture_default_str();
   app.add_option("--bind", options.bind, "listen at this address (repeatable; default: those of --host)")
@@ -435,6 +441,8 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   options.common = std::move(common).value();
   if (options.ring.size() > 255 || !is_utf8(options.ring) || has_control_character(options.ring))
     return usage_error("--ring: not a ring id");
+  if (const auto zone = proto::check_zone(options.zone); !zone)
+    return usage_error("--zone: " + zone.error().message());
 
   if (app.count("--data-dir") > 0 && options.data_dir.empty()) return usage_error("--data-dir: no folder");
   const auto checked_rfactor = parse_count(rfactor, "an rfactor", proto::kWeightMin, proto::kWeightMax);

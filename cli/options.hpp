@@ -47,6 +47,7 @@ struct NodeOptions {
   std::uint32_t rfactor = 128;            ///< the default weight
   std::uint32_t pfactor = 2;              ///< the default number of neighbours
   std::optional<std::uint32_t> weight{};  ///< this node's; default: rfactor
+  std::string zone{};                     ///< this node's; empty: none
   std::vector<std::string> bind{};
   std::vector<Endpoint> meet{};
   std::vector<Endpoint> discover{};

@@ -22,7 +22,7 @@ Value ring(const RingView& view) {
   for (const auto& share : balance.shares) shares[share.id] = share.share;
   Value::Array members;
   for (const auto& member : view.members) {
-    auto shown = replies::node(member.id, member.endpoint);
+    auto shown = replies::node(member.id, member.endpoint, member.zone);
     shown.set("weight", member.weight);
     shown.set("share", shares[member.id]);
     members.push_back(std::move(shown));
@@ -67,7 +67,7 @@ Value place(const RingView& view, const std::string& key, std::uint64_t count) {
   const auto position = position_of(view.hash.config().policy, key);
   Value::Array replicas;
   for (const auto* node : view.hash.replicas_at(position, count))
-    replicas.push_back(replies::node(node->id, node->endpoint));
+    replicas.push_back(replies::node(node->id, node->endpoint, node->zone));
   return Value::map({{"key", key},
                      {"position", static_cast<double>(position.words[0] >> 11) * 0x1p-53},
                      {"replicas", std::move(replicas)}});

@@ -1,5 +1,6 @@
 #include "cluster/node/command_replies.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <span>
 #include <string>
@@ -12,7 +13,7 @@ namespace {
 
 using wire::Value;
 
-Value node_of(const CHash::Node& node) { return replies::node(node.id, node.endpoint); }
+Value node_of(const CHash::Node& node) { return replies::node(node.id, node.endpoint, node.zone); }
 
 Value inspect(const CHash& ring) {
   Value::Array tree;
@@ -46,7 +47,14 @@ Value weight(const CHash& ring, const std::string& id) {
   return found != 0 ? answer(found) : failure(not_in_ring(id));
 }
 
-Value owner(const CHash& ring, const std::string& key) {
+Value owner(const CHash& ring, const std::vector<std::string>& args) {
+  const auto& key = args.front();
+  if (args.size() > 1) {
+    Value::Array list;
+    const auto copies = std::min<std::uint64_t>(proto::parse_number(args[1]).value(), CHash::kRangeMax);
+    for (const auto* holder : ring.replicas(key, copies)) list.push_back(node_of(*holder));
+    return answer(std::move(list));
+  }
   const auto* found = ring.find(key);
   return found ? answer(node_of(*found)) : failure(Error(Errc::not_found, "the ring has no member"));
 }
@@ -107,14 +115,16 @@ Value ids(const std::vector<NodeId>& nodes) {
   return list;
 }
 
-Value node(const NodeId& id, const Endpoint& endpoint) {
-  return Value::map({{"id", id.str()}, {"host", endpoint.host}, {"port", endpoint.port}});
+Value node(const NodeId& id, const Endpoint& endpoint, const std::string& zone) {
+  auto shown = Value::map({{"id", id.str()}, {"host", endpoint.host}, {"port", endpoint.port}});
+  if (!zone.empty()) shown.set("zone", zone);
+  return shown;
 }
 
 Value members(const MemberBoard::View& members, Instant now) {
   Value::Array list;
   for (const auto& member : members) {
-    auto shown = node(member.id, member.endpoint);
+    auto shown = node(member.id, member.endpoint, member.zone);
     shown.set("state", proto::name(member.state));
     shown.set("incarnation", member.incarnation);
     shown.set("boot", member.boot.number);
@@ -158,7 +168,7 @@ std::optional<Value> from_ring(const proto::CommandRequest& request, const CHash
   if (request.name == "get") return get(ring, request.args.front());
   if (request.name == "has") return answer(ring.contains(request.args.front()));
   if (request.name == "weight") return weight(ring, request.args.front());
-  if (request.name == "owner") return owner(ring, request.args.front());
+  if (request.name == "owner") return owner(ring, request.args);
   if (request.name == "balance") return balance(ring);
   if (request.name == "plan") return plan(request, ring);
   return std::nullopt;

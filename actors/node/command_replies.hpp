@@ -26,9 +26,9 @@ namespace cluster::replies {
 
 /// ["foo", "bar"]
 [[nodiscard]] wire::Value ids(const std::vector<NodeId>& nodes);
-/// {"id", "host", "port"}
-[[nodiscard]] wire::Value node(const NodeId& id, const Endpoint& endpoint);
-/// [{"id", "host", "port", "state", "incarnation", "boot", "by", "for_ms"}]
+/// {"id", "host", "port"}, and "zone" if there is one
+[[nodiscard]] wire::Value node(const NodeId& id, const Endpoint& endpoint, const std::string& zone = {});
+/// [{"id", "host", "port", "zone"?, "state", "incarnation", "boot", "by", "for_ms"}]
 [[nodiscard]] wire::Value members(const MemberBoard::View& members, Instant now);
 /// {"incarnation", "health", "probes", ...}
 [[nodiscard]] wire::Value detector(const DetectorInfo::Answer& info);

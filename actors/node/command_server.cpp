@@ -277,7 +277,7 @@ Value CommandServer::members_status(const std::vector<replies::Behind>& late) co
   const auto healths = members_->read();
   Value::Array list;
   for (const auto& member : board_->read()->members) {
-    auto shown = replies::node(member.id, member.endpoint);
+    auto shown = replies::node(member.id, member.endpoint, member.zone);
     shown.set("weight", member.weight);
     const auto peer = std::ranges::find(peers, member.id, &net::PeerStatus::id);
     const bool is_self = member.id == actors_->id();

@@ -168,22 +168,25 @@ void FailureDetector::tell_ring(Message message) {
 
 void FailureDetector::publish() {
   const auto view = ring_->read();
-  std::map<NodeId, Endpoint> endpoints;
-  const auto endpoint_of = [&](const NodeId& id) -> const Endpoint& {
+  std::map<NodeId, Place> places;
+  const auto place_of = [&](const NodeId& id) -> const Place& {
     const auto present = std::ranges::lower_bound(view->members, id, {}, &proto::MemberView::id);
     const bool is_member = present != view->members.end() && present->id == id;
-    return endpoints.emplace(id, is_member ? present->endpoint : endpoints_[id]).first->second;
+    auto place = is_member ? Place{present->endpoint, present->zone} : places_[id];
+    return places.emplace(id, std::move(place)).first->second;
   };
   MemberBoard::View members;
-  for (auto& member : detector_.members())
-    members.push_back({member.id, endpoint_of(member.id), member.state, member.incarnation, member.boot,
-                       member.by, member.since});
+  for (auto& member : detector_.members()) {
+    const auto& [endpoint, zone] = place_of(member.id);
+    members.push_back(
+        {member.id, endpoint, member.state, member.incarnation, member.boot, member.by, member.since, zone});
+  }
   const auto& self = detector_.self();
   NodeMember own{self, system_->kernel().listening(), MemberState::alive, detector_.incarnation(), boot_,
-                 self, MonotonicClock::now()};
+                 self, MonotonicClock::now(),         place_of(self).zone};
   const auto place = std::ranges::lower_bound(members, self, {}, &NodeMember::id);
   members.insert(place, std::move(own));
-  endpoints_ = std::move(endpoints);
+  places_ = std::move(places);
   incarnation_posted_ = detector_.incarnation();
   members_->post(std::move(members));
 }

@@ -98,7 +98,11 @@ class FailureDetector : public GenServer<FailureDetector, SwimMessage, RingPoste
   proto::Detector detector_;
   proto::PartitionPolicy policy_;
   proto::Quorum quorum_posted_{};
-  std::map<NodeId, Endpoint> endpoints_{};  // of members, and of those that left as long as they are shown
+  struct Place {
+    Endpoint endpoint{};
+    std::string zone{};
+  };
+  std::map<NodeId, Place> places_{};  // of members, and of those that left as long as they are shown
   std::uint64_t incarnation_posted_ = 0;
   log::Limit refusal_lines_{};
   Alarm tick_{};

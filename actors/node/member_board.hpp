@@ -25,6 +25,7 @@ struct NodeMember {
   Boot boot{};      ///< zero while unknown
   NodeId by{};      ///< who found it so
   Instant since{};  ///< of the state, as this node heard of it
+  std::string zone{};
 };
 
 /// A member came, may have gone, or went.

@@ -25,6 +25,7 @@ Result<void> check(const NodeConfig& config) {
   if (!is_weight(config.rfactor)) return fail("rfactor must be 1..65535");
   if (config.weight != 0 && !is_weight(config.weight)) return fail("weight must be 1..65535");
   if (config.pfactor > CHash::kRangeMax) return fail("pfactor must be at most 65535");
+  if (auto zone = proto::check_zone(config.zone); !zone) return zone;
   const bool is_ring_name =
       config.ring.size() <= 255 && is_utf8(config.ring) && !has_control_character(config.ring);
   if (auto policy = proto::check(config.partition_policy); !policy) return policy;
@@ -84,8 +85,8 @@ Boot new_boot(Data& data, const NodeId& self, const NodeConfig& config) {
     static_cast<void>(data.writer->write_now(kRingFileName, proto::encode_ring_file(*data.ring)));
   } else {
     const Endpoint endpoint{config.host, std::max<std::uint16_t>(config.port, 1)};  // until the port is bound
-    const proto::RingState alone({self, boot, endpoint, config.weight != 0 ? config.weight : config.rfactor},
-                                 now);
+    const proto::RingState alone(
+        {self, boot, endpoint, config.weight != 0 ? config.weight : config.rfactor, config.zone}, now);
     static_cast<void>(data.writer->write_now(
         kRingFileName, proto::encode_ring_file({self, boot.number, {}, alone.image(), {}})));
   }
@@ -146,7 +147,7 @@ Result<void> Node::Impl::spawn_ring(const NodeConfig& config, Boot boot,
                                     std::optional<proto::SavedRing> saved) {
   GossipRing::Options options;
   options.gossip.self = {actors->id(), boot, actors->kernel().listening(),
-                         config.weight != 0 ? config.weight : config.rfactor};
+                         config.weight != 0 ? config.weight : config.rfactor, config.zone};
   options.gossip.ring = config.ring;
   options.gossip.mesh_max = config.mesh_max;
   options.hash = {config.rfactor, config.pfactor};

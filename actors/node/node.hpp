@@ -33,6 +33,7 @@ struct NodeConfig {
   std::uint32_t rfactor = 128;         ///< default weight of members; 1..65535
   std::uint32_t pfactor = 2;           ///< default number of neighbours
   std::uint32_t weight = 0;            ///< of this node; 0: rfactor
+  std::string zone = {};               ///< what it fails together with, as of CHash::Node; empty: none
   std::vector<std::string> bind = {};  ///< local addresses; empty: all that `host` resolves to
   std::vector<Endpoint> meet = {};     ///< dialled until they answer, to find the ring at start
   std::string data_dir = {};  ///< where the ring is kept over restarts; empty: nowhere. One process at a time

@@ -19,7 +19,7 @@ struct RingView {
   CHash hash{};
   std::vector<proto::MemberView> members{};  ///< by id
   crypto::Digest state{};                    ///< equal on nodes that know the same edits
-  proto::KvEdition edition{};                ///< of who belongs to it, with which weight
+  proto::KvEdition edition{};                ///< of who belongs to it, with which weight and zone
 };
 
 /// Where the ring server leaves its newest view for everyone on the node. Thread-safe; readers copy one

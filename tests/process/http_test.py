@@ -36,6 +36,15 @@ class Api(unittest.TestCase):
             self.assertEqual({m["id"]: m["state"] for m in members}, node.states())
         self.assertEqual(len({node.get("/v1/ring").data["state"] for node in nodes}), 1)
 
+    def test_the_zone_of_a_member_is_shown_where_it_has_one(self):
+        foo = self.node("--ring", "ring", "--zone", "rack 3")
+        bar = self.node("--meet", f"localhost:{foo.port}", name="bar")
+        wait_until(lambda: len(bar.get("/v1/ring").data["members"]) == 2, "they are one ring")
+        for members in (bar.get("/v1/ring").data["members"], bar.get("/v1/ring/keys/x").data["replicas"]):
+            self.assertEqual({m["id"]: m.get("zone") for m in members}, {"foo": "rack 3", "bar": None})
+        wait_until(lambda: {m["id"]: m.get("zone") for m in bar.get("/v1/members").data} == {"foo": "rack 3", "bar": None},
+                   "its members have their zones")
+
     def test_the_picture_of_the_ring_gives_each_member_its_share(self):
         node = ring_of(self, programs, 3)[0]
         shares = {m["id"]: m["share"] for m in node.get("/v1/ring").data["members"]}

@@ -253,6 +253,64 @@ class KeyValueStore(unittest.TestCase):
         wait_until(lambda: self.settled(foo), "it has settled again")
         self.assertEqual(foo.cli("kv", "get", "key").data["value"], "value")
 
+    def test_the_replicas_of_each_key_span_the_zones_and_one_that_dies_as_a_whole_takes_none_of_them(self):
+        names = [f"n{i}" for i in range(6)]
+        zones = {name: "abc"[i % 3] for i, name in enumerate(names)}
+        first = self.node("n0", "--ring", "ring", "--zone", "a")
+        nodes = {"n0": first} | {name: self.node(name, "--meet", f"localhost:{first.port}", "--zone", zones[name])
+                                 for name in names[1:]}
+
+        def zones_at(node):
+            return {member["id"]: member.get("zone") for member in node.cli("members").data}
+
+        def settle(what):
+            for node in nodes.values():
+                wait_until(lambda: zones_at(node) == zones and node.ids() == set(names) and self.settled(node),
+                           f"{node.name} has settled {what}", 60)
+        settle("among six")
+        self.assertEqual({m["id"]: m["zone"] for m in first.cli("status").data["members"]}, zones)
+        self.assertEqual({p["value"]["id"]: p["value"]["zone"] for p in first.cli("inspect").data["tree"]}, zones)
+        keys = [f"key {i}" for i in range(40)]
+        for i, key in enumerate(keys):
+            holders = [[m["id"] for m in nodes[name].cli("owner", f"default/{key}", 3).data] for name in ("n0", "n5")]
+            self.assertEqual(holders[0], holders[1])
+            self.assertEqual(sorted(zones[holder] for holder in holders[0]), ["a", "b", "c"])
+            self.assertEqual(nodes[names[i % 6]].cli("kv", "put", key, key).code, 0)
+        alive = [nodes[name] for name in names if zones[name] != "b"]
+        writer = Writer("w", alive)
+        writer.start()
+        wait_until(lambda: len(writer.acknowledged) > 10, "writes go on")
+        for name in names:
+            if zones[name] == "b":
+                nodes[name].stop(signal.SIGKILL)
+        so_far = writer.tried
+        wait_until(lambda: writer.tried > so_far + 20, "writes go on without a zone")
+        writer.ended = True
+        writer.join(30)
+        self.assertFalse(writer.is_alive())
+        expected = dict.fromkeys(keys) | writer.acknowledged
+
+        def read_all(at):
+            for session in map(Session, at):
+                for key, number in expected.items():
+                    reply = session.run(f"kv get '{key}'")
+                    self.assertTrue(reply and reply["ok"], f"{key}: {reply}")
+                    if number is None:
+                        self.assertEqual(reply["data"]["value"], key)
+                    else:
+                        self.assertGreaterEqual(max(map(int, reply["data"].get("values", [reply["data"].get("value")]))), number)
+                session.close()
+        read_all(alive)
+        # Back, one of them in another zone: its keys move, and each still spans three.
+        zones["n1"] = "d"
+        for name in ("n1", "n4"):
+            nodes[name] = self.node(name, "--zone", zones[name], port=nodes[name].port)
+        settle("with a fourth zone")
+        for key in keys:
+            holders = [m["id"] for m in nodes["n2"].cli("owner", f"default/{key}", 3).data]
+            self.assertEqual(len({zones[holder] for holder in holders}), 3)
+        read_all(nodes.values())
+
     def test_nothing_acknowledged_is_lost_when_nodes_are_killed_with_their_disks_kept_and_lost(self):
         nodes = self.ring_of_three()
         writers = [Writer(f"w{i}", nodes) for i in range(2)]

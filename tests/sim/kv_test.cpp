@@ -5,6 +5,8 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "cluster/sim/kv_scenario.hpp"
@@ -117,6 +119,69 @@ TEST_CASE("kv: nothing acknowledged is lost or stale while nodes join, leave and
   CHECK(forgotten > 0);
   CHECK(conditions > 0);
   CHECK(replaced > 0);
+}
+
+TEST_CASE("kv: nothing acknowledged is lost or stale while whole zones fail and nodes change theirs") {
+  for (std::uint64_t seed = 1; seed <= seeds(16); ++seed)
+    CHECK(checked({.seed = seed, .nodes = 6, .zones = 2 + seed % 3}).acknowledged > 0);
+}
+
+TEST_CASE("kv: replicas span the zones, and without one of them every key is read, and written with W left") {
+  struct Row {
+    const char* what;
+    std::size_t zones;
+    proto::KvBucket bucket;
+    bool reads;
+    bool writes;
+  };
+  const Row rows[] = {{"three zones, two of three", 3, {.n = 3, .r = 2, .w = 2}, true, true},
+                      {"three zones, one of three", 3, {.n = 3, .r = 1, .w = 3}, true, false},
+                      {"two zones, one of two", 2, {.n = 2, .r = 1, .w = 2}, true, false},
+                      {"two zones, two of three", 2, {.n = 3, .r = 2, .w = 2}, false, false},
+                      {"no zones, two of three", 0, {.n = 3, .r = 2, .w = 2}, false, false}};
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    KvClusterConfig config{.seed = 7, .faults = {.delay = Latency::uniform(200us, 2ms)}};
+    config.kv.bucket = row.bucket;
+    KvCluster cluster(config);
+    std::map<std::size_t, std::uint32_t> ring;
+    for (std::size_t i = 0; i < 6; ++i) ring[cluster.add()] = 16;
+    for (std::size_t i = 0; i < 6 && row.zones > 0; ++i) cluster.set_zone(i, std::to_string(i % row.zones));
+    cluster.set_ring(ring);
+    cluster.simulator().run_for(5s);
+    REQUIRE(cluster.settled());
+    constexpr std::size_t kKeys = 60;
+    std::size_t acknowledged = 0;
+    const auto key = [](std::size_t i) { return proto::KvKey{"default", "key " + std::to_string(i)}; };
+    for (std::size_t i = 0; i < kKeys; ++i) {
+      std::set<std::string> spanned;
+      for (const auto& node : cluster.at(0).replicas(key(i)).nodes)
+        spanned.insert(cluster.zone(static_cast<std::size_t>(std::stoul(node.str().substr(1)))));
+      CHECK(spanned.size() == std::clamp<std::size_t>(row.zones, 1, row.bucket.n));
+      cluster.request(i % 6, {.verb = proto::KvVerb::put, .key = key(i), .value = {1}},
+                      [&](auto put) { acknowledged += put ? 1 : 0; });
+    }
+    cluster.simulator().run_for(5s);
+    CHECK(acknowledged == kKeys);
+    const auto lost = row.zones == 2 ? std::vector<std::size_t>{1, 3, 5} : std::vector<std::size_t>{1, 4};
+    for (const auto place : lost) cluster.kill(place);
+    cluster.simulator().run_for(3s);  // it is noticed: what was handed on to them may fail until then
+    std::size_t read = 0, written = 0;
+    for (std::size_t i = 0; i < kKeys; ++i) {
+      cluster.request(0, {.key = key(i)}, [&](auto got) {
+        if (got) CHECK(got->values == std::vector<Bytes>{{1}});
+        read += got ? 1 : 0;
+      });
+      cluster.request(2, {.verb = proto::KvVerb::put, .key = {"default", "new " + std::to_string(i)}},
+                      [&](auto put) { written += put ? 1 : 0; });
+    }
+    cluster.simulator().run_for(20s);
+    CHECK((read == kKeys) == row.reads);
+    CHECK((written == kKeys) == row.writes);
+    for (const auto place : lost) cluster.restart(place, true);
+    cluster.simulator().run_for(30s);
+    CHECK(cluster.differences() == "");
+  }
 }
 
 TEST_CASE("kv: each planted mistake is found") {

@@ -44,6 +44,12 @@ export function MemberCard() {
             <dd>
               {onRing.weight}, {percent(onRing.share)} of all keys
             </dd>
+            {onRing.zone && (
+              <>
+                <dt>zone</dt>
+                <dd>{onRing.zone}</dd>
+              </>
+            )}
           </>
         )}
         {link && (

@@ -6,6 +6,7 @@ export interface Place {
   id: string;
   host: string;
   port: number;
+  zone?: string;
 }
 
 export interface RingMember extends Place {

@@ -75,8 +75,11 @@ const std::vector<Command>& table() {
       {.name = "weight", .forms = {kId}, .summary = "Show the weight of a member"},
       {.name = "weights", .forms = {kNothing}, .summary = "Show the weights of all members"},
       {.name = "owner",
-       .forms = {{{{"KEY", ArgKind::text}}}},
-       .summary = "Show which member a key belongs to"},
+       .forms = {{{{"KEY", ArgKind::text}, {"COPIES", ArgKind::number, true}}}},
+       .summary = "Show which member a key belongs to",
+       .details = "With COPIES that many members that would keep its copies, the owner first, over zones in "
+                  "turn. A key of\n"
+                  "the key-value store stands in the ring as BUCKET/KEY."},
       {.name = "balance",
        .forms = {kNothing},
        .summary = "Show how evenly the ring shares the keys",

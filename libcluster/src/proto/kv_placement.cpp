@@ -30,14 +30,17 @@ KvEditionNow edition_of(const RingState& state, WallTime wall) {
   for (const auto& member : state.image().members) {
     const auto& [id, presence, weight, endpoint] = member;
     now.edition.time = std::max({now.edition.time, static_cast<std::uint64_t>(micros(presence.changed_at)),
-                                 static_cast<std::uint64_t>(micros(weight.changed_at))});
+                                 static_cast<std::uint64_t>(micros(weight.changed_at)),
+                                 static_cast<std::uint64_t>(micros(endpoint.zone_since))});
     if (presence.removed) {
       if (presence.changed_at <= horizon) continue;
       now.until = std::min<WallTime>(
           now.until, std::chrono::ceil<std::chrono::minutes>(presence.changed_at + RingState::kTombstoneAge));
     }
-    const auto text =
+    auto text =
         id.str() + std::string(as_text(wire::encode(presence))) + std::string(as_text(wire::encode(weight)));
+    if (endpoint.zone_since != WallTime{})
+      text.append(endpoint.zone).append(1, '\0').append(std::to_string(micros(endpoint.zone_since)));
     now.edition.hash += hash_of(text);
   }
   return now;

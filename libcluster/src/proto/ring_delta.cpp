@@ -29,7 +29,7 @@ class Canonical {
     time(w.born), edit(w), number(w.value);
     const auto& e = member.endpoint;
     time(e.born), number(e.boot.number), number(e.boot.nonce), edit(e), text(e.value.host),
-        number(e.value.port);
+        number(e.value.port), text(e.zone), time(e.zone_since);
   }
   [[nodiscard]] crypto::Digest digest() const { return crypto::sha256(bytes_); }
 
@@ -45,7 +45,7 @@ class Canonical {
 std::size_t encoded_bytes_max(const RingMember& member) {
   return 192 + member.id.str().size() + member.presence.editor.str().size() +
          member.weight.editor.str().size() + member.endpoint.editor.str().size() +
-         member.endpoint.value.host.size();
+         member.endpoint.value.host.size() + member.endpoint.zone.size();
 }
 
 std::size_t encoded_bytes_max(const CountRange& range) { return 24 + range.editor.str().size(); }

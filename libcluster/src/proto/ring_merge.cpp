@@ -88,6 +88,10 @@ class ConflictFinder {
   MergeReport& report_;
 };
 
+WallTime latest_time(const RingMember& member) {
+  return std::max({last_change(member), member.presence.born, member.endpoint.zone_since});
+}
+
 std::uint64_t millis(std::chrono::microseconds span) {
   return static_cast<std::uint64_t>(span.count() / 1000);
 }
@@ -129,11 +133,11 @@ bool RingState::merge_member(const RingMember& theirs, MergeReport& report, Wall
       report.full = true;
       return false;
     }
-    observe(std::max(last_change(theirs), theirs.presence.born));
+    observe(latest_time(theirs));
     put(theirs);
     return true;
   }
-  observe(std::max(last_change(theirs), theirs.presence.born));
+  observe(latest_time(theirs));
   RingMember merged = *held;
   const bool presence = take_greater(merged.presence, theirs.presence, report);
   const bool weight = take_greater(merged.weight, theirs.weight, report);

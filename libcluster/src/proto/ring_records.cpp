@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster/base/utf8.hpp"
 #include "cluster/ds/chash.hpp"
 
 namespace cluster::proto {
@@ -42,6 +43,11 @@ Result<void> check_weight(std::uint32_t weight) {
   return {};
 }
 
+Result<void> check_zone(const std::string& zone) {
+  if (zone.size() <= CHash::kZoneBytesMax && is_utf8(zone) && !has_control_character(zone)) return {};
+  return Error(Errc::invalid_argument, "a zone is at most 255 bytes of UTF-8 without control characters");
+}
+
 Result<void> check_ring_id(const std::string& ring) {
   if (NodeId::parse(ring)) return {};
   return Error(Errc::invalid_argument, "a ring id is 1 to 255 bytes of UTF-8 without control characters");
@@ -56,6 +62,8 @@ Result<void> check(const RingMember& member) {
   if (auto ok = check_weight(member.weight.value); !ok) return bad(member.id, ok.error().message().c_str());
   if (auto ok = check_endpoint(member.endpoint.value); !ok)
     return bad(member.id, ok.error().message().c_str());
+  if (auto ok = check_zone(member.endpoint.zone); !ok) return bad(member.id, ok.error().message().c_str());
+  if (!in_bounds(member.endpoint.zone_since)) return bad(member.id, "a time out of bounds");
   return {};
 }
 

@@ -13,6 +13,8 @@ std::uint64_t millis(WallTime wall) noexcept {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(micros(wall), 0) / 1000);
 }
 
+CHash::Node node_of(const MemberView& member) { return {member.id, member.endpoint, member.zone}; }
+
 }  // namespace
 
 RingState::RingState(Self self, WallTime wall) : self_(std::move(self)) {
@@ -20,6 +22,7 @@ RingState::RingState(Self self, WallTime wall) : self_(std::move(self)) {
   RingMember own{.id = self_.id};
   // Times of 0: what a start states never beats an edit that somebody made.
   begin_life(own, WallTime{}, self_.boot, self_.endpoint, self_.weight, {WallTime{}, next_count(wall)});
+  state_own_zone(own.endpoint, std::clamp(wall, WallTime{}, kTimeMax));
   put(own);
 }
 
@@ -34,6 +37,7 @@ RingState::RingState(const RingState& left, bool new_life, WallTime wall) : Ring
   auto stamp = next_stamp(wall);
   if (!new_life) stamp.at = WallTime{};
   begin_life(own, stamp.at, self_.boot, self_.endpoint, self_.weight, stamp);
+  state_own_zone(own.endpoint, latest_);
   put(own);
 }
 
@@ -102,7 +106,17 @@ void RingState::begin_life(RingMember& member, WallTime born, const Boot& boot, 
   const auto replaced_at = last_change(member);
   member.presence = {born, false, stamp.at, self_.id, stamp.count, replaced_at};
   member.weight = {born, stamp.at, self_.id, stamp.count, weight, replaced_at};
-  member.endpoint = {born, boot, stamp.at, self_.id, stamp.count, endpoint, replaced_at};
+  auto& last = member.endpoint;
+  last = {born, boot, stamp.at, self_.id, stamp.count, endpoint, replaced_at, last.zone, last.zone_since};
+}
+
+/// The time is that of the statement, not of the register: who places keys by zones must tell two zones, and
+/// one that came back, from the restarts in between.
+void RingState::state_own_zone(EndpointRegister& own, WallTime at) {
+  if (own.zone == self_.zone) return;
+  own.zone = self_.zone;
+  own.zone_since = at;
+  observe(at);
 }
 
 void RingState::put(const RingMember& member) {
@@ -145,6 +159,7 @@ Result<std::size_t> RingState::insert(const NodeId& id, const Endpoint& endpoint
   RingMember member = held != nullptr ? *held : RingMember{.id = id};
   const auto stamp = next_stamp(wall);
   begin_life(member, stamp.at, id == self_.id ? self_.boot : member.endpoint.boot, endpoint, weight, stamp);
+  if (id == self_.id) state_own_zone(member.endpoint, stamp.at);
   put(member);
   return std::size_t{1};
 }
@@ -163,8 +178,15 @@ Result<std::size_t> RingState::update(const NodeId& id, const std::optional<Endp
   const auto stamp = next_stamp(wall);
   const auto born = member.presence.born;
   if (moves)
-    member.endpoint = {born,      member.endpoint.boot,      stamp.at, self_.id, stamp.count,
-                       *endpoint, member.endpoint.changed_at};
+    member.endpoint = {born,
+                       member.endpoint.boot,
+                       stamp.at,
+                       self_.id,
+                       stamp.count,
+                       *endpoint,
+                       member.endpoint.changed_at,
+                       member.endpoint.zone,
+                       member.endpoint.zone_since};
   if (weighs) member.weight = {born, stamp.at, self_.id, stamp.count, *weight, member.weight.changed_at};
   put(member);
   return std::size_t{1};
@@ -179,11 +201,12 @@ std::size_t RingState::remove(const NodeId& id, WallTime wall) {
   return 1;
 }
 
-/// The own endpoint stands under the own boot. A greater boot is an earlier process of this node whose clock
-/// ran ahead, and is overruled; one that comes back again and again is alive, and newer.
+/// The own endpoint and zone stand under the own boot. A greater boot is an earlier process of this node
+/// whose clock ran ahead, and is overruled; one that comes back again and again is alive, and newer.
 void RingState::assert_self(MergeReport& report, WallTime wall) {
   const auto* held = find(self_.id);
-  if (held == nullptr || held->presence.removed || held->endpoint.boot == self_.boot) return;
+  if (held == nullptr || held->presence.removed) return;
+  if (held->endpoint.boot == self_.boot && held->endpoint.zone == self_.zone) return;
   if (held->endpoint.boot > self_.boot) {
     if (++boots_raised_ > kBootsRaisedMax) {
       report.superseded = true;
@@ -193,8 +216,17 @@ void RingState::assert_self(MergeReport& report, WallTime wall) {
   }
   RingMember own = *held;
   const auto stamp = next_stamp(wall);
-  own.endpoint = {own.presence.born,      self_.boot, stamp.at, self_.id, stamp.count, self_.endpoint,
-                  own.endpoint.changed_at};
+  const bool moved = own.endpoint.boot != self_.boot;
+  own.endpoint = {own.presence.born,
+                  self_.boot,
+                  stamp.at,
+                  self_.id,
+                  stamp.count,
+                  moved ? self_.endpoint : own.endpoint.value,
+                  own.endpoint.changed_at,
+                  own.endpoint.zone,
+                  own.endpoint.zone_since};
+  state_own_zone(own.endpoint, stamp.at);
   put(own);
 }
 
@@ -256,7 +288,8 @@ std::vector<MemberView> RingState::members() const {
   views.reserve(present_count_);
   for (const auto& member : records_)
     if (!member.presence.removed)
-      views.push_back({member.id, member.endpoint.value, member.weight.value, member.endpoint.boot});
+      views.push_back({member.id, member.endpoint.value, member.weight.value, member.endpoint.boot,
+                       member.endpoint.zone});
   return views;
 }
 
@@ -275,10 +308,10 @@ const NodeId& RingState::random_member(Rng& rng) const noexcept {
 CHash RingState::chash(CHashConfig config) const {
   std::vector<CHash::Insertion> insertions;
   insertions.reserve(present_count_);
-  for (auto& view : members()) insertions.push_back({{view.id, view.endpoint}, view.weight});
+  for (auto& view : members()) insertions.push_back({node_of(view), view.weight});
   CHash ring(config);
-  // Ids, hosts and weights were checked on arrival; only too many points in all can fail, and leave the ring
-  // empty.
+  // Ids, hosts, weights and zones were checked on arrival; only too many points in all can fail, and leave
+  // the ring empty.
   if (!ring.insert_all(insertions))
     for (const auto& insertion : insertions)
       if (!ring.insert(insertion.node, insertion.weight)) break;
@@ -296,9 +329,9 @@ CHash RingState::chash(CHash last) const {
   for (auto& view : members()) {
     const auto weight = last.weight(view.id.str());
     if (weight == 0)
-      added.push_back({{view.id, view.endpoint}, view.weight});
-    else if (weight != view.weight || last.get(view.id.str())->endpoint != view.endpoint)
-      changed.push_back({{view.id, view.endpoint}, view.weight});
+      added.push_back({node_of(view), view.weight});
+    else if (weight != view.weight || *last.get(view.id.str()) != node_of(view))
+      changed.push_back({node_of(view), view.weight});
   }
   if (gone.size() + changed.size() > kPatchesMax) return chash(last.config());
   const auto config = last.config();

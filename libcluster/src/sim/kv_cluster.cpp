@@ -89,6 +89,15 @@ void KvCluster::start(std::size_t place) {
 
 void KvCluster::set_ring(std::map<std::size_t, std::uint32_t> members) {
   ring_ = std::move(members);
+  announce_ring();
+}
+
+void KvCluster::set_zone(std::size_t place, std::string zone) {
+  processes_.at(place).zone = std::move(zone);
+  announce_ring();
+}
+
+void KvCluster::announce_ring() {
   ++ring_version_;
   for (std::size_t place = 0; place < processes_.size(); ++place)
     if (running(place)) hear_ring(place, ring_version_);
@@ -105,7 +114,8 @@ void KvCluster::hear_ring(std::size_t place, std::uint64_t version) {
     if (ring_.contains(place)) {
       process.ring_name = "ring";
       for (const auto& [member, weight] : ring_)
-        static_cast<void>(process.ring.insert({.id = id(member)}, weight));
+        static_cast<void>(
+            process.ring.insert({.id = id(member), .zone = processes_.at(member).zone}, weight));
     } else {
       process.ring_name.clear();
       static_cast<void>(process.ring.insert({.id = id(place)}));

@@ -38,6 +38,8 @@ class KvRun {
     std::map<std::size_t, std::uint32_t> ring;
     for (std::size_t i = 0; i < scenario_.nodes + spare; ++i)
       if (const auto place = cluster_.add(); place < scenario_.nodes) ring[place] = kWeight;
+    for (std::size_t place = 0; scenario_.zones > 0 && place < cluster_.size(); ++place)
+      cluster_.set_zone(place, zone(place));
     cluster_.set_ring(ring);
     for (std::size_t i = 0; i < scenario_.clients; ++i) clients_.push_back({});
     for (std::size_t i = 0; i < scenario_.clients; ++i) think(i);
@@ -73,6 +75,9 @@ class KvRun {
     std::map<std::string, Token> tokens{};
   };
 
+  [[nodiscard]] std::string zone(std::size_t number) const {
+    return "zone " + std::to_string(number % scenario_.zones);
+  }
   [[nodiscard]] Instant now() { return cluster_.simulator().now(); }
   Duration between(Duration low, Duration high) { return Duration(rng_.between(low.count(), high.count())); }
 
@@ -176,7 +181,7 @@ class KvRun {
 
   void fault() {
     const auto place = some_member();
-    switch (rng_.below(8)) {
+    switch (rng_.below(scenario_.zones > 0 ? 9 : 8)) {
       case 0:
         if (rng_.chance(0.8)) return restart_later(place, true);
         for (std::size_t all = 0; all < cluster_.size(); ++all) restart_later(all, true);  // the power fails
@@ -199,6 +204,10 @@ class KvRun {
              .reordering = rng_.chance(0.3) ? 0.2 : 0});
       case 6:
         return cluster_.set_skew(place, between(-2s, 2s));
+      case 8:
+        for (const auto& [other, weight] : cluster_.ring())
+          if (cluster_.zone(other) == cluster_.zone(place)) restart_later(other, true);
+        return;
       default:
         if (scenario_.ring_changes) change_ring(place);
     }
@@ -229,7 +238,9 @@ class KvRun {
 
   void change_ring(std::size_t place) {
     auto ring = cluster_.ring();
-    const auto dice = rng_.below(3);
+    const auto dice = rng_.below(scenario_.zones > 0 ? 4 : 3);
+    if (dice == 3)
+      return cluster_.set_zone(place, zone(static_cast<std::size_t>(rng_.below(scenario_.zones))));
     if (dice == 0) {
       ring[place] = static_cast<std::uint32_t>(rng_.between(4, 32));
     } else if (dice == 1) {

@@ -111,6 +111,8 @@ TEST_CASE("options: cluster-node takes what it is told") {
   CHECK(defaults.rfactor == 128);
   CHECK(defaults.pfactor == 2);
   CHECK(!defaults.weight);
+  CHECK(defaults.zone.empty());
+  CHECK(parse_node_options({"--zone", "rack 3"}).value().zone == "rack 3");
   CHECK(defaults.ring.empty());
   CHECK(!defaults.leave_on_stop);
   CHECK(defaults.protection == wire::Protection::sign);
@@ -247,6 +249,7 @@ TEST_CASE("options: what is not given is taken from the environment; empty varia
   const Variable discover("CLUSTER_DISCOVER", "a:1,b:2");
   const Variable leave("CLUSTER_LEAVE_ON_STOP", "true");
   const Variable weight("CLUSTER_WEIGHT", "");
+  const Variable zone("CLUSTER_ZONE", "rack 3");
   const Variable cookie("CLUSTER_KEY", "not a cookie: CLUSTER_COOKIE is");
   const auto options = parse_node_options({"--host", "bar.example.org"}).value();
   CHECK(options.common.instance == NodeId("foo"));
@@ -254,6 +257,7 @@ TEST_CASE("options: what is not given is taken from the environment; empty varia
   CHECK(options.discover == std::vector<Endpoint>{{"a", 1}, {"b", 2}});
   CHECK(options.leave_on_stop);
   CHECK(!options.weight);
+  CHECK(options.zone == "rack 3");
   CHECK(!options.common.key);
   const auto client = parse_cli_options({"nodes"}).value();
   CHECK(client.common.endpoint == Endpoint{"foo.example.org", 7023});
@@ -299,6 +303,9 @@ TEST_CASE("options: cluster-node refuses what it cannot use") {
   const auto refused = [](const Words& arguments) { return parse_node_options(arguments).error().message(); };
   CHECK(refused({"--rfactor", "0"}) == "'0' is not an rfactor (1..65535)");
   CHECK(refused({"--weight", "65536"}) == "'65536' is not a weight (1..65535)");
+  for (const auto& zone : {std::string(256, 'z'), std::string("a\nb"), std::string("\xff")})
+    CHECK(refused({"--zone", zone}) ==
+          "--zone: a zone is at most 255 bytes of UTF-8 without control characters");
   CHECK(refused({"--meet", "localhost"}) == "--meet: 'localhost' is not HOST:PORT");
   CHECK(refused({"--log-level", "loud"}) == "--log-level: 'loud' is not a level");
   CHECK(refused({"--protection", "tls"}) ==

@@ -65,6 +65,28 @@ TEST_CASE("replies: who is not in the ring is said not to be, with code and exec
   CHECK(line(CHash(), "weights") == R"({"ok": true, "data": {}})");
 }
 
+TEST_CASE("replies: a member's zone is shown where it has one, and the copies of a key span the zones") {
+  CHash ring({.rfactor = 16});
+  REQUIRE(ring.insert({"foo", {"h", 1}, "north"}));
+  REQUIRE(ring.insert({"bar", {"h", 2}, "north"}));
+  REQUIRE(ring.insert({"baz", {"h", 3}, "south"}));
+  CHECK(line(ring, "get", {"foo"}) ==
+        R"({"ok": true, "data": {"id": "foo", "host": "h", "port": 1, "zone": "north"}})");
+  CHECK(line(ring, "inspect").find(R"("port": 3, "zone": "south"}})") != std::string::npos);
+  for (const char* key : {"a", "b", "c", "d", "e"}) {
+    const auto copies = line(ring, "owner", {key, "2"});
+    CHECK(copies.find("north") != std::string::npos);
+    CHECK(copies.find("south") != std::string::npos);
+    const auto first =
+        line(ring, "owner", {key});  // {"ok": true, "data": {...}} and {"ok": true, "data": [{...}]}
+    CHECK(line(ring, "owner", {key, "1"}) ==
+          first.substr(0, 21) + "[" + first.substr(21, first.size() - 22) + "]}");
+  }
+  CHECK(line(ring, "owner", {"a", "0"}) == R"({"ok": true, "data": []})");
+  CHECK(line(CHash(), "owner", {"a", "3"}) == R"({"ok": true, "data": []})");
+  CHECK(!proto::check({.name = "owner", .args = {"a", "some"}}));
+}
+
 TEST_CASE("replies: odd ids come through as they are") {
   CHash ring({.rfactor = 1});
   REQUIRE(ring.insert({"__proto__", {"::1", 1}}, 65'535));

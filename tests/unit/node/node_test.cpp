@@ -53,6 +53,9 @@ TEST_CASE("node: what it cannot run with is refused with the reason") {
   config = config_of("a");
   config.rfactor = 0;
   CHECK(Node::start(config).error().message().find("rfactor") != std::string::npos);
+  config = config_of("a");
+  config.zone = "a\nb";
+  CHECK(Node::start(config).error().message().find("zone") != std::string::npos);
   auto first = start("a");
   const auto taken = Node::start(config_of("b", "", first.endpoint().port));
   REQUIRE_FALSE(taken);

@@ -13,6 +13,7 @@ export function MembersPanel() {
   const ids = [...new Set([...onRing.keys(), ...store.members.map((member) => member.id)])]
     .filter((id) => id.includes(filter) || store.stateOf(id).includes(filter))
     .sort();
+  const zoned = [...onRing.values()].some((member) => member.zone);
   const most = Math.max(0.0001, ...[...onRing.values()].map((member) => member.share));
   return (
     <>
@@ -34,6 +35,11 @@ export function MembersPanel() {
               <th scope="col" class="wide">
                 Address
               </th>
+              {zoned && (
+                <th scope="col" class="wide">
+                  Zone
+                </th>
+              )}
               <th scope="col" class="number wide">
                 Weight
               </th>
@@ -59,6 +65,7 @@ export function MembersPanel() {
                   </td>
                   <td class="wide">{member ? duration(member.for_ms + Date.now() - store.membersAt) : '–'}</td>
                   <td class="wide">{place || member ? `${(place ?? member)!.host}:${(place ?? member)!.port}` : '–'}</td>
+                  {zoned && <td class="wide">{place?.zone ?? '–'}</td>}
                   <td class="number wide">{place?.weight ?? '–'}</td>
                   <td>
                     {place ? (

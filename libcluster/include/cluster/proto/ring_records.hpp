@@ -51,7 +51,8 @@ struct WeightRegister {
   friend auto operator<=>(const WeightRegister&, const WeightRegister&) = default;
 };
 
-/// Where a member listens. An editor keeps the boot that it saw; the member itself writes its own.
+/// Where a member listens, and in which zone it is. An editor keeps the boot and the zone that it saw; the
+/// member itself writes its own.
 struct EndpointRegister {
   static constexpr bool wire_positional = true;
 
@@ -62,6 +63,8 @@ struct EndpointRegister {
   std::uint64_t count = 0;
   Endpoint value{};
   WallTime replaced_at{};
+  std::string zone{};     ///< as of CHash::Node
+  WallTime zone_since{};  ///< when the member stated this zone instead of another one; 0: it never had one
 
   friend auto operator<=>(const EndpointRegister&, const EndpointRegister&) = default;
 };
@@ -121,5 +124,6 @@ struct ClockEntry {
 /// Bounds of what commands ask for.
 [[nodiscard]] Result<void> check_endpoint(const Endpoint& endpoint);
 [[nodiscard]] Result<void> check_weight(std::uint32_t weight);
+[[nodiscard]] Result<void> check_zone(const std::string& zone);
 
 }  // namespace cluster::proto

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct Self {
   Boot boot{};
   Endpoint endpoint{};
   std::uint32_t weight = 128;
+  std::string zone{};  ///< as of CHash::Node
 };
 
 /// A member as users see it.
@@ -31,6 +33,7 @@ struct MemberView {
   Endpoint endpoint{};
   std::uint32_t weight = 0;
   Boot boot{};  ///< of the process that announced itself last; zero: none ever did
+  std::string zone{};
   friend auto operator<=>(const MemberView&, const MemberView&) = default;
 };
 
@@ -200,6 +203,7 @@ class RingState {
   void observe(WallTime time) noexcept;
   void begin_life(RingMember& member, WallTime born, const Boot& boot, const Endpoint& endpoint,
                   std::uint32_t weight, const Stamp& stamp);
+  void state_own_zone(EndpointRegister& own, WallTime at);
   void put(const RingMember& member);
   void forget_tombstone(const NodeId& id);
   void hear_of_tombstones(const NodeId& from, std::uint64_t has_up_to);

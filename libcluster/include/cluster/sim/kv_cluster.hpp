@@ -101,6 +101,9 @@ class KvCluster {
   /// The members, by place, and their weights; each process hears of it after a while.
   void set_ring(std::map<std::size_t, std::uint32_t> members);
   [[nodiscard]] const std::map<std::size_t, std::uint32_t>& ring() const noexcept { return ring_; }
+  /// In which zone a place is; its process and all others hear of it after a while.
+  void set_zone(std::size_t place, std::string zone);
+  [[nodiscard]] const std::string& zone(std::size_t place) const { return processes_.at(place).zone; }
 
   void kill(std::size_t place);
   void restart(std::size_t place, bool keep_disk);
@@ -133,6 +136,7 @@ class KvCluster {
     std::uint64_t ring_version = 0;
     std::string ring_name{};
     CHash ring{};
+    std::string zone{};
     Duration skew{};
     std::map<std::uint64_t, Done> asked{};
     std::map<std::size_t, Instant> missing_since{};  // by place, who does not answer
@@ -141,6 +145,7 @@ class KvCluster {
 
   void start(std::size_t place);
   void hear_ring(std::size_t place, std::uint64_t version);
+  void announce_ring();
   void perform(std::size_t place, proto::KvActions actions);
   void carry(std::size_t place, proto::KvSend& send);
   void agree_for(std::size_t place, const NodeId& other, const proto::KvForget& ask);

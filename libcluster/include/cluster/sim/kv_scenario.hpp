@@ -10,12 +10,14 @@ namespace cluster::sim {
 
 /// Clients read, write and delete a few keys while the seed chooses what fails: processes (with their disks
 /// kept and lost, one or all at once), the network, the time; and nodes join, leave and change their weights.
+/// With zones, whole ones fail, too, and nodes change theirs.
 /// Disks are lost one at a time: the next only when all have again what they are to hold.
 struct KvScenario {
   std::uint64_t seed = 1;
   std::size_t nodes = 5;
   std::size_t clients = 4;
   std::size_t keys = 6;
+  std::size_t zones = 0;  ///< over which the nodes are spread in turn; 0: they have none
   Duration duration = 60s;
   bool ring_changes = true;
   bool disks_lost = true;
