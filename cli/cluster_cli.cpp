@@ -2,9 +2,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <iostream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cluster/base/log.hpp"
@@ -17,6 +19,10 @@
 
 namespace cluster::cli {
 namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kTriesToFindAgain = 60;
 
 /// Lines from a file or pipe; the last command's outcome is the session's.
 Exit run_script(Session& session) {
@@ -52,12 +58,19 @@ Result<std::string> read_input() {
   return std::string(std::istreambuf_iterator<char>(std::cin), {});
 }
 
+/// A node that is followed and was lost is looked for each second.
+bool wait_to_try_again(int tries) {
+  for (int i = 0; i < 10 && !interrupted(); ++i) std::this_thread::sleep_for(100ms);
+  return tries < kTriesToFindAgain && !interrupted();
+}
+
 Exit run(const CliOptions& options) {
   const bool at_terminal = ::isatty(STDOUT_FILENO) != 0;
   Session session(
       {.json = options.json || !(at_terminal || options.table),
        .shows_progress = ::isatty(STDERR_FILENO) != 0,
        .timeout = options.timeout,
+       .try_again = wait_to_try_again,
        .read_input = options.words.empty() ? nullptr : read_input,
        .find_cookie =
            [&common = options.common] {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "cluster/base/bytes.hpp"
+#include "cluster/base/node_id.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
 #include "cluster/proto/command.hpp"
@@ -18,6 +19,8 @@ class Connection {
   virtual ~Connection() = default;
   /// The node's id.
   [[nodiscard]] virtual std::string node() const = 0;
+  /// The process that it is.
+  [[nodiscard]] virtual Boot boot() const = 0;
   /// The server's reply {"ok": ...} to a checked request. An error is one of the way there and back.
   [[nodiscard]] virtual Result<nlohmann::ordered_json> run(const proto::CommandRequest& request,
                                                            Duration timeout) = 0;

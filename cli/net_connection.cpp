@@ -24,6 +24,7 @@ class NetConnection final : public Connection {
   explicit NetConnection(std::unique_ptr<net::Client> client) : client_(std::move(client)) {}
 
   std::string node() const override { return client_->peer().id.str(); }
+  Boot boot() const override { return client_->peer().boot; }
 
   Result<Json> run(const proto::CommandRequest& request, Duration timeout) override {
     auto sent = request;

@@ -181,7 +181,7 @@ Exit Session::follow(proto::CommandRequest request) {
   while (out_) {
     const auto reply = connection_->run(request, config_.timeout);
     if (!reply) {
-      connection_.reset();
+      if (find_again(reply.error(), request)) continue;
       return fail(reply.error(), exit_code(reply.error()));
     }
     const auto events = reply->find("data");
@@ -194,6 +194,28 @@ Exit Session::follow(proto::CommandRequest request) {
     out_.flush();
   }
   return Exit::ok;
+}
+
+/// Whether the node that was lost is there again: after a pause, a restart or a break of the network. A new
+/// process numbers its events anew; of the changes of keys it says itself that some were missed.
+bool Session::find_again(const Error& loss, proto::CommandRequest& request) {
+  const auto lost = node();
+  const auto boot = connection_->boot();
+  connection_.reset();
+  const auto code = loss.code();
+  if (code != Errc::peer_lost && code != Errc::timeout && code != Errc::unreachable) return false;
+  for (int tries = 0; config_.try_again(tries); ++tries) {
+    if (tries == 0)
+      err_ << "cluster-cli: lost " << printable(lost) << ", looking for it again\n" << std::flush;
+    auto opened = connect_();
+    if (opened) {
+      connection_ = std::move(opened).value();
+      if (connection_->boot() != boot && !is_watch(request)) request.args.clear();
+      err_ << "cluster-cli: found " << printable(node()) << " again\n" << std::flush;
+      return true;
+    }
+  }
+  return false;
 }
 
 /// Begins a drill, or takes the last one, and asks for its report until that is final. A person is told each

@@ -26,6 +26,9 @@ class Session {
     bool json = false;            ///< answers as JSON lines, else for a person
     bool shows_progress = false;  ///< of long transfers, on `err`, which is a terminal
     Duration timeout = 10s;
+    /// Waits before the next try to find a node that is followed and was lost; false: no more tries. It is
+    /// given how many there were.
+    std::function<bool(int)> try_again = [](int) { return false; };
     /// All of standard input, for the cookie of `key add`; none in a session, which has its commands there.
     std::function<Result<std::string>()> read_input{};
     /// The cookie that connections are made with.
@@ -53,6 +56,7 @@ class Session {
   Exit follow_drill(proto::CommandRequest request);
   Exit put_input(proto::CommandRequest request);
   Exit follow(proto::CommandRequest request);
+  [[nodiscard]] bool find_again(const Error& loss, proto::CommandRequest& request);
   Exit run_file(const proto::CommandRequest& request);
   Exit show_reply(const nlohmann::ordered_json& reply) { return show_reply(reply, config_.json); }
   Exit show_reply(const nlohmann::ordered_json& reply, bool as_json);

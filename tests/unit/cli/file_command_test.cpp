@@ -93,6 +93,7 @@ class FakeLink final : public Connection {
  public:
   explicit FakeLink(FakeFiles& files) : files_(files) {}
   std::string node() const override { return "foo"; }
+  Boot boot() const override { return {}; }
   Result<Json> run(const proto::CommandRequest&, Duration) override {
     return Error(Errc::internal, "not asked");
   }

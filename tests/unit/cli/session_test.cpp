@@ -24,6 +24,7 @@ struct Script {
   std::vector<proto::CommandRequest> asked;
   std::optional<Error> cannot_connect;
   int connects = 0;
+  Boot boot{};
   Bytes key_added{};
   std::function<Result<Bytes>(std::string_view, std::string_view, ByteView)> call{};
 };
@@ -32,6 +33,7 @@ class FakeConnection final : public Connection {
  public:
   explicit FakeConnection(Script& script) : script_(script) {}
   std::string node() const override { return "foo"; }
+  Boot boot() const override { return script_.boot; }
   Result<Json> run(const proto::CommandRequest& request, Duration) override {
     script_.asked.push_back(request);
     auto reply = std::move(script_.replies.front());
@@ -288,6 +290,39 @@ TEST_CASE("session: following events asks for those after the last one shown, ea
     CHECK(f.script.asked[1].args == std::vector<std::string>{"8"});
     CHECK(f.script.asked[2].args == std::vector<std::string>{"8"});
     CHECK(f.script.asked[3].args == std::vector<std::string>{"9"});
+  }
+}
+
+TEST_CASE(
+    "session: a node that is followed and was lost is looked for, and its events go on behind the last one") {
+  for (const bool restarted : {false, true}) {
+    std::ostringstream out, err;
+    Script script;
+    int opened = 0;
+    std::vector<int> waited;
+    Session session(
+        {.json = true,
+         .try_again =
+             [&](int tries) {
+               waited.push_back(tries);
+               return tries < 3;
+             }},
+        [&]() -> Result<std::unique_ptr<Connection>> {
+          ++opened;
+          if (opened == 2 || opened > 3) return Error(Errc::unreachable, "no node");
+          if (restarted && opened == 3) script.boot = {.number = 2};
+          return std::unique_ptr<Connection>(std::make_unique<FakeConnection>(script));
+        },
+        out, err);
+    script.replies.emplace_back(Json::parse(R"({"ok":true,"data":[{"seq":7,"event":"node_up"}]})"));
+    script.replies.emplace_back(Error(Errc::timeout, "no answer"));
+    script.replies.emplace_back(Json::parse(R"({"ok":true,"data":[{"seq":8,"event":"ring_left"}]})"));
+    script.replies.emplace_back(Error(Errc::peer_lost, "gone"));
+    CHECK(session.run_line("events --follow") == Exit::unknown);
+    CHECK(waited == std::vector{0, 1, 0, 1, 2, 3});
+    CHECK(script.asked.at(2).args == std::vector<std::string>(restarted ? 0 : 1, "7"));
+    CHECK(script.asked.size() == 4);
+    CHECK(err.str().find("found") != std::string::npos);
   }
 }
 
