@@ -64,7 +64,10 @@ std::string replay_of(const Scenario& scenario, const Options& options) {
 }
 
 /// What a large scenario leaves out is said, not hidden.
-void say_limits(const Scenario& scenario) {
+void say_limits(const Options& options) {
+  const auto& scenario = options.scenario;
+  if (!scenario.planted.empty() && !options.chaos)
+    std::cerr << "without --chaos only what the command names befalls the nodes, and may not show the bug\n";
   if (scenario.detector && scenario.nodes > Scenario::kDetectorNodesMax)
     std::cerr << "more than " << Scenario::kDetectorNodesMax
               << " nodes: gossip alone, without failure detectors\n";
@@ -127,6 +130,6 @@ int main(int count, char** words) {
     std::cout << options->notice;
     return 0;
   }
-  say_limits(options->scenario);
+  say_limits(*options);
   return options->seeds > 1 ? run_many(*options) : run_one(*options);
 }

@@ -10,37 +10,49 @@ namespace {
 
 /// Words as they were typed: what they mean is parsed afterwards, so that each error names its option.
 struct Typed {
-  std::string duration, delay, skew, converge, healthy;
+  std::optional<std::string> duration, delay, skew, converge, healthy;
   std::vector<std::string> partitions, kills, wipes, stops, pauses, slows, clocks, resets;
 };
 
 std::string bugs_text() {
-  std::string text = "plant a bug, to see it found:";
-  for (const auto& bug : planted_bugs()) text += "\n" + std::string(bug.name) + ": " + std::string(bug.what);
+  std::string text = "plant a bug, to see it found by --chaos within so many seeds:";
+  for (const auto& bug : planted_bugs())
+    text +=
+        "\n" + std::string(bug.name) + ": " + std::string(bug.what) + " (" + std::to_string(bug.seeds) + ")";
   return text;
 }
 
 /// Flags that switch something off.
 struct Without {
-  bool detector = false, handshake = false, shrink = false;
+  bool detector = false, handshake = false, shrink = false, chaos = false;
 };
+
+/// CLI11 takes no text for 0, and -1 for the greatest number.
+std::string not_a_count(const std::string& text) {
+  return !text.empty() && text.front() != '-' ? "" : "'" + text + "' is no number from 0 on";
+}
 
 void declare(CLI::App& app, Options& options, Typed& typed, Without& without) {
   auto& scenario = options.scenario;
-  app.add_option("--nodes", scenario.nodes, "how many nodes")->capture_default_str();
-  app.add_option("--seed", scenario.seed, "where all chance comes from")->capture_default_str();
+  app.add_option("--nodes", scenario.nodes, "how many nodes")->check(not_a_count)->capture_default_str();
+  app.add_option("--seed", scenario.seed, "where all chance comes from")
+      ->check(not_a_count)
+      ->capture_default_str();
   app.add_option("--seeds", options.seeds, "run so many seeds, from --seed on")
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--duration", typed.duration, "virtual time, as 60s or 10m (default 60s)");
   app.add_option("--delay", typed.delay,
                  "of each message: 5ms, 1ms..10ms, normal:10ms,3ms, lognormal:10ms,0.5 (default 1ms..10ms)");
-  app.add_option("--loss", scenario.network.loss, "probability that a message is lost");
-  app.add_option("--duplicate", scenario.network.duplication, "probability that it arrives twice");
+  app.add_option("--loss", scenario.network.loss, "probability that a message is lost")->check(not_a_count);
+  app.add_option("--duplicate", scenario.network.duplication, "probability that it arrives twice")
+      ->check(not_a_count);
   app.add_option("--reorder", scenario.network.reordering,
-                 "probability that it is held back, up to ten times");
+                 "probability that it is held back, up to ten times")
+      ->check(not_a_count);
   app.add_option("--skew", typed.skew, "wall clocks differ by up to this, either way");
-  app.add_option("--edits", scenario.edits_per_s, "edits of the ring a second, in the whole cluster");
-  app.add_option("--churn", scenario.churn_per_s, "nodes a second that go and come back");
+  app.add_option("--edits", scenario.edits_per_s, "edits of the ring a second, in the whole cluster")
+      ->check(not_a_count);
+  app.add_option("--churn", scenario.churn_per_s, "nodes a second that go and come back")->check(not_a_count);
   app.add_option("--partition", typed.partitions,
                  "'A,B|C,D@10s..20s', '30%|70%@60s..90s', one way: 'A>B@10s'")
       ->allow_extra_args(false);
@@ -54,10 +66,13 @@ void declare(CLI::App& app, Options& options, Typed& typed, Without& without) {
   app.add_option("--clock", typed.clocks, "NODES:JUMP@T[..T2]: the wall clock jumps, as 3:-90s@20s")
       ->allow_extra_args(false);
   app.add_option("--reset", typed.resets, "NODES@T: all connections break")->allow_extra_args(false);
-  app.add_option("--intruders", scenario.intruders, "nodes with another cookie, which dial all the time");
+  app.add_option("--intruders", scenario.intruders, "nodes with another cookie, which dial all the time")
+      ->check(not_a_count);
   app.add_option("--mesh-max", scenario.mesh_max, "with more nodes each keeps few connections")
+      ->check(not_a_count)
       ->capture_default_str();
   app.add_flag("--chaos", options.chaos, "add faults and edits drawn from the seed");
+  app.add_flag("--no-chaos", without.chaos, "none, also where --break would add them");
   app.add_flag("--join", scenario.join, "begin as single nodes that meet the first, not as a ring");
   app.add_flag("--no-detector", without.detector, "gossip alone");
   app.add_flag("--no-handshake", without.handshake, "nodes believe each other: no keys, no cookies");
@@ -73,9 +88,9 @@ void declare(CLI::App& app, Options& options, Typed& typed, Without& without) {
 }
 
 template <class T>
-Result<void> take(const std::string& text, Result<T> (*parse)(std::string_view), T& into) {
-  if (text.empty()) return {};
-  auto parsed = parse(text);
+Result<void> take(const std::optional<std::string>& text, Result<T> (*parse)(std::string_view), T& into) {
+  if (!text) return {};
+  auto parsed = parse(*text);
   if (!parsed) return std::move(parsed).error();
   into = std::move(parsed).value();
   return {};
@@ -140,11 +155,13 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   options.scenario.handshake = !without.handshake;
   options.shrink = !without.shrink;
   if (auto ok = interpret(typed, options.scenario); !ok) return std::move(ok).error();
+  if (options.chaos && without.chaos)
+    return Error(Errc::invalid_argument, "--chaos and --no-chaos exclude each other");
+  if (options.seeds > 1 && !(options.trace.empty() && options.svg.empty()))
+    return Error(Errc::invalid_argument, "--trace and --svg are of one seed: leave out --seeds");
   // A planted bug shows only where something happens.
   const auto& scenario = options.scenario;
-  if (!scenario.planted.empty() && scenario.faults.empty() && scenario.edits_per_s <= 0 &&
-      scenario.churn_per_s <= 0)
-    options.chaos = true;
+  if (!scenario.planted.empty() && !without.chaos && !scenario.brings_events()) options.chaos = true;
   if (auto ok = options.scenario.check(); !ok) return std::move(ok).error();
   return options;
 }

@@ -10,7 +10,7 @@ namespace cluster::sim {
 struct Options {
   Scenario scenario{};
   std::size_t seeds = 1;  ///< that many, from the scenario's on
-  bool chaos = false;
+  bool chaos = false;     ///< add faults drawn from each seed
   bool json = false;
   bool shrink = true;
   std::string trace{};   ///< a file of JSON lines; empty: none

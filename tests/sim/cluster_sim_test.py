@@ -58,10 +58,28 @@ class ClusterSim(unittest.TestCase):
         for arguments, said in ((("--nodes", "0"), "1 to"), (("--loss", "2"), "probability"), (("--bogus",), "--bogus"),
                                 (("--partition", "A|B"), "partition"), (("--kill", "9@10s"), "0 to 4"),
                                 (("--kill", "1@90s"), "ends after"), (("--duration", "soon"), "duration"),
-                                (("--break", "everything"), "choose merge"), (("--svg", "/nowhere/x.svg"), "cannot write")):
+                                (("--break", "everything"), "choose merge"), (("--loss", ""), "--loss"), (("--delay", ""), "delay"),
+                                (("--mesh-max", "-1"), "--mesh-max"), (("--no-handshake", "--intruders", "1"), "intruder"),
+                                (("--partition", "A,B|B,C@10s"), "twice"), (("--seeds", "2", "--svg", "x.svg"), "one seed"), (("--svg", "/nowhere/x.svg"), "cannot write")):
             done = run(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(said, done.stderr)
+
+    def test_a_ring_that_comes_apart_after_its_last_fault_is_a_failure(self):
+        for network in (("--delay", "1h"), ("--loss", "0.999", "--duration", "20s")):
+            done = run("--nodes", "5", *network, "--no-shrink")
+            self.assertEqual(done.returncode, 1, network)
+            self.assertIn("at the end of the run", done.stdout)
+
+    def test_what_is_no_fault_of_the_cluster_is_no_failure(self):
+        for arguments in (("--no-handshake", "--chaos", "--seeds", "5"), ("--edits", "1000", "--duration", "10s")):
+            done = run("--nodes", "5", *arguments, "--no-shrink")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_a_planted_bug_is_looked_for_by_chaos_beside_faults_of_ones_own(self):
+        own = ("--nodes", "8", "--break", "merge", "--kill", "1@10s", "--no-shrink")
+        self.assertIn("without --chaos", run(*own).stderr)
+        self.assertEqual(run(*own, "--chaos", "--seeds", "5").returncode, 1)
 
     def test_trace_and_picture_are_written(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -227,6 +227,13 @@ TEST_CASE("scenario: a ring of ten thousand nodes runs, idle and whole") {
   CHECK(report.bytes_per_node_per_s <= 100);
 }
 
+TEST_CASE("scenario: pauses of one node that overlap end with the last of them") {
+  Scenario scenario{.nodes = 5, .duration = 60s};
+  scenario.faults = {parse_fault(Fault::Kind::pause, "2@5s+25s").value(),
+                     parse_fault(Fault::Kind::pause, "2@6s+1s").value()};
+  CHECK(run(scenario).accusations >= 4);
+}
+
 TEST_CASE("scenario: one that cannot be is refused with a reason") {
   Scenario scenario;
   scenario.faults = {parse_fault(Fault::Kind::kill, "9@10s").value()};

@@ -104,7 +104,13 @@ void add_chaos(Scenario& scenario) {
     faults.push_back(
         {.kind = Fault::Kind::reset, .groups = {{.places = {dice.place()}}}, .from = dice.start(1s)});
   });
-  if (scenario.intruders == 0 && rng.chance(0.5)) scenario.intruders = 1;
+  if (scenario.intruders == 0 && scenario.handshake && rng.chance(0.5)) scenario.intruders = 1;
+  some(1, [&] { faults.push_back(dice.fault(Fault::Kind::stop, dice.place(), 300ms, 20s)); });
+  some(1, [&] {
+    auto slow = dice.fault(Fault::Kind::slow, dice.place(), 2s, 20s);
+    slow.factor = static_cast<double>(rng.between(5, 400));
+    faults.push_back(std::move(slow));
+  });
   std::ranges::stable_sort(faults, {}, &Fault::from);
 }
 

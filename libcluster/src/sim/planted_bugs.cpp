@@ -133,11 +133,11 @@ constexpr std::array kBugs{
     PlantedBugName{"merge", "of two weights the one that arrives last is kept", 5},
     PlantedBugName{"tombstone", "a removal is forgotten when somebody speaks of the member", 20},
     PlantedBugName{"digest", "no anti-entropy: what the pushes missed is never found", 5},
-    PlantedBugName{"fsync", "a crash takes what was written in the last ten seconds", 20},
+    PlantedBugName{"fsync", "a crash takes what was written in the last ten seconds", 25},
     PlantedBugName{"refute", "a suspect never objects", 5},
     PlantedBugName{"spread", "nobody tells others of whom it suspects", 5},
-    PlantedBugName{"clock", "a restart trusts its clock instead of the boot on its disk", 20},
-    PlantedBugName{"proof", "nobody checks whether the others have the cookie", 10},
+    PlantedBugName{"clock", "a restart trusts its clock instead of the boot on its disk", 40},
+    PlantedBugName{"proof", "nobody checks whether the others have the cookie", 20},
 };
 
 }  // namespace

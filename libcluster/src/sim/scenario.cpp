@@ -18,6 +18,17 @@ std::string plain_text(double value) {
   return out.str();
 }
 
+/// A node that stands in two groups of a fault, or twice in one.
+std::optional<std::size_t> named_twice(const Fault& fault, std::size_t nodes) {
+  std::vector<bool> named(nodes, false);
+  for (const auto& group : fault.resolve(nodes))
+    for (const auto place : group) {
+      if (named[place]) return place;
+      named[place] = true;
+    }
+  return {};
+}
+
 Error bad_scenario(std::string text) { return Error(Errc::invalid_argument, std::move(text)); }
 
 }  // namespace
@@ -33,6 +44,8 @@ Result<void> Scenario::check() const {
   if (!(churn_per_s >= 0 && churn_per_s <= 100)) return bad_scenario("churn: 0 to 100 nodes a second");
   if (intruders > kIntrudersMax)
     return bad_scenario("at most " + std::to_string(kIntrudersMax) + " intruders");
+  if (intruders > 0 && !handshake)
+    return bad_scenario("without handshakes nothing keeps an intruder out: leave out one of the two");
   if (skew < Duration{} || skew > std::chrono::minutes(30))
     return bad_scenario("clocks are at most 30 min off");
   for (const auto& fault : faults) {
@@ -42,6 +55,8 @@ Result<void> Scenario::check() const {
       for (const auto place : group.places)
         if (place >= nodes)
           return bad_scenario("'" + fault.text() + "': the nodes are 0 to " + std::to_string(nodes - 1));
+    if (const auto place = named_twice(fault, nodes))
+      return bad_scenario("'" + fault.text() + "' names node " + std::to_string(*place) + " twice");
   }
   if (!planted.empty()) {
     const auto bugs = planted_bugs();
@@ -75,6 +90,7 @@ std::vector<std::string> Scenario::arguments() const {
   if (plain_swim) words.emplace_back("--plain-swim");
   if (join) words.emplace_back("--join");
   if (!planted.empty()) add("--break", planted);
+  if (!planted.empty() && !brings_events()) words.emplace_back("--no-chaos");
   if (convergence_max != Scenario{}.convergence_max) add("--converge-within", to_text(convergence_max));
   if (health_max != Scenario{}.health_max) add("--healthy-within", to_text(health_max));
   return words;

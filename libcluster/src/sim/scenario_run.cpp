@@ -15,6 +15,7 @@ namespace {
 constexpr Duration kStep = 50ms;            // between looks at whether all is well
 constexpr std::size_t kViolationsMax = 20;  // described; more are of no use
 constexpr std::size_t kMessagesMax = 2000;  // a node and second: a ring in trouble sends a hundred
+constexpr double kMessagesPerEdit = 8;      // a node, beside these: each edit is pushed, and others compared
 constexpr std::size_t kOutlinedMin = 4;     // entries of a clock
 constexpr int kMergeChecks = 16;            // in the course of a run
 // Members that nobody runs: few, of which many edits collide, and many, of which an edit is often the last.
@@ -36,6 +37,8 @@ class Run {
         churn_rng_(scenario.seed ^ 0xc4),
         intruder_rng_(scenario.seed ^ 0x1d),
         held_down_(scenario.nodes, 0),
+        paused_(scenario.nodes, 0),
+        slowness_(scenario.nodes),
         wiped_(scenario.nodes, false) {}
 
   Report go() {
@@ -51,6 +54,8 @@ class Run {
     if (!pointless_) settle();
     advance(Instant{} + scenario_.duration);
     judge();
+    if (!pointless_) look_whether_all_is_still_well();
+    fill_in_counts();
     for (auto* observer : observers_) observer->on_end(report_);
     return report_;
   }
@@ -142,18 +147,22 @@ class Run {
       case Fault::Kind::reset:
         return cluster_.links().reset(place);
       case Fault::Kind::pause:
-        begins ? cluster_.pause(place) : cluster_.resume(place);
+        if (begins && paused_[place]++ == 0) cluster_.pause(place);
+        if (!begins && --paused_[place] == 0) cluster_.resume(place);
         break;
       case Fault::Kind::slow:
-        cluster_.slow_down(place, begins ? Duration(static_cast<std::int64_t>(
-                                               fault.factor * static_cast<double>(kSlowUnit.count())))
-                                         : Duration{});
+        slowness_[place] += begins ? lateness(fault) : -lateness(fault);
+        cluster_.slow_down(place, slowness_[place]);
         break;
       case Fault::Kind::partition:
       case Fault::Kind::one_way:
         break;
     }
     health_.disturb(place, begins);
+  }
+
+  static Duration lateness(const Fault& fault) {
+    return Duration(static_cast<std::int64_t>(fault.factor * static_cast<double>(kSlowUnit.count())));
   }
 
   void down(std::size_t place, Fault::Kind how) {
@@ -342,8 +351,9 @@ class Run {
       const auto step = std::min<Duration>(100ms, end - now());
       simulator().run_for(step);
       const auto sent = cluster_.network().counters().sent - before;
-      if (sent <= scenario_.nodes * kMessagesMax / 10 || sent <= scenario_.nodes * scenario_.nodes) continue;
-      violation("a storm: more than " + std::to_string(kMessagesMax) + " messages a node and second");
+      const auto most = kMessagesMax + static_cast<std::size_t>(kMessagesPerEdit * scenario_.edits_per_s);
+      if (sent <= scenario_.nodes * most / 10 || sent <= scenario_.nodes * scenario_.nodes) continue;
+      violation("a storm: more than " + std::to_string(most) + " messages a node and second");
       pointless_ = true;
     }
   }
@@ -363,9 +373,8 @@ class Run {
   }
 
   void judge() {
-    over_ = true;
     report_.converged = report_.converged_after && cluster_.converged();
-    if (pointless_) return fill_in_counts();
+    if (pointless_) return;
     if (!report_.converged_after || *report_.converged_after > scenario_.convergence_max)
       violation("no convergence within " + to_text(scenario_.convergence_max) +
                 " after the last fault and edit");
@@ -380,10 +389,28 @@ class Run {
       for (const auto& edit : lost) violation("lost: " + edit);
       for (const auto& id : edits_.revived_in(*ring)) violation("came back by itself: " + id);
     }
-    fill_in_counts();
+  }
+
+  /// What was whole after the last fault may have come apart since, in a network that is too bad. Who is
+  /// suspected just now may object.
+  void look_whether_all_is_still_well() {
+    if (!report_.violations.empty()) return;
+    const auto start = now();
+    const auto limit = start + std::max(scenario_.convergence_max, scenario_.health_max);
+    while (!pointless_ && !(cluster_.converged() && healthy())) {
+      if (now() < limit) {
+        advance(now() + 500ms);
+        continue;
+      }
+      report_.converged = cluster_.converged();
+      if (!report_.converged) violation("all agreed, and do not any more at the end");
+      for (const auto& wrong : health_.wrong_views(5)) violation(wrong + ", at the end of the run");
+      return;
+    }
   }
 
   void fill_in_counts() {
+    over_ = true;
     for (std::size_t place = 0; place < cluster_.size(); ++place)
       if (cluster_.running(place)) report_.full_state_exchanges += cluster_.at(place).counters().whole_states;
     report_.conflicts = counter_.conflicts;
@@ -437,6 +464,8 @@ class Run {
   Rng churn_rng_;
   Rng intruder_rng_;
   std::vector<int> held_down_;  // by place: how many faults keep it down
+  std::vector<int> paused_;
+  std::vector<Duration> slowness_;  // of all faults together
   std::vector<bool> wiped_;
   std::vector<std::size_t> churned_{};
   std::map<const Fault*, std::uint64_t> cuts_{};

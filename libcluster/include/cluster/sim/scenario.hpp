@@ -35,6 +35,10 @@ struct Scenario {
   Duration convergence_max = 20s;  ///< after the last fault and edit
   Duration health_max = 60s;       ///< until all detectors are right again
 
+  /// Whether anything but messages between healthy nodes happens in it.
+  [[nodiscard]] bool brings_events() const noexcept {
+    return !faults.empty() || edits_per_s > 0 || churn_per_s > 0;
+  }
   /// The arguments of cluster-sim that give this scenario again.
   [[nodiscard]] std::vector<std::string> arguments() const;
   /// What is wrong with it: a text for people.
