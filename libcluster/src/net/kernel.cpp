@@ -50,7 +50,8 @@ Result<void> Kernel::open() {
   keep_freed_memory();
   if (config_.role == Role::client) return {};
   listener_.emplace(
-      shared_, [this](Socket socket) { accept(std::move(socket)); }, [this] { return evict_oldest_half_open(); });
+      shared_, [this](Socket socket) { accept(std::move(socket)); },
+      [this] { return evict_oldest_half_open(); });
   auto hosts = config_.bind;
   if (hosts.empty()) hosts.push_back(config_.advertised.host);
   auto opened = listener_->open(hosts, config_.advertised.port);
