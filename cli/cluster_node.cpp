@@ -88,7 +88,7 @@ Result<std::optional<gateway::GatewayConfig>> gateway_config(const NodeOptions& 
   return std::optional(std::move(config));
 }
 
-Result<void> start_kv(Node& node, const NodeOptions& options) {
+Result<KvStoreConfig> kv_config(const NodeOptions& options) {
   KvStoreConfig config;
   if (!options.data_dir.empty()) config.folder = options.data_dir + "/kv";
   config.sync_rest = options.kv_sync_rest;
@@ -98,7 +98,12 @@ Result<void> start_kv(Node& node, const NodeOptions& options) {
     else
       config.kv.buckets[name] = bucket;
   }
-  files::add_buckets(config.kv);
+  if (auto added = files::add_buckets(config.kv); !added)
+    return Error(Errc::invalid_argument, "--kv-bucket: " + added.error().message());
+  return config;
+}
+
+Result<void> start_kv(Node& node, KvStoreConfig config) {
   auto store = KvStore::start(node, std::move(config));
   if (!store) return store.error();
   if (const auto files = start_file_store(node, *store); !files) return files.error();
@@ -130,6 +135,9 @@ int run(const NodeOptions& options) {
   auto http_config = gateway_config(options);
   if (!http_config) return fail(http_config.error(), Exit::usage);
 
+  auto kv = kv_config(options);
+  if (!kv) return fail(kv.error(), Exit::usage);
+
   StopSignals stop;
   std::atomic<bool> id_taken = false;  // another living process has this node's id
   const auto give_up = [&id_taken] {
@@ -157,7 +165,8 @@ int run(const NodeOptions& options) {
     if (const auto started = start_chord(*node, *options.chord, options.chord_join); !started)
       return fail(started.error(), Exit::refused);
   if (options.kv)
-    if (const auto started = start_kv(*node, options); !started) return fail(started.error(), Exit::refused);
+    if (const auto started = start_kv(*node, *std::move(kv)); !started)
+      return fail(started.error(), Exit::refused);
   std::optional<gateway::Gateway> http;
   if (*http_config) {
     auto started = gateway::Gateway::start(*node, **std::move(http_config));

@@ -149,13 +149,15 @@ Result<proto::KvRequest> write_of(const Request& request) {
   const bool absent = request.count("if-none-match") > 0;
   if (absent && request.header("if-none-match") != "*")
     return Error(Errc::invalid_argument, "If-None-Match takes only '*': write if there is no such key");
-  auto match = context_of(request, "if-match");
+  const bool present = request.header("if-match") == "*";
+  auto match = present ? std::optional<VersionVector>() : context_of(request, "if-match");
   if (!match) return std::move(match).error();
   auto context = context_of(request, kContextHeader);
   if (!context) return std::move(context).error();
-  if (absent + match->has_value() + context->has_value() > 1)
+  if (absent + present + match->has_value() + context->has_value() > 1)
     return Error(Errc::invalid_argument, "If-Match, If-None-Match and X-Cluster-Context exclude each other");
   write.condition = absent                 ? proto::KvCondition::absent
+                    : present              ? proto::KvCondition::present
                     : match->has_value()   ? proto::KvCondition::matches
                     : context->has_value() ? proto::KvCondition::none
                                            : proto::KvCondition::replace;
@@ -230,6 +232,7 @@ Response keys_answer(Value reply, std::size_t limit) {
 void list_keys(const Toolbox& tools, const Request& request, const Answer& answer) {
   const auto limit = number_parameter(request, "limit", kListMax - 1, kListDefault);
   if (!limit) return answer(failure(limit.error()));
+  if (*limit == 0) return answer(failure(Error(Errc::invalid_argument, "limit is 1 at least")));
   const auto text = [&](const char* name) {
     const auto* given = request.parameter(name);
     return given == nullptr ? std::string() : *given;

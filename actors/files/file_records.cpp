@@ -39,12 +39,16 @@ proto::KvRequest delete_of(std::string_view bucket, std::string key, VersionVect
   return request;
 }
 
-void add_buckets(proto::KvConfig& config) {
+Result<void> add_buckets(proto::KvConfig& config) {
   auto bucket = config.bucket;
   bucket.resolve = proto::KvResolve::last;
   bucket.merge = nullptr;
   for (const auto name : {kNames, kUploads, kDrafts, kBlobs})
-    config.buckets.insert_or_assign(std::string(name), bucket);
+    if (!config.buckets.try_emplace(std::string(name), bucket).second)
+      return Error(Errc::invalid_argument, "bucket '" + std::string(name) +
+                                               "' is the file store's own: it is kept on as many replicas as "
+                                               "buckets that are not named");
+  return {};
 }
 
 }  // namespace cluster::files

@@ -55,7 +55,8 @@ template <class T>
   return found;
 }
 
-/// The buckets as the file store needs them: the last write wins. The same on all nodes.
-void add_buckets(proto::KvConfig& config);
+/// The buckets as the file store needs them: the last write wins, on as many replicas as of a bucket that is
+/// not named. The same on all nodes. `invalid_argument` if one of them is there already.
+[[nodiscard]] Result<void> add_buckets(proto::KvConfig& config);
 
 }  // namespace cluster::files

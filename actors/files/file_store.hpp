@@ -9,7 +9,7 @@ namespace cluster {
 /// have gone through `files::add_buckets`, on all nodes.
 ///
 ///   KvStoreConfig config{.folder = data_dir + "/kv"};
-///   files::add_buckets(config.kv);
+///   files::add_buckets(config.kv).value();
 ///   auto store = cluster::KvStore::start(node, std::move(config)).value();
 ///   auto files = cluster::start_file_store(node, store).value();
 ///   node.call(files, proto::FileStat{"a file"});

@@ -106,6 +106,16 @@ class Store(unittest.TestCase):
         self.assertEqual(foo.get(path).body, b"2")
         self.status(200, foo.request("DELETE", path, headers=[("If-Match", foo.get(path).headers["etag"])]))
         self.status(404, bar.get(path))
+        some = [("If-Match", "*")]
+        self.status(412, foo.request("PUT", path, b"4", some))
+        self.status(412, bar.request("DELETE", path, headers=some))
+        self.status(404, bar.get(path))
+        for value in (b"a", b"b"):
+            self.status(200, foo.request("PUT", path, value, EMPTY))
+        self.status(200, bar.request("PUT", path, b"5", some))
+        self.assertEqual(self.status(200, foo.get(path)).body, b"5")
+        self.status(200, bar.request("DELETE", path, headers=some))
+        self.status(404, foo.get(path))
 
     def test_a_time_to_live_ends(self):
         foo, bar, _ = self.ring()
@@ -131,6 +141,10 @@ class Store(unittest.TestCase):
         self.status(200, foo.request("PUT", "/v1/kv/b/k", b"x"))
         for method, target, headers in (("GET", "/v1/kv/b%20c/k", []), ("PUT", "/v1/kv/b/k?ttl_ms=x", []),
                                         ("GET", "/v1/kv/b/k?timeout_ms=60001", []), ("GET", "/v1/kv/b?limit=10000", []),
+                                        ("GET", "/v1/kv/b?limit=0", []),
+                                        ("PUT", "/v1/kv/b/k", [("If-Match", "*"), ("If-None-Match", "*")]),
+                                        ("PUT", "/v1/kv/b/k", [("If-Match", "*"), *EMPTY]),
+                                        ("POST", "/v1/kv/b/k", [("If-Match", "*")]),
                                         ("GET", "/v1/kv/b/" + "k" * 1025, []), ("GET", f"/v1/kv/{'b' * 65}/k", []),
                                         ("GET", "/v1/kv/b%20c", []), ("PUT", "/v1/kv/b/k", [("X-Cluster-Context", "nonsense")]),
                                         ("PUT", "/v1/kv/b/k", [("If-Match", "AAAA")]), ("PUT", "/v1/kv/b/k", [("If-None-Match", "x")]),

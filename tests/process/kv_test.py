@@ -223,6 +223,12 @@ class KeyValueStore(unittest.TestCase):
         self.assertEqual(foo.cli("kv", "scan").data, ["a"])
         self.assertEqual(foo.cli("kv", "batch", stdin='[{"nonsense": 1}]').code, 1)
 
+    def test_a_bucket_of_the_file_store_cannot_be_given_other_rules(self):
+        refused = subprocess.run([programs.node, "-I", "foo", "-p", str(free_port()), "-a", COOKIE, "--kv", "--kv-bucket",
+                                  "file.blobs:n=5"], capture_output=True, text=True, timeout=DEADLINE)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("--kv-bucket: bucket 'file.blobs' is the file store's own", refused.stderr)
+
     def test_a_node_without_a_store_says_so(self):
         node = Node(programs, "plain").start()
         self.addCleanup(node.kill)

@@ -134,13 +134,14 @@ void Kv::end_read(Operations::iterator at) {
       return fail(at, taken.error().code(), taken.error().message());
     const auto held = storage_.outline(key);
     if (!held) return fail(at, held.error().code(), held.error().message());
-    if (operation.request.condition == KvCondition::replace)
+    const auto condition = operation.request.condition;
+    if (!fulfils(operation, held->record))
+      return fail(at, condition == KvCondition::absent ? Errc::already_exists : Errc::refused,
+                  condition == KvCondition::absent    ? "the key has a value"
+                  : condition == KvCondition::present ? "the key has no value"
+                                                      : "the value has changed meanwhile");
+    if (condition == KvCondition::replace || condition == KvCondition::present)
       operation.request.context.merge(held->record.context);
-    else if (!fulfils(operation, held->record))
-      return fail(at,
-                  operation.request.condition == KvCondition::absent ? Errc::already_exists : Errc::refused,
-                  operation.request.condition == KvCondition::absent ? "the key has a value"
-                                                                     : "the value has changed meanwhile");
     return begin_write(at);
   }
   prune(bucket(key.bucket), operation.record);
@@ -158,7 +159,10 @@ void Kv::end_read(Operations::iterator at) {
 }
 
 bool Kv::fulfils(const Operation& operation, const KvRecord& record) const {
-  if (operation.request.condition == KvCondition::absent) return is_dead(record, wall_);
+  const auto condition = operation.request.condition;
+  if (condition == KvCondition::replace) return true;
+  if (condition == KvCondition::absent) return is_dead(record, wall_);
+  if (condition == KvCondition::present) return !is_dead(record, wall_);
   return !is_dead(record, wall_) &&
          std::ranges::all_of(record.siblings, [&](const KvRecord::Sibling& sibling) {
            return operation.request.context.covers(sibling.dot);

@@ -128,7 +128,7 @@ class KvRun {
     if (!blind) request.context = token.context;
     if (how == How::condition)
       request.condition = request.context.entries.empty() ? KvCondition::absent : KvCondition::matches;
-    if (how == How::replace) request.condition = KvCondition::replace;
+    if (how == How::replace) request.condition = blind ? KvCondition::present : KvCondition::replace;
     const auto seen = blind ? KvChecker::Values{} : token.values;
     const auto began = now();
     const auto number = checker_.begin_write(key, deletes, seen, began);

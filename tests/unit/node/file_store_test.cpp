@@ -24,7 +24,7 @@ constexpr FileServer::Options kHasty{
 struct FileNode {
   explicit FileNode(FileServer::Options options = kHasty) {
     KvStoreConfig config;
-    files::add_buckets(config.kv);
+    REQUIRE(files::add_buckets(config.kv));
     store.emplace(KvStore::start(node, std::move(config)).value());
     server.emplace(start_file_store(node, *store, options).value());
     REQUIRE(eventually([&] {

@@ -25,9 +25,10 @@ enum class KvCondition : std::uint8_t {
   absent = 1,   ///< no value can be read
   matches = 2,  ///< the context given has seen all values that can be read, and there are some
   replace = 3,  ///< always, and with the context of that read, too: what can be read is replaced
+  present = 4,  ///< some value can be read; then as `replace`
 };
 [[nodiscard]] constexpr bool is_known(KvCondition condition) noexcept {
-  return condition <= KvCondition::replace;
+  return condition <= KvCondition::present;
 }
 
 struct KvRequest {
