@@ -51,6 +51,7 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.bind = options.bind;
   config.protection = options.protection;
   config.protection_min = options.protection_min;
+  config.tls = options.common.tls;
   config.meet = options.meet;
   config.data_dir = options.data_dir;
   config.mesh_max = options.mesh_max;

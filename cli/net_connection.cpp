@@ -85,10 +85,18 @@ Connector network_connector(CommonOptions options, Duration timeout, std::functi
     if (!cookie) return Error(Errc::invalid_argument, cookie.error().message());
     auto keyring = net::Keyring::from_cookies({*cookie});
     if (!keyring) return keyring.error();
+    std::shared_ptr<const crypto::TlsContext> tls;
+    if (!options.tls.empty()) {
+      auto loaded = crypto::TlsContext::load(options.tls);
+      if (!loaded) return loaded.error();
+      tls = std::move(loaded).value();
+    }
     auto client = net::Client::connect({.endpoint = options.endpoint,
                                         .keyring = std::move(keyring).value(),
                                         .timeout = timeout,
                                         .expected = options.instance.value_or(NodeId()),
+                                        .protection_min = tls ? net::Protection::tls : net::Protection::sign,
+                                        .tls = tls,
                                         .message_bytes_max = kMessageBytesMax,
                                         .cancelled = cancelled});
     if (!client) return client.error();

@@ -23,10 +23,12 @@ struct CommonTexts {
   std::string port = "7022";
   std::string key;
   std::string cookie_file;
+  crypto::TlsFiles tls;
   bool help = false;
   bool version = false;
 
-  void add_to(CLI::App& app, const std::string& instance_help, const std::string& host_help) {
+  void add_to(CLI::App& app, const std::string& instance_help, const std::string& host_help,
+              const std::string& certificate_help) {
     app.set_help_flag();
     app.add_option("-I,--instance", instance, instance_help)->type_name("ID");
     app.add_option("-H,--host,--hostname", host, host_help)->type_name("HOST")->capture_default_str();
@@ -35,6 +37,11 @@ struct CommonTexts {
         ->type_name("COOKIE");
     app.add_option("--cookie-file", cookie_file,
                    "file with the cookie; without this and -a: CLUSTER_COOKIE, then ~/.cluster.cookie")
+        ->type_name("FILE");
+    app.add_option("--tls-cert", tls.certificate, certificate_help)->type_name("FILE");
+    app.add_option("--tls-key", tls.key, "PEM file with its private key")->type_name("FILE");
+    app.add_option("--tls-ca", tls.authority,
+                   "PEM file with the authority that has signed it and those of all nodes")
         ->type_name("FILE");
     app.add_flag("-h,--help", help, "show this help");
     app.add_flag("--version", version, "show the version");
@@ -54,6 +61,9 @@ struct CommonTexts {
     options.endpoint = {std::move(checked_host).value(), *checked_port};
     if (app.count("--key") > 0) options.key = key;
     if (app.count("--cookie-file") > 0) options.cookie_file = cookie_file;
+    if (!tls.empty() && (tls.certificate.empty() || tls.key.empty() || tls.authority.empty()))
+      return usage_error("--tls-cert, --tls-key and --tls-ca go together");
+    options.tls = tls;
     return options;
   }
 };
@@ -185,6 +195,11 @@ Result<void> read_protection(const CLI::App& app, const std::string& most, const
     return usage_error("--protection-min " + least + " is more than --protection " + most);
   options.protection = std::max(*checked_most, *checked_least);
   options.protection_min = *checked_least;
+  const bool has_certificate = !options.common.tls.empty();
+  if (options.protection == wire::Protection::tls && !has_certificate)
+    return usage_error("level tls needs --tls-cert, --tls-key and --tls-ca");
+  if (options.protection != wire::Protection::tls && has_certificate && app.count("--protection") > 0)
+    return usage_error("--tls-cert means --protection tls, not " + most);
   return {};
 }
 
@@ -297,7 +312,8 @@ Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) 
       "cluster-cli");
   app.allow_extras();
   CommonTexts texts;
-  texts.add_to(app, "refuse to talk to another node than ID", "host of the node");
+  texts.add_to(app, "refuse to talk to another node than ID", "host of the node",
+               "PEM file with a certificate: talk over TLS, or not at all");
   CliOptions options;
   std::string timeout = "10";
   app.add_flag("--json", options.json, "answer in JSON, one line each (as into a pipe)");
@@ -306,9 +322,12 @@ Result<CliOptions> parse_cli_options(const std::vector<std::string>& arguments) 
       ->type_name("SECONDS")
       ->capture_default_str();
   app.footer(
-      "CLUSTER_HOST, CLUSTER_PORT and CLUSTER_COOKIE_FILE in the environment stand for these options.");
-  const std::vector in_environment{app.get_option("--host"), app.get_option("--port"),
-                                   app.get_option("--cookie-file")};
+      "CLUSTER_HOST, CLUSTER_PORT, CLUSTER_COOKIE_FILE, CLUSTER_TLS_CERT, CLUSTER_TLS_KEY and CLUSTER_TLS_CA "
+      "in\n"
+      "the environment stand for these options.");
+  const std::vector in_environment{app.get_option("--host"),        app.get_option("--port"),
+                                   app.get_option("--cookie-file"), app.get_option("--tls-cert"),
+                                   app.get_option("--tls-key"),     app.get_option("--tls-ca")};
   if (const auto parsed = parse(app, arguments, in_environment); !parsed) return parsed.error();
 
   options.words = app.remaining();
@@ -336,7 +355,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   CLI::App app("Runs one node of a cluster until SIGTERM.", "cluster-node");
   CommonTexts texts;
   texts.add_to(app, "id of this node (default: the name of the machine)",
-               "host at which other nodes reach this one");
+               "host at which other nodes reach this one",
+               "PEM file with this node's certificate, which names it as URI:lcluster:node:ID\n"
+               "(docs/security.md): TLS with all who have one");
   NodeOptions options;
   std::string rfactor = "128";
   std::string pfactor = "2";
@@ -386,14 +407,15 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   app.add_option("--data-dir", options.data_dir,
                  "folder that keeps the ring over restarts; made if it is not there, for one node alone")
       ->type_name("DIR");
-  app.add_option("--protection", protection,
-                 "the most that a connection gets, if its other end offers it too: sign (frames are signed)\n"
-                 "or seal (encrypted as well)")
+  app.add_option(
+         "--protection", protection,
+         "the most that a connection gets, if its other end offers it too: sign (frames are signed),\n"
+         "seal (encrypted as well) or tls (with certificates; what --tls-cert means)")
       ->type_name("LEVEL")
       ->capture_default_str();
-  app.add_option(
-         "--protection-min", protection_min,
-         "refuse connections that get less; seal (nothing travels unencrypted) implies\n--protection seal")
+  app.add_option("--protection-min", protection_min,
+                 "refuse connections that get less; seal (nothing travels unencrypted) implies\n"
+                 "--protection seal, and tls (nobody without a certificate) --protection tls")
       ->type_name("LEVEL")
       ->capture_default_str();
   PolicyTexts policy;

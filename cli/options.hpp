@@ -9,6 +9,7 @@
 #include "cluster/base/node_id.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
+#include "cluster/crypto/tls.hpp"
 #include "cluster/proto/chord.hpp"
 #include "cluster/proto/kv_bucket.hpp"
 #include "cluster/proto/partition_policy.hpp"
@@ -16,12 +17,13 @@
 
 namespace cluster::cli {
 
-/// What both programs take: -I, -H, -p, -a, --cookie-file.
+/// What both programs take: -I, -H, -p, -a, --cookie-file, --tls-cert, --tls-key, --tls-ca.
 struct CommonOptions {
   std::optional<NodeId> instance{};
   Endpoint endpoint{"localhost", 7022};
   std::optional<std::string> key{};
   std::optional<std::string> cookie_file{};
+  crypto::TlsFiles tls{};  ///< all of them or none
 };
 
 struct CliOptions {

@@ -51,6 +51,8 @@ void add_network(MetricsText& metrics, net::NetKernel& kernel) {
       .counter("cluster_network_connections_out_total", "Proven connections made.", of.connections_out)
       .counter("cluster_network_handshakes_failed_total", "Handshakes that failed.", of.handshakes_failed)
       .counter("cluster_network_proofs_failed_total", "Wrong cookies met.", of.proofs_failed)
+      .counter("cluster_network_certificates_refused_total",
+               "Peers without a certificate that is good and theirs.", of.certificates_refused)
       .counter("cluster_network_evicted_total", "Half-open connections closed for newer ones.", of.evicted)
       .counter("cluster_network_throttled_total", "Connections closed for failed proofs of their address.",
                of.throttled)

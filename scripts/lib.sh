@@ -6,7 +6,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${CLUSTER_BUILD_DIR:-$top/build}
 cores=$(nproc)
 
-build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev libxxhash-dev
+build_packages=(g++ cmake ninja-build libcaf-dev libboost1.81-dev libssl-dev openssl libxxhash-dev
                 librocksdb-dev libcli11-dev libedit-dev nlohmann-json3-dev libspdlog-dev doctest-dev python3
                 python3-jsonschema python3-yaml dpkg-dev file valgrind iproute2)
 web_packages=(chromium)  # what the dashboard is built with, where there is none of another source, and tested in

@@ -34,6 +34,7 @@ Value network_counters(const net::Counters& counters) {
                      {"bytes_out", counters.bytes_out},
                      {"handshakes_failed", counters.handshakes_failed},
                      {"proofs_failed", counters.proofs_failed},
+                     {"certificates_refused", counters.certificates_refused},
                      {"evicted", counters.evicted},
                      {"throttled", counters.throttled},
                      {"accept_failures", counters.accept_failures},

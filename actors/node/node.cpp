@@ -1,6 +1,8 @@
 #include "cluster/node/node.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -53,6 +55,19 @@ Result<proto::SavedKeys> load_keys(DataFolder& folder) {
              "; this node accepts the cookies that it was started with",
              aside ? ", and keeps the file as " + *aside : "; nothing is saved: " + aside.error().message());
   return proto::SavedKeys();
+}
+
+constexpr std::chrono::days kExpiryWarned{30};
+
+/// Null: there is none.
+Result<std::shared_ptr<const crypto::TlsContext>> load_certificate(const crypto::TlsFiles& files) {
+  if (files.empty()) return std::shared_ptr<const crypto::TlsContext>();
+  auto loaded = crypto::TlsContext::load(files);
+  if (!loaded) return loaded;
+  const auto left = std::chrono::floor<std::chrono::days>((*loaded)->expires() - wall_now());
+  if (left < kExpiryWarned)
+    log::warn("net", "the certificate '", files.certificate, "' expires in ", left.count(), " days");
+  return loaded;
 }
 
 Result<Data> open_data(const std::string& path, const NodeId& self, const std::string& ring) {
@@ -219,6 +234,9 @@ Result<Node> Node::start(NodeConfig config) {
   auto keyring = net::Keyring::from_cookies(cookies, config.scrypt);
   if (!keyring) return std::move(keyring).error();
 
+  auto tls = load_certificate(config.tls);
+  if (!tls) return std::move(tls).error();
+
   auto data = open_data(config.data_dir, id.value(), config.ring);
   if (!data) return std::move(data).error();
   const Boot boot = new_boot(*data, id.value(), config);
@@ -231,8 +249,9 @@ Result<Node> Node::start(NodeConfig config) {
                                             .bind = config.bind,
                                             .accepts = false,
                                             .keyring = keys.keyring(),
-                                            .protection = config.protection,
+                                            .protection = *tls ? Protection::tls : config.protection,
                                             .protection_min = config.protection_min,
+                                            .tls = std::move(tls).value(),
                                             .limits = config.limits,
                                             .seed = crypto::random_u64()},
                                     .engine = config.engine,

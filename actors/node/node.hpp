@@ -39,6 +39,9 @@ struct NodeConfig {
   std::string data_dir = {};  ///< where the ring is kept over restarts; empty: nowhere. One process at a time
   Protection protection = Protection::sign;      ///< the most that connections get, if the peer offers it too
   Protection protection_min = Protection::sign;  ///< peers that offer less are refused
+  /// With them connections get TLS, the most that there is, where the peer has a certificate, too. The
+  /// certificate names this node (proto::certificate_uri). Read at the start alone.
+  crypto::TlsFiles tls = {};
   net::NetLimits limits = {};
   /// Up to so many members each node is connected to all; above it, to some 2 log2 N of them always and to
   /// others while there is something to say (limits.idle_timeout). The same on all nodes.

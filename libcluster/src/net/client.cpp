@@ -112,7 +112,8 @@ struct Client::Impl final : NetEvents {
     net.boot = new_boot();
     net.role = Role::client;
     net.keyring = config.keyring;
-    net.protection = config.protection;
+    net.protection = config.tls ? Protection::tls : config.protection;
+    net.tls = config.tls;
     net.protection_min = config.protection_min;
     net.limits.message_bytes_max = config.message_bytes_max;
     net.seed = crypto::random_u64();

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -26,7 +27,7 @@ constexpr Duration kPauseNoticed = 1s;
 }  // namespace
 
 Connection::Connection(Shared& shared, ConnectionEvents& events, Socket socket, std::uint64_t begun_at,
-                       proto::HandshakeConfig config)
+                       proto::HandshakeConfig config, bool plain)
     : begun(begun_at),
       remote_address(remote_address_of(socket)),
       from_loopback(is_loopback(socket)),
@@ -38,6 +39,8 @@ Connection::Connection(Shared& shared, ConnectionEvents& events, Socket socket, 
       written_to_(descriptor_),
       dialler_(config.dialler) {
   configure_stream(descriptor_);
+  if (dialler_ && shared_.tls && !plain)
+    tls_ = std::make_unique<TlsStream>(*shared_.tls, crypto::TlsSession::Side::dials);
   handshake_ = std::make_unique<proto::Handshake>(MonotonicClock::now(), std::move(config),
                                                   proto::HandshakeSecrets::fresh());
 }
@@ -47,8 +50,11 @@ void Connection::start() {
     self->timer_ = {};
     self->apply(self->handshake_->on_time(MonotonicClock::now()));
   });
-  apply(handshake_->start());
-  if (!closed_) await_readable();
+  if (tls_)
+    on_tls_bytes({});
+  else
+    apply(handshake_->start());
+  await_readable();
 }
 
 void Connection::proceed() {
@@ -77,6 +83,11 @@ void Connection::close() {
 void Connection::await_readable() {
   if (closed_ || held_ || muted() || reading_ || deciding_ || resting_ != Timers::Id{}) return;
   reading_ = true;
+  if (tls_ && tls_->has_more())
+    return boost::asio::post(shared_.io, [self = shared_from_this()] {
+      self->reading_ = false;
+      if (!self->closed_) self->on_readable();
+    });
   socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const boost::system::error_code& fault) {
     self->reading_ = false;
     if (!fault && !self->closed_) self->on_readable();
@@ -129,15 +140,28 @@ void Connection::read_ready() {
 
 void Connection::read_handshake() {
   if (deciding_) return;
+  if (tls_ && !tls_open_) return read_tls();
   const std::size_t have = pending_.size();
   pending_.resize(2 * proto::kRecordBytesMax);
-  const ssize_t got = ::recv(descriptor_, pending_.data() + have, pending_.size() - have, MSG_DONTWAIT);
+  const iovec room{.iov_base = pending_.data() + have, .iov_len = pending_.size() - have};
+  const ssize_t got = pipe().receive({&room, 1});
   const int fault = errno;
   pending_.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  if (got > 0) return feed_handshake();
-  if (got < 0 && (fault == EAGAIN || fault == EINTR)) return;
-  fail_handshake(
-      {Error(Errc::unreachable, got == 0 ? "the peer closed the connection" : std::strerror(fault))});
+  if (!got_bytes(got, fault)) return;
+  if (!std::exchange(heard_, true) && begins_tls()) return on_tls_dialled();
+  feed_handshake();
+}
+
+/// Of what a read has returned: whether that is bytes. Its end, or a fault, ends the handshake.
+bool Connection::got_bytes(ssize_t got, int fault) {
+  if (got > 0) return true;
+  if (got == 0)
+    fail_handshake({Error(Errc::unreachable, "the peer closed the connection")});
+  else if (fault != EAGAIN && fault != EINTR)
+    fail_handshake(tls_open_ && fault == EBADMSG
+                       ? tls_failure()
+                       : proto::HandshakeFailed{Error(Errc::unreachable, std::strerror(fault))});
+  return false;
 }
 
 void Connection::feed_handshake() {
@@ -168,8 +192,10 @@ void Connection::apply(proto::HandshakeActions actions) {
     } else {
       const auto& established = std::get<proto::Established>(action);  // always the last action
       shared_.timers.cancel(timer_);
-      reader_.emplace(established.protection, established.keys.receive, shared_.limits.message_bytes_max);
-      writer.emplace(established.protection, established.keys.send, shared_.pool);
+      const auto frames =
+          established.protection == wire::Protection::tls ? wire::Protection::sign : established.protection;
+      reader_.emplace(frames, established.keys.receive, shared_.limits.message_bytes_max);
+      writer.emplace(frames, established.keys.send, shared_.pool);
       events_.on_established(self, established);
       handshake_.reset();
       if (closed_ || held_) return;
@@ -181,7 +207,8 @@ void Connection::apply(proto::HandshakeActions actions) {
 
 /// Records are small and few: a socket that does not take them has no reader.
 void Connection::write_record(ByteView bytes) {
-  const ssize_t wrote = ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  const iovec part{.iov_base = const_cast<std::uint8_t*>(bytes.data()), .iov_len = bytes.size()};
+  const ssize_t wrote = pipe().send({&part, 1});
   if (wrote == static_cast<ssize_t>(bytes.size())) return;
   fail_handshake({Error(Errc::unreachable, wrote < 0 ? std::strerror(errno) : "the peer reads nothing")});
 }
@@ -196,7 +223,7 @@ void Connection::fail_handshake(const proto::HandshakeFailed& failed) {
 
 void Connection::read_frames() {
   const auto self = shared_from_this();
-  after_read(reader_->read(descriptor_, kBytesPerTurn, shared_.read_buffer, *this));
+  after_read(reader_->read({descriptor_, tls_.get()}, kBytesPerTurn, shared_.read_buffer, *this));
 }
 
 void Connection::after_read(FrameReader::Got got) {
@@ -210,7 +237,7 @@ void Connection::after_read(FrameReader::Got got) {
   if (closed_) return;
   if (bytes != 0) {
     ++shared_.reads;
-    if (shared_.busy.get() != this) shared_.busy = shared_from_this();
+    if (shared_.busy.get() != this && !tls_) shared_.busy = shared_from_this();
   }
   switch (got) {
     case FrameReader::Got::some:
@@ -218,6 +245,10 @@ void Connection::after_read(FrameReader::Got got) {
     case FrameReader::Got::ended:
       return broken(PeerDownReason::lost, "the peer closed the connection");
     case FrameReader::Got::failed:
+      if (tls_ && fault == EBADMSG) {
+        add(shared_.counters.bad_frames);
+        return broken(PeerDownReason::protocol_error, tls_->session().problem().message());
+      }
       return broken(PeerDownReason::lost, std::strerror(fault));
     case FrameReader::Got::corrupt:
       add(shared_.counters.bad_frames);
@@ -275,7 +306,7 @@ void Connection::on_large(Lane lane, Buffer&& message) {
 
 /// Sees to it that a frame that has begun comes to its end in time.
 void Connection::watch_frame_end(bool frame_ended) {
-  if (!reader_->incomplete()) {
+  if (!reader_->incomplete() && !(tls_ && tls_->incomplete())) {
     frame_begun_ = kNever;
     return;
   }

@@ -17,6 +17,7 @@
 #include "frame_writer.hpp"
 #include "sockets.hpp"
 #include "timers.hpp"
+#include "tls_stream.hpp"
 
 namespace cluster::net {
 
@@ -27,12 +28,14 @@ struct DialRequest;
 
 /// What all connections of a kernel share.
 struct Shared {
-  explicit Shared(const NetLimits& l) : limits(l), timers(io), read_buffer(FrameReader::kScratchBytes) {}
+  Shared(const NetLimits& l, std::shared_ptr<const crypto::TlsContext> t)
+      : limits(l), tls(std::move(t)), timers(io), read_buffer(FrameReader::kScratchBytes) {}
 
   boost::asio::io_context io;
   // Without it a poll with nothing outstanding would stop the context for good.
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
   NetLimits limits;
+  std::shared_ptr<const crypto::TlsContext> tls;  // null: no connection has TLS
   Timers timers;
   AtomicCounters counters;
   BufferPool pool;
@@ -64,13 +67,14 @@ class ConnectionEvents {
   virtual void on_writable(const ConnectionRef&) = 0;
 };
 
-/// One TCP connection: handshake, then frames in. Lives on the polling thread, but for `socket()` and
-/// `writer`, which the holder of the writer's token uses. The descriptor is closed with the last
-/// reference, so a thread that is writing never writes to a successor of the same number.
+/// One TCP connection: TLS if there is any, handshake, then frames in. Lives on the polling thread, but for
+/// `socket()` and `writer`, which the holder of the writer's token uses. The descriptor is closed with the
+/// last reference, so a thread that is writing never writes to a successor of the same number.
 class Connection final : public std::enable_shared_from_this<Connection>, private FrameSink {
  public:
+  /// `plain`: dials without TLS although there is a certificate.
   Connection(Shared& shared, ConnectionEvents& events, Socket socket, std::uint64_t begun,
-             proto::HandshakeConfig config);
+             proto::HandshakeConfig config, bool plain);
 
   /// Begins the handshake.
   void start();
@@ -96,6 +100,10 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   [[nodiscard]] const proto::Hello& hello() const noexcept { return handshake_->peer(); }
   /// Where frames are written to.
   [[nodiscard]] int socket() const noexcept { return written_to_.load(std::memory_order_acquire); }
+  [[nodiscard]] Pipe pipe() const noexcept { return {socket(), tls_.get()}; }
+  [[nodiscard]] bool has_tls() const noexcept { return tls_ != nullptr; }
+  /// Of a dialler: the listener has no certificate, so it does not speak TLS.
+  [[nodiscard]] bool found_no_tls() const noexcept { return found_no_tls_; }
   [[nodiscard]] std::uint64_t frames_read() const noexcept { return frames_counted_; }
   /// It is left to the peer to close it; nothing but that is expected any more.
   void expect_end() noexcept { ending_ = true; }
@@ -127,6 +135,13 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void on_readable();
   void read_handshake();
   void feed_handshake();
+  [[nodiscard]] bool got_bytes(ssize_t got, int fault);
+  [[nodiscard]] bool begins_tls() const noexcept;
+  void on_tls_dialled();
+  void read_tls();
+  void on_tls_bytes(ByteView bytes);
+  void on_no_tls(ByteView answer);
+  [[nodiscard]] proto::HandshakeFailed tls_failure() const;
   void apply(proto::HandshakeActions actions);
   void read_frames();
   void after_read(FrameReader::Got got);
@@ -148,14 +163,18 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::unique_ptr<Sink> sink_;
   std::atomic<int> written_to_;  // descriptor_, or that of the sink
   const bool dialler_;
+  std::unique_ptr<TlsStream> tls_;  // from the first bytes on, or never
   std::unique_ptr<proto::Handshake> handshake_;
   std::optional<FrameReader> reader_;
   std::uint64_t bytes_counted_ = 0;  // of the reader, in the counters
   std::uint64_t frames_counted_ = 0;
   Bytes pending_;  // bytes of an incomplete handshake record
   Instant frame_begun_ = kNever;
-  Timers::Id timer_;    // of the handshake, then of an incomplete frame
-  Timers::Id resting_;  // until it ends, nothing is read
+  Timers::Id timer_;       // of the handshake, then of an incomplete frame
+  Timers::Id resting_;     // until it ends, nothing is read
+  bool heard_ = false;     // something has come
+  bool tls_open_ = false;  // its handshake is done
+  bool found_no_tls_ = false;
   bool deciding_ = false;
   bool reading_ = false;  // a wait for input is under way
   bool held_ = false;

@@ -10,7 +10,8 @@ namespace cluster::net {
 struct AtomicCounters {
   using Count = std::atomic<std::uint64_t>;
   Count frames_in{}, frames_out{}, messages_in{}, messages_out{}, bytes_in{}, bytes_out{};
-  Count connections_in{}, connections_out{}, handshakes_failed{}, proofs_failed{}, evicted{}, throttled{};
+  Count connections_in{}, connections_out{}, handshakes_failed{}, proofs_failed{}, certificates_refused{},
+      evicted{}, throttled{};
   Count bad_frames{}, frames_timed_out{}, overloaded{}, cancelled{}, dropped{}, closed_idle{}, uncertain{},
       accept_failures{};
 

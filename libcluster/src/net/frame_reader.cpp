@@ -1,6 +1,5 @@
 #include "frame_reader.hpp"
 
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -25,11 +24,11 @@ bool FrameReader::corrupt(std::string text) {
 }
 bool FrameReader::wrong_tag() { return corrupt("INVALID_CHECKSUM: a frame with a wrong tag"); }
 
-FrameReader::Got FrameReader::read(int socket, std::size_t bytes_max, std::span<std::uint8_t> scratch,
+FrameReader::Got FrameReader::read(Pipe pipe, std::size_t bytes_max, std::span<std::uint8_t> scratch,
                                    FrameSink& sink) {
   for (std::size_t bytes = 0; bytes < bytes_max && sink.listening();) {
     const std::size_t room = std::min(scratch.size(), pending_.size() + bytes_max - bytes);
-    const Step step = direct_ ? read_direct(socket, sink) : read_plain(socket, scratch.first(room), sink);
+    const Step step = direct_ ? read_direct(pipe, sink) : read_plain(pipe, scratch.first(room), sink);
     if (step.got != Got::some) {
       const int fault = errno;
       if (!check_direct(sink)) return Got::corrupt;  // what came before the end counts
@@ -43,10 +42,11 @@ FrameReader::Got FrameReader::read(int socket, std::size_t bytes_max, std::span<
   return check_direct(sink) ? Got::some : Got::corrupt;
 }
 
-FrameReader::Step FrameReader::read_plain(int socket, std::span<std::uint8_t> scratch, FrameSink& sink) {
+FrameReader::Step FrameReader::read_plain(Pipe pipe, std::span<std::uint8_t> scratch, FrameSink& sink) {
   const std::size_t have = pending_.size();
   const std::size_t room = scratch.size() - have;
-  const ssize_t got = ::recv(socket, scratch.data() + have, room, MSG_DONTWAIT);
+  const iovec place{.iov_base = scratch.data() + have, .iov_len = room};
+  const ssize_t got = pipe.receive({&place, 1});
   if (got == 0) return {.got = Got::ended};
   if (got < 0) {
     if (errno == EINTR) return {};
@@ -196,16 +196,13 @@ bool FrameReader::begin_direct(ByteView rest) {
   return true;
 }
 
-FrameReader::Step FrameReader::read_direct(int socket, FrameSink& sink) {
+FrameReader::Step FrameReader::read_direct(Pipe pipe, FrameSink& sink) {
   Direct& direct = *direct_;
   const auto place = reassembler_.place(direct.fragment).subspan(direct.filled);
-  std::array<iovec, 2> parts{
+  const std::array<iovec, 2> parts{
       {{.iov_base = place.data(), .iov_len = place.size()},
        {.iov_base = tail_.data() + tail_bytes_, .iov_len = tail_.size() - tail_bytes_}}};
-  msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = parts.size();
-  const ssize_t got = ::recvmsg(socket, &message, MSG_DONTWAIT);
+  const ssize_t got = pipe.receive(parts);
   if (got == 0) return {.got = Got::ended};
   if (got < 0) {
     if (errno == EINTR) return {};

@@ -11,6 +11,7 @@
 #include "cluster/wire/frame.hpp"
 #include "cluster/wire/frame_protection.hpp"
 #include "cluster/wire/reassembler.hpp"
+#include "tls_stream.hpp"
 
 namespace cluster::net {
 
@@ -47,7 +48,7 @@ class FrameReader {
   };
   /// Reads `bytes_max` at most, but a fragment that has begun to its end, and hands on the frames that are
   /// whole.
-  Got read(int socket, std::size_t bytes_max, std::span<std::uint8_t> scratch, FrameSink& sink);
+  Got read(Pipe pipe, std::size_t bytes_max, std::span<std::uint8_t> scratch, FrameSink& sink);
   /// The same with bytes that came before the first `read`. They are changed.
   Got take(std::span<std::uint8_t> bytes, FrameSink& sink);
 
@@ -74,8 +75,8 @@ class FrameReader {
     std::size_t bytes = 0;
     bool drained = false;  // the socket has no more
   };
-  [[nodiscard]] Step read_plain(int socket, std::span<std::uint8_t> scratch, FrameSink& sink);
-  [[nodiscard]] Step read_direct(int socket, FrameSink& sink);
+  [[nodiscard]] Step read_plain(Pipe pipe, std::span<std::uint8_t> scratch, FrameSink& sink);
+  [[nodiscard]] Step read_direct(Pipe pipe, FrameSink& sink);
   [[nodiscard]] bool on_direct_complete(FrameSink& sink);
   [[nodiscard]] bool begin_direct(ByteView rest);
   void keep(ByteView rest);

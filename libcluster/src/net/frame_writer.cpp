@@ -2,7 +2,6 @@
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -100,7 +99,7 @@ void FrameWriter::encrypt(OutFrame& frame) {
   frame.tag = sealer_.finish();
 }
 
-FrameWriter::Wrote FrameWriter::write(int socket) {
+FrameWriter::Wrote FrameWriter::write(Pipe pipe) {
   if (!protected_) protect();
   while (unsent()) {
     std::array<iovec, 3 * kFramesMax> parts;
@@ -118,10 +117,7 @@ FrameWriter::Wrote FrameWriter::write(int socket) {
       add_part(frames_[i].slice);
       add_part(frames_[i].tag);
     }
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = count;
-    const ssize_t wrote = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t wrote = pipe.send(std::span(parts).first(count));
     if (wrote < 0) {
       if (errno == EINTR) continue;
       return errno == EAGAIN || errno == EWOULDBLOCK ? Wrote::blocked : Wrote::failed;

@@ -8,6 +8,7 @@
 #include "cluster/wire/frame_protection.hpp"
 #include "out_frame.hpp"
 #include "outbox.hpp"
+#include "tls_stream.hpp"
 
 namespace cluster::net {
 
@@ -46,7 +47,7 @@ class FrameWriter {
 
   enum class Wrote { all, blocked, failed };
   /// Writes what was taken, as far as the socket goes. After `failed`, `errno` says why.
-  [[nodiscard]] Wrote write(int socket);
+  [[nodiscard]] Wrote write(Pipe pipe);
 
   bool busy = false;
   std::uint64_t frames_out = 0;  ///< since the last refill, for the counters

@@ -23,7 +23,7 @@ constexpr Duration kPollWaitMax = 1h;
 }  // namespace
 
 Kernel::Kernel(NetConfig config, NetEvents& events)
-    : config_(std::move(config)), events_(events), shared_(config_.limits), rng_(config_.seed) {}
+    : config_(std::move(config)), events_(events), shared_(config_.limits, config_.tls), rng_(config_.seed) {}
 
 /// Undoes the references between peers, connections and requests.
 Kernel::~Kernel() {
@@ -235,6 +235,7 @@ Counters AtomicCounters::snapshot() const noexcept {
                   .connections_out = read(connections_out),
                   .handshakes_failed = read(handshakes_failed),
                   .proofs_failed = read(proofs_failed),
+                  .certificates_refused = read(certificates_refused),
                   .evicted = read(evicted),
                   .throttled = read(throttled),
                   .bad_frames = read(bad_frames),

@@ -25,6 +25,7 @@ namespace cluster::net {
 struct DialRequest {
   Endpoint endpoint;
   std::optional<NodeId> expected;
+  bool plain = false;                          // without TLS, which is not spoken there
   std::function<void(Result<PeerInfo>)> done;  // empty once it was called
   std::shared_ptr<Dialer> dialer;
   ConnectionRef connection;
@@ -99,8 +100,13 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   // Connections
   void accept(Socket socket);
   bool evict_oldest_half_open();
-  [[nodiscard]] ConnectionRef make_connection(Socket socket, bool dialler, std::optional<NodeId> expected,
-                                              bool continues = false);
+  struct Purpose {
+    bool dialler = false;
+    std::optional<NodeId> expected{};
+    bool continues = false;
+    bool plain = false;  ///< of a dialler: without TLS
+  };
+  [[nodiscard]] ConnectionRef make_connection(Socket socket, Purpose purpose);
   [[nodiscard]] proto::Identity identity() const;
   void drop(const ConnectionRef& connection);
 
@@ -161,6 +167,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
                          const proto::HandshakeFailed& failed);
   void finish_request(const DialRequestRef& request, Result<PeerInfo> result);
   void finish_waiting(const NodeId& id, const PeerInfo& info);
+  [[nodiscard]] bool dial_without_tls(const ConnectionRef& connection);
 
   struct Ping {
     ConnectionRef link;
@@ -201,7 +208,8 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   Timers::Id idle_watch_;  // once there was a peer on demand
   proto::GuessLimit guesses_;
   struct {
-    log::Limit wrong_cookie, incompatible, no_handshake, evicted, throttled, duplicate, clock, broken;
+    log::Limit wrong_cookie, incompatible, certificate, no_handshake, evicted, throttled, duplicate, clock,
+        broken;
   } lines_;  // that strangers and peers can cause
   Rng rng_;
   std::uint64_t event_serial_ = 0;  // numbers beginnings of connections and of their use

@@ -119,7 +119,9 @@ void Kernel::dial_peer(const PeerRef& peer) {
   peer->dialer->start([this, peer](Result<Socket> socket) {
     peer->dialer = nullptr;
     if (!socket) return on_dial_failed(peer, {socket.error()});
-    const ConnectionRef connection = make_connection(std::move(socket).value(), true, peer->id);
+    const ConnectionRef connection =
+        make_connection(std::move(socket).value(),
+                        {.dialler = true, .expected = peer->id, .plain = std::exchange(peer->plain, false)});
     connection->peer = peer;
     peer->dialled = connection;
     connection->start();
@@ -188,7 +190,8 @@ void Kernel::start_request(const DialRequestRef& request) {
   request->dialer->start([this, request](Result<Socket> socket) {
     request->dialer = nullptr;
     if (!socket) return finish_request(request, std::move(socket).error());
-    request->connection = make_connection(std::move(socket).value(), true, request->expected);
+    request->connection = make_connection(
+        std::move(socket).value(), {.dialler = true, .expected = request->expected, .plain = request->plain});
     request->connection->request = request;
     request->connection->start();
   });
@@ -202,6 +205,23 @@ void Kernel::on_request_failed(const DialRequestRef& request, const ConnectionRe
   const PeerRef known = peer(id);
   if (const ConnectionRef link = known ? known->link() : nullptr) return finish_request(request, link->info);
   request->waits_for = id;
+}
+
+/// `connection` found a listener that has no certificate. If less than TLS will do, that is dialled at once.
+/// Nobody on the way can bring this about between two ends that speak TLS: their HELLOs would say so.
+bool Kernel::dial_without_tls(const ConnectionRef& connection) {
+  if (!connection->found_no_tls() || config_.protection_min == Protection::tls) return false;
+  if (const auto request = std::exchange(connection->request, nullptr)) {
+    request->connection = nullptr;
+    request->plain = true;
+    start_request(request);
+  } else if (const auto peer = std::exchange(connection->peer, nullptr);
+             peer && peer->dialled == connection) {
+    peer->dialled = nullptr;
+    peer->plain = true;
+    dial_peer(peer);
+  }
+  return true;
 }
 
 void Kernel::finish_waiting(const NodeId& id, const PeerInfo& info) {

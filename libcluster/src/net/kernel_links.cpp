@@ -38,19 +38,20 @@ log::Level log_level(const Peer& peer) {
 
 }  // namespace
 
-ConnectionRef Kernel::make_connection(Socket socket, bool dialler, std::optional<NodeId> expected,
-                                      bool continues) {
+ConnectionRef Kernel::make_connection(Socket socket, Purpose purpose) {
   auto connection = std::make_shared<Connection>(
       shared_, static_cast<ConnectionEvents&>(*this), std::move(socket), ++event_serial_,
-      proto::HandshakeConfig{.dialler = dialler,
-                             .self = identity(),
-                             .keyring = keyring(),
-                             .expected = std::move(expected),
-                             .capabilities = proto::kCapabilityIdle | (continues ? proto::kContinues : 0),
-                             .wall = wall_now(),
-                             .protection_min = config_.protection_min,
-                             .protection_max = config_.protection,
-                             .timeout = shared_.limits.handshake_timeout});
+      proto::HandshakeConfig{
+          .dialler = purpose.dialler,
+          .self = identity(),
+          .keyring = keyring(),
+          .expected = std::move(purpose.expected),
+          .capabilities = proto::kCapabilityIdle | (purpose.continues ? proto::kContinues : 0),
+          .wall = wall_now(),
+          .protection_min = config_.protection_min,
+          .protection_max = config_.protection,
+          .timeout = shared_.limits.handshake_timeout},
+      purpose.plain);
   connections_.emplace(connection->begun, connection);
   return connection;
 }
@@ -67,7 +68,7 @@ void Kernel::accept(Socket socket) {
     return;
   }
   if (half_open_.size() >= shared_.limits.half_open_max) static_cast<void>(evict_oldest_half_open());
-  const auto connection = make_connection(std::move(socket), false, std::nullopt);
+  const auto connection = make_connection(std::move(socket), Purpose());
   half_open_.emplace(connection->begun, connection);
   connection->start();
 }
@@ -241,6 +242,7 @@ void Kernel::end_other_dials(const PeerRef& peer, const ConnectionRef& winner) {
 
 void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::HandshakeFailed& failed) {
   drop(connection);
+  if (dial_without_tls(connection)) return;
   if (failed.error.code() == Errc::wrong_cookie) {
     add(shared_.counters.proofs_failed);
     log::limited(lines_.wrong_cookie, log::Level::warn, "net", "INVALID_CHECKSUM ", describe(connection),
@@ -251,10 +253,16 @@ void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::H
       if (!not_an_address) guesses_.on_failed_proof(MonotonicClock::now(), guesser_of(address));
     }
   }
+  if (failed.certificate) add(shared_.counters.certificates_refused);
   if (failed.error.code() != Errc::already_exists) {
     add(shared_.counters.handshakes_failed);
+    const bool is_about_certificate =
+        failed.certificate || (connection->has_tls() && failed.error.code() == Errc::refused);
     // What does not fit together stays so until somebody changes a setting. Who dials knows why it failed.
-    if (failed.error.code() == Errc::incompatible)
+    if (is_about_certificate)
+      log::limited(lines_.certificate, log::Level::warn, "net", "no handshake ", describe(connection), ": ",
+                   failed.error.to_string());
+    else if (failed.error.code() == Errc::incompatible)
       log::limited(lines_.incompatible, log::Level::warn, "net", "no handshake ", describe(connection), ": ",
                    failed.error.to_string());
     else if (!connection->dialler() && failed.error.code() != Errc::wrong_cookie)

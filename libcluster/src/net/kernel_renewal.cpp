@@ -69,10 +69,13 @@ bool Kernel::renew_link(const PeerRef& peer, const Keyring& accepted) {
 
 void Kernel::dial_to_renew(const PeerRef& peer, const ConnectionRef& link) {
   peer->dialer = std::make_shared<Dialer>(shared_, peer->known() ? peer->endpoint() : link->info.endpoint);
-  peer->dialer->start([this, peer](Result<Socket> socket) {
+  const bool plain = link->info.protection != Protection::tls;
+  peer->dialer->start([this, peer, plain](Result<Socket> socket) {
     peer->dialer = nullptr;
     if (!socket) return on_dial_failed(peer, {socket.error()});
-    const ConnectionRef connection = make_connection(std::move(socket).value(), true, peer->id, true);
+    const ConnectionRef connection =
+        make_connection(std::move(socket).value(),
+                        {.dialler = true, .expected = peer->id, .continues = true, .plain = plain});
     connection->peer = peer;
     peer->dialled = connection;
     connection->start();

@@ -1,6 +1,9 @@
 #include "cluster/net/net_kernel.hpp"
 
+#include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "kernel.hpp"
@@ -9,6 +12,17 @@ namespace cluster::net {
 namespace {
 
 Error no_such_peer(const NodeId& id) { return Error(Errc::unreachable, "'" + id.str() + "' is not a peer"); }
+
+/// Of a node: peers will look for its name.
+std::optional<Error> check_certificate(const NetConfig& config) {
+  if (!config.tls || config.role == Role::client) return std::nullopt;
+  const auto& uris = config.tls->uris();
+  const auto own = proto::certificate_uri(config.id);
+  if (std::find(uris.begin(), uris.end(), own) != uris.end()) return std::nullopt;
+  return Error(Errc::invalid_argument, "the certificate '" + config.tls->file() + "' is not that of node '" +
+                                           config.id.str() + "': the URI " + own +
+                                           " is not among its alternative names");
+}
 
 }  // namespace
 
@@ -22,10 +36,13 @@ Result<std::unique_ptr<NetKernel>> NetKernel::start(NetConfig config, NetEvents&
   if (config.id.empty()) return Error(Errc::invalid_argument, "a node needs an id");
   if (config.keyring.size() == 0) return Error(Errc::invalid_argument, "a node needs a cookie");
   if (config.ring.size() > 255) return Error(Errc::invalid_argument, "a ring id has at most 255 bytes");
-  if (config.protection > Protection::seal || config.protection_min > config.protection)
+  if (config.protection > Protection::tls || config.protection_min > config.protection)
     return Error(Errc::invalid_argument, "protection levels: from " +
                                              std::string(name(config.protection_min)) + " to " +
                                              std::string(name(config.protection)));
+  if ((config.protection == Protection::tls) != (config.tls != nullptr))
+    return Error(Errc::invalid_argument, "level tls and a certificate go together");
+  if (auto error = check_certificate(config)) return std::move(*error);
   if (config.role == Role::node)
     if (const auto host = parse_host(config.advertised.host); !host) return host.error();
   auto kernel = std::make_unique<Kernel>(std::move(config), events);

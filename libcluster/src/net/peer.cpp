@@ -122,7 +122,7 @@ void Peer::run_writer(const ConnectionRef& link, Lock& lock) {
       }
     }
     lock.unlock();
-    const auto wrote = writer.write(link->socket());
+    const auto wrote = writer.write(link->pipe());
     const int fault = errno;
     add(shared_.counters.frames_out, std::exchange(writer.frames_out, 0));
     add(shared_.counters.messages_out, writer.messages_out);

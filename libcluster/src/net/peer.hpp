@@ -115,6 +115,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Timers::Id redial;
   Timers::Id drain_limit;
   bool relink = false;  ///< dial once although nothing waits: its connection was lost
+  bool plain = false;   ///< dial once without TLS, which is not spoken there
 
  private:
   void attach_locked(const ConnectionRef& link);

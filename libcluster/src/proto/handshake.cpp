@@ -92,6 +92,21 @@ std::uint64_t micros_of(Duration d) {
 
 }  // namespace
 
+std::string certificate_uri(const NodeId& id) {
+  constexpr std::string_view kHexDigits = "0123456789ABCDEF";
+  std::string uri = "lcluster:node:";
+  for (const char c : id.str()) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-._~@:").find(c) != std::string_view::npos;
+    if (plain)
+      uri += c;
+    else
+      uri.append({'%', kHexDigits[byte >> 4], kHexDigits[byte & 15]});
+  }
+  return uri;
+}
+
 HandshakeSecrets HandshakeSecrets::fresh() {
   HandshakeSecrets secrets{.key_pair = crypto::x25519_generate(), .nonce = {}};
   crypto::random_bytes(secrets.nonce);
@@ -120,8 +135,7 @@ Handshake::Handshake(Instant now, HandshakeConfig config, HandshakeSecrets secre
       deadline_(saturated_add(now, config_.timeout)),
       state_(config_.dialler ? State::dialler_awaits_hello : State::listener_awaits_hello) {
   CLUSTER_ASSERT(config_.keyring.size() > 0);
-  CLUSTER_ASSERT(config_.protection_min <= config_.protection_max &&
-                 config_.protection_max <= Protection::seal);
+  CLUSTER_ASSERT(config_.protection_min <= config_.protection_max);
   own_.wall = config_.wall;
   own_.protections = protection_bits(config_.protection_min, config_.protection_max);
   own_.protection_min = config_.protection_min;
@@ -228,6 +242,16 @@ void Handshake::on_hello(ByteView record, HandshakeActions& out) {
   auto peer = decode_hello(record.subspan(kRecordHeaderBytes));
   if (!peer) return fail(Error(Errc::corrupt, peer.error().message()), out);
   if (auto refusal = judge(peer.value())) return refuse_with(std::move(*refusal), out);
+  const Identity& who = peer.value().identity;
+  if (channel_ && !has_certificate(who)) {
+    refuse_with(Error(Errc::refused,
+                      "the certificate is not that of node '" + who.id.str() + "': the URI " +
+                          certificate_uri(who.id) + " is not among its alternative names",
+                      Executed::no),
+                out);
+    std::get<HandshakeFailed>(out.back()).certificate = true;
+    return;
+  }
   auto shared = crypto::x25519(secrets_.key_pair.secret, peer.value().public_key);
   if (!shared) return fail(Error(Errc::corrupt, "HELLO: " + shared.error().message()), out);
 
@@ -287,11 +311,7 @@ std::optional<Error> Handshake::judge(const Hello& peer) {
                                          ".." + std::to_string(own_.version_max) + " here, " +
                                          std::to_string(peer.version_min) + ".." +
                                          std::to_string(peer.version_max) + " there");
-  const auto level = greatest_of(own_.protections & peer.protections);
-  if (!level || *level < std::max(own_.protection_min, peer.protection_min))
-    return Error(Errc::incompatible, "no common protection level: " + describe_protection(own_) + ", " +
-                                         describe_protection(peer));
-  protection_ = *level;
+  if (auto refusal = judge_protection(peer)) return refusal;
 
   if (config_.expected && peer.identity.id != *config_.expected)
     return Error(Errc::not_found, "the node there is '" + id + "', not '" + config_.expected->str() + "'");
@@ -305,6 +325,27 @@ std::optional<Error> Handshake::judge(const Hello& peer) {
   return std::nullopt;
 }
 
+/// Level tls is used inside of TLS, and nowhere else: of two ends that both offer it none has come by without
+/// TLS but by somebody on the way.
+std::optional<Error> Handshake::judge_protection(const Hello& peer) {
+  const auto level = greatest_of(own_.protections & peer.protections);
+  if (!level || *level < std::max(own_.protection_min, peer.protection_min))
+    return Error(Errc::incompatible, "no common protection level: " + describe_protection(own_) + ", " +
+                                         describe_protection(peer));
+  if ((*level == Protection::tls) != channel_.has_value())
+    return Error(Errc::incompatible, channel_ ? "TLS, and a HELLO that does not offer it"
+                                              : "both ends offer tls, but this connection is without");
+  protection_ = *level;
+  return std::nullopt;
+}
+
+/// Whether the holder of the peer's certificate may be who the peer says it is.
+bool Handshake::has_certificate(const Identity& peer) const {
+  if (peer.role == Role::client) return true;
+  const auto& uris = channel_->peer_uris;
+  return std::find(uris.begin(), uris.end(), certificate_uri(peer.id)) != uris.end();
+}
+
 /// HKDF over both HELLOs, in the same order on both sides.
 crypto::SecretBytes Handshake::derive(ByteView cookie_key, std::string_view label) const {
   const Bytes& dialler = config_.dialler ? own_record_ : peer_record_;
@@ -316,6 +357,7 @@ crypto::SecretBytes Handshake::derive(ByteView cookie_key, std::string_view labe
     store_be<std::uint32_t>(transcript.data() + at, static_cast<std::uint32_t>(hello->size()));
     append(transcript, *hello);
   }
+  if (channel_) append(transcript, channel_->binding);
   crypto::SecretBytes input(cookie_key.size() + shared_.size());
   std::copy(cookie_key.begin(), cookie_key.end(), input.span().begin());
   std::copy_n(shared_.data(), shared_.size(),

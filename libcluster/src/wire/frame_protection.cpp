@@ -30,10 +30,10 @@ std::string_view name(Protection level) noexcept {
 }
 
 Result<Protection> parse_protection(std::string_view text) {
-  for (const auto level : {Protection::sign, Protection::seal})
+  for (const auto level : {Protection::sign, Protection::seal, Protection::tls})
     if (text == name(level)) return level;
   return Error(Errc::invalid_argument,
-               "'" + std::string(text) + "' is no protection level; there are sign and seal");
+               "'" + std::string(text) + "' is no protection level; there are sign, seal and tls");
 }
 
 FrameGuard::FrameGuard(Protection level, crypto::AesGcm::Direction direction, ByteView secret,

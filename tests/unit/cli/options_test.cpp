@@ -308,10 +308,14 @@ TEST_CASE("options: cluster-node refuses what it cannot use") {
           "--zone: a zone is at most 255 bytes of UTF-8 without control characters");
   CHECK(refused({"--meet", "localhost"}) == "--meet: 'localhost' is not HOST:PORT");
   CHECK(refused({"--log-level", "loud"}) == "--log-level: 'loud' is not a level");
-  CHECK(refused({"--protection", "tls"}) ==
-        "--protection: 'tls' is no protection level; there are sign and seal");
+  CHECK(refused({"--protection", "ssl"}) ==
+        "--protection: 'ssl' is no protection level; there are sign, seal and tls");
   CHECK(refused({"--protection-min", ""}) ==
-        "--protection-min: '' is no protection level; there are sign and seal");
+        "--protection-min: '' is no protection level; there are sign, seal and tls");
+  CHECK(refused({"--protection-min", "tls"}) == "level tls needs --tls-cert, --tls-key and --tls-ca");
+  CHECK(refused({"--tls-cert", "a"}) == "--tls-cert, --tls-key and --tls-ca go together");
+  CHECK(refused({"--tls-cert", "a", "--tls-key", "b", "--tls-ca", "c", "--protection", "seal"}) ==
+        "--tls-cert means --protection tls, not seal");
   CHECK(refused({"--protection", "sign", "--protection-min", "seal"}) ==
         "--protection-min seal is more than --protection sign");
   CHECK(refused({"--port", "x"}) == "--port: 'x' is not a port (1..65535)");

@@ -113,8 +113,8 @@ TEST_CASE("protection: who offers less than the other demands is refused, with t
 
 TEST_CASE("protection: a kernel refuses levels that contradict each other, or that it does not have") {
   TestNode unused("unused");
-  for (const auto& [most, least] :
-       {std::pair{Protection::sign, Protection::seal}, std::pair{Protection::tls, Protection::sign}}) {
+  for (const auto& [most, least] : {std::pair{Protection::sign, Protection::seal},
+                                    std::pair{Protection::tls, Protection::sign}}) {  // without a certificate
     const auto started = NetKernel::start(config_at("foo", most, least), unused);
     REQUIRE_FALSE(started);
     CHECK(started.error().code() == Errc::invalid_argument);

@@ -372,3 +372,84 @@ TEST_CASE("keyring: one to four cookies, none empty") {
   CHECK_FALSE(Keyring::from_cookies({"1", "2", "3", "4", "5"}, cost));
   CHECK(Keyring::from_cookies({"1", "2", "3", "4"}, cost).value().size() == 4);
 }
+
+namespace {
+
+/// Two ends of a TLS session in which each shows the certificate of the node that it names.
+struct TlsSides {
+  TlsSides(const char* dialler_shows, const char* listener_shows) {
+    for (Side* side : {&foo, &bar}) {
+      TlsChannel channel{.binding = {1, 2, 3}, .peer_uris = {"urn:other"}};
+      channel.peer_uris.push_back(certificate_uri(side == &foo ? listener_shows : dialler_shows));
+      side->handshake.bind(std::move(channel));
+    }
+  }
+  static HandshakeConfig offering_tls(HandshakeConfig config) {
+    config.protection_max = Protection::tls;
+    return config;
+  }
+  Side foo{offering_tls(config_of(true, "foo", 1))};
+  Side bar{offering_tls(config_of(false, "bar", 2))};
+};
+
+}  // namespace
+
+TEST_CASE("handshake: inside of TLS the level is tls, and the session's value is part of every key") {
+  TlsSides sides("foo", "bar");
+  talk(sides.foo, sides.bar);
+  REQUIRE(sides.foo.established);
+  REQUIRE(sides.bar.established);
+  CHECK(sides.foo.established->protection == Protection::tls);
+  CHECK(same(sides.foo.established->keys.send, sides.bar.established->keys.receive));
+
+  TlsSides relayed("foo", "bar");  // by one who has a session with each of them
+  relayed.bar.handshake.bind({.binding = {1, 2, 4}, .peer_uris = {certificate_uri("foo")}});
+  talk(relayed.foo, relayed.bar);
+  REQUIRE(relayed.bar.failure);
+  CHECK(relayed.bar.failure->code() == Errc::wrong_cookie);
+  CHECK_FALSE(relayed.bar.proven);
+}
+
+TEST_CASE("handshake: a node's certificate names it; a client needs no name") {
+  TlsSides dialler_poses("eve", "bar");
+  talk(dialler_poses.foo, dialler_poses.bar);
+  TlsSides listener_poses("foo", "eve");
+  talk(listener_poses.foo, listener_poses.bar);
+  for (TlsSides* sides : {&dialler_poses, &listener_poses}) {
+    REQUIRE(sides->foo.failure);
+    REQUIRE(sides->bar.failure);
+    CHECK(sides->foo.failure->code() == Errc::refused);
+    CHECK(sides->bar.failure->code() == Errc::refused);
+    CHECK(sides->foo.failure->message() == sides->bar.failure->message());
+    CHECK_FALSE(sides->bar.proven);
+  }
+  CHECK(dialler_poses.foo.failure->message().find("not that of node 'foo'") != std::string::npos);
+  CHECK(listener_poses.foo.failure->message().find("not that of node 'bar'") != std::string::npos);
+
+  TlsSides with_client("operator", "bar");
+  auto client = TlsSides::offering_tls(config_of(true, "client-1", 1));
+  client.self.role = Role::client;
+  Side asking(client);
+  asking.handshake.bind({.binding = {1, 2, 3}, .peer_uris = {certificate_uri("bar")}});
+  talk(asking, with_client.bar);
+  CHECK(asking.established);
+  CHECK(with_client.bar.established);
+}
+
+TEST_CASE("handshake: two ends that offer tls do not meet without it") {
+  Side foo(TlsSides::offering_tls(config_of(true, "foo", 1)));
+  Side bar(TlsSides::offering_tls(config_of(false, "bar", 2)));
+  talk(foo, bar);
+  REQUIRE(foo.failure);
+  REQUIRE(bar.failure);
+  CHECK(bar.failure->code() == Errc::incompatible);
+  CHECK(bar.failure->message() == "both ends offer tls, but this connection is without");
+  CHECK(foo.failure->message() == bar.failure->message());
+}
+
+TEST_CASE("handshake: an id has one form in certificates") {
+  CHECK(certificate_uri("foo") == "lcluster:node:foo");
+  CHECK(certificate_uri("foo@Host-1.example:70_~") == "lcluster:node:foo@Host-1.example:70_~");
+  CHECK(certificate_uri("a b/c%") == "lcluster:node:a%20b%2Fc%25");
+  CHECK(certificate_uri("\u00fc") == "lcluster:node:%C3%BC");
+}

@@ -19,6 +19,7 @@ struct ClientConfig {
   NodeId expected{};                         ///< not empty: another node there is an error
   Protection protection = Protection::seal;  ///< the node decides between the most and the least
   Protection protection_min = Protection::sign;
+  std::shared_ptr<const crypto::TlsContext> tls{};  ///< with it, tls is the most
   std::size_t message_bytes_max = NetLimits{}.message_bytes_max;
   std::function<bool()> cancelled{};  ///< asked about every 50 ms while waiting; true ends the wait
 };

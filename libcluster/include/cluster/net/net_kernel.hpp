@@ -14,6 +14,7 @@
 #include "cluster/base/node_id.hpp"
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
+#include "cluster/crypto/tls.hpp"
 #include "cluster/proto/handshake.hpp"
 #include "cluster/proto/keyring.hpp"
 #include "cluster/wire/frame.hpp"
@@ -57,6 +58,8 @@ struct NetConfig {
   Keyring keyring;
   Protection protection = Protection::sign;      ///< the most that connections get, if the peer offers it too
   Protection protection_min = Protection::sign;  ///< peers that offer less are refused
+  /// Of level tls, and not without it. Of a node, its certificate names it (proto::certificate_uri).
+  std::shared_ptr<const crypto::TlsContext> tls{};
   NetLimits limits;
   std::uint64_t seed = 0;  ///< of the jitter
 };
@@ -177,6 +180,7 @@ struct Counters {
   std::uint64_t connections_in = 0, connections_out = 0;  ///< proven
   std::uint64_t handshakes_failed = 0;                    ///< of any reason, either side
   std::uint64_t proofs_failed = 0;                        ///< wrong cookies met
+  std::uint64_t certificates_refused = 0;                 ///< of peers: none, not good, or another node's
   std::uint64_t evicted = 0;                              ///< half-open connections closed for newer ones
   std::uint64_t throttled = 0;         ///< connections closed for failed proofs of their address
   std::uint64_t bad_frames = 0;        ///< wrong tag or header; each closed a connection

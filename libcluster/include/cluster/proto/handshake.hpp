@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "cluster/base/result.hpp"
 #include "cluster/base/time.hpp"
 #include "cluster/crypto/secret.hpp"
+#include "cluster/crypto/tls.hpp"
 #include "cluster/crypto/x25519.hpp"
 #include "cluster/proto/keyring.hpp"
 #include "cluster/wire/frame_protection.hpp"
@@ -25,6 +27,8 @@
 ///     PROOF  ------------------------>           keyed with cookie and X25519 over both HELLOs
 ///            <------------------------ VERDICT   keyed: accepted, or refused and why
 ///            <------ frames --------->
+///
+/// At protection level tls all of this travels inside a TLS session, whose value is part of every key.
 ///
 /// Either may end it with REFUSED (not keyed). The listener says nothing keyed before the dialler has
 /// proven itself, so a stranger learns nothing to guess with and has one guess a connection.
@@ -88,6 +92,16 @@ struct SessionKeys {
   crypto::SecretBytes receive;
 };
 
+/// The URI that the certificate of node `id` must name: `lcluster:node:` and the id, in which each byte but
+/// letters, digits and any of -._~@: is %XX. Ids are compared in this form, so there is one for each.
+[[nodiscard]] std::string certificate_uri(const NodeId& id);
+
+/// The TLS session that a handshake travels in.
+struct TlsChannel {
+  crypto::TlsBinding binding{};
+  std::vector<std::string> peer_uris{};  ///< of the peer's certificate, which an authority of ours has signed
+};
+
 /// The fresh randomness of one attempt; given, so that a test repeats it.
 struct HandshakeSecrets {
   crypto::KeyPair key_pair;
@@ -134,6 +148,7 @@ struct HandshakeFailed {
   Error error;
   bool said_by_peer = false;
   bool keyed = false;  ///< said by a peer that has the cookie, in its verdict; anybody can forge the rest
+  bool certificate = false;  ///< the peer's is not good, or not that of the node that it says it is
 };
 using HandshakeActions = std::vector<std::variant<SendRecord, Greeted, Proven, Established, HandshakeFailed>>;
 
@@ -147,6 +162,8 @@ class Handshake {
  public:
   Handshake(Instant now, HandshakeConfig config, HandshakeSecrets secrets);
 
+  /// It travels in this session. To be said before `start` and the first bytes.
+  void bind(TlsChannel channel) { channel_ = std::move(channel); }
   /// The dialler's HELLO; nothing for a listener.
   [[nodiscard]] HandshakeActions start();
   /// Consumes records from the front of `bytes`: as many as are complete, up to the next decision or the
@@ -164,6 +181,10 @@ class Handshake {
   /// The peer's HELLO; valid from Greeted on.
   [[nodiscard]] const Hello& peer() const noexcept { return peer_; }
   [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
+  /// Whether bytes that are not empty begin with a record REFUSED.
+  [[nodiscard]] static bool is_refusal(ByteView bytes) noexcept {
+    return bytes[0] == static_cast<std::uint8_t>(Record::refused);
+  }
 
  private:
   enum class State : std::uint8_t {
@@ -188,6 +209,8 @@ class Handshake {
   void on_unexpected(ByteView record, HandshakeActions& out);
 
   [[nodiscard]] std::optional<Error> judge(const Hello& peer);
+  [[nodiscard]] std::optional<Error> judge_protection(const Hello& peer);
+  [[nodiscard]] bool has_certificate(const Identity& peer) const;
   [[nodiscard]] crypto::SecretBytes derive(ByteView cookie_key, std::string_view label) const;
   void establish(HandshakeActions& out);
   void fail(Error error, HandshakeActions& out, bool said_by_peer = false, bool keyed = false);
@@ -201,6 +224,7 @@ class Handshake {
   Hello peer_;
   Bytes own_record_;  // the HELLOs as they travelled: both are part of every key
   Bytes peer_record_;
+  std::optional<TlsChannel> channel_;
   crypto::SecretBytes shared_;
   std::size_t key_index_ = 0;
   std::uint8_t version_ = 0;

@@ -25,11 +25,11 @@ namespace cluster::wire {
 enum class Protection : std::uint8_t {
   sign = 0,
   seal = 1,
-  tls = 2,  ///< TLS 1.3 underneath; reserved
+  tls = 2,  ///< TLS 1.3 underneath; inside of it the frames are those of sign
 };
 /// "sign", "seal", "tls".
 [[nodiscard]] std::string_view name(Protection level) noexcept;
-/// `invalid_argument` for another text than "sign" or "seal".
+/// `invalid_argument` for another text.
 [[nodiscard]] Result<Protection> parse_protection(std::string_view text);
 
 /// Sealed frames of so many bytes in all, then the next key: 2^32 blocks of AES, far from where GCM's
