@@ -55,7 +55,7 @@ Result<void> FailureDetector::init() {
 }
 
 void FailureDetector::handle_cast(const SwimMessage& message) {
-  perform(detector_.on_message(now(), message.from, message.message));
+  perform(detector_.on_message({now(), wall_now()}, message.from, message.message));
 }
 
 void FailureDetector::handle_cast(const RingPosted&) {

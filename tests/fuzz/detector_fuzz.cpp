@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t i = 0; i < 3; ++i) heed(detector.on_peer_up(now, members[i], {1, i}));
   std::size_t turn = 0;
   take_messages<DetectorMessage>({data, size}, [&](const DetectorMessage& message) {
-    heed(detector.on_message(now, members[turn++ % 3], message));
+    heed(detector.on_message({now, WallTime{}}, members[turn++ % 3], message));
     now += 110ms;
     heed(detector.on_time(now));
     CLUSTER_ASSERT(detector.next_deadline() > now);

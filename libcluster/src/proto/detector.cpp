@@ -28,8 +28,9 @@ DetectorActions Detector::on_start(Instant now) {
   return finish();
 }
 
-DetectorActions Detector::on_message(Instant now, const NodeId& from, const DetectorMessage& message) {
-  begin(now);
+DetectorActions Detector::on_message(Moment at, const NodeId& from, const DetectorMessage& message) {
+  begin(at.now);
+  wall_ = at.wall;
   from_ = from;
   if (from.empty() || from == self()) {
     refuse(Error(Errc::invalid_argument, "a message from this node to itself"));
@@ -108,6 +109,11 @@ void Detector::assume_alive(Instant now, std::span<const std::pair<NodeId, Boot>
 DetectorActions Detector::on_peer_up(Instant now, const NodeId& peer, Boot boot) {
   begin(now);
   if (peer == self()) return finish();
+  if (boot.number > kBootMax) {
+    from_ = peer;
+    refuse(Error(Errc::bad_message, "a connection of a process with a boot out of bounds"));
+    return finish();
+  }
   up_.insert_or_assign(peer, boot);
   relinks_.erase(peer);
   if (const auto found = members_.find(peer);

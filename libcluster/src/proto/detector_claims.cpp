@@ -19,7 +19,12 @@ void Detector::hear(const SwimClaim& claim) {
   const auto found = members_.find(claim.id);
   if (found == members_.end() || found->second.state == MemberState::left) return;
   auto& member = found->second;
-  if (member.state == MemberState::unknown) return is_question(claim) ? void() : accept(*found, claim);
+  const bool unknown = member.state == MemberState::unknown;
+  if (unknown && is_question(claim)) return;
+  // One more than what is held is believed: a member must be able to overrule that, whatever it is.
+  if (is_of_future(claim.boot) && (unknown || claim.boot.number > member.held.boot.number + 1))
+    return refuse_boot(claim);
+  if (unknown) return accept(*found, claim);
   const auto order = compare(claim, member.held);
   if (order > 0) return accept(*found, claim);
   if (order == 0) return confirm(member, claim);
@@ -31,8 +36,11 @@ void Detector::hear(const SwimClaim& claim) {
 void Detector::hear_of_self(const SwimClaim& claim) {
   if (claim.boot > config_.boot) {
     ++counters_.foreign_boots;
-    if (claim.state != MemberState::alive) overrule(claim.boot);
-    return;
+    if (claim.state == MemberState::alive || claim.boot.number >= kCountMax) return;
+    if (!is_of_future(claim.boot)) return overrule(claim.boot);
+    // Somebody lies, or held it when its clock was wrong: told so, it believes; others would not.
+    answers_.push_back({self(), {claim.boot.number + 1, config_.boot.nonce}, 0, MemberState::alive, self()});
+    return refuse_boot(claim);
   }
   if (claim.boot == config_.boot && claim.incarnation >= incarnation_) {
     if (claim.state == MemberState::alive) {
@@ -41,7 +49,8 @@ void Detector::hear_of_self(const SwimClaim& claim) {
     }
     ++counters_.refutations;
     change_health(+1);
-    incarnation_ = std::min(claim.incarnation + 1, kCountMax);
+    if (claim.incarnation >= kCountMax) return overrule(config_.boot);  // no greater one is left
+    incarnation_ = claim.incarnation + 1;
     rumors_.add(own_claim());
   }
   answers_.push_back(own_claim());
@@ -50,11 +59,23 @@ void Detector::hear_of_self(const SwimClaim& claim) {
 /// A process of this node with a greater boot that is not there any more: an earlier one, whose disk was lost
 /// and whose clock ran ahead. Nobody would believe this one before the clock has caught up.
 void Detector::overrule(const Boot& dead) {
-  if (dead.number >= kCountMax) return;
   config_.boot.number = dead.number + 1;
   incarnation_ = 0;
   rumors_.add(own_claim());
   answers_.push_back(own_claim());
+}
+
+/// A boot is the time of a process's start, and a greater one beats all that is said of a lesser: of a lie
+/// about the far future a member would never be rid.
+bool Detector::is_of_future(const Boot& boot) const noexcept {
+  return boot.number > millis(wall_ + kAheadMax);
+}
+
+void Detector::refuse_boot(const SwimClaim& claim) {
+  refuse(Error(Errc::bad_message,
+               "'" + claim.id.str() + "' is said to have the boot " + std::to_string(claim.boot.number) +
+                   ", more than 70 min ahead of this node's clock: a clock is or was wrong, or "
+                   "somebody lies"));
 }
 
 /// `claim` is the greatest heard of this member.

@@ -9,10 +9,6 @@ constexpr int kBootsRaisedMax = 3;
 /// Removals and updates of a hash ring, beyond which a new one is made in less time.
 constexpr std::size_t kPatchesMax = 8;
 
-std::uint64_t millis(WallTime wall) noexcept {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(micros(wall), 0) / 1000);
-}
-
 CHash::Node node_of(const MemberView& member) { return {member.id, member.endpoint, member.zone}; }
 
 }  // namespace

@@ -13,8 +13,6 @@ constexpr Duration kGossipWait = 2s;
 constexpr Duration kSwimWait = 500ms;
 constexpr auto kEpoch = WallTime{std::chrono::days(20'000)};
 
-std::uint64_t millis(WallTime wall) { return static_cast<std::uint64_t>(micros(wall) / 1000); }
-
 }  // namespace
 
 RingCluster::RingCluster(ClusterConfig config)
@@ -85,7 +83,7 @@ void RingCluster::begin(std::size_t place, bool keep_state) {
   auto& process = processes_[place];
   const auto now = moment(place);
   new_life(process, keep_state);
-  process.boot.number = std::max(process.boot.number + 1, millis(now.wall));
+  process.boot.number = std::max(process.boot.number + 1, proto::millis(now.wall));
   home_.insert_or_assign(process.start.id, place);
   const auto rng = simulator_.rng().split();
   if (keep_state && process.disk) {
@@ -113,7 +111,7 @@ void RingCluster::form(const std::vector<ProcessStart>& starts) {
     auto& process = make_place(start);
     const auto place = processes_.size() - 1;
     new_life(process, false);
-    process.boot.number = millis(wall(place));
+    process.boot.number = proto::millis(wall(place));
     home_.insert_or_assign(start.id, place);
     selves.push_back(gossip_config(place).self);
     proto::RingState alone(selves.back(), wall(place));
@@ -336,8 +334,7 @@ void RingCluster::on_packet(Place to, Place from, const Packet& packet) {
   if (const auto* gossip = std::get_if<proto::GossipMessage>(message))
     perform(to, process.gossip->on_message(moment(to), sender, *gossip));
   else if (process.detector)
-    perform(to, process.detector->on_message(simulator_.now(), sender,
-                                             std::get<proto::DetectorMessage>(*message)));
+    perform(to, process.detector->on_message(moment(to), sender, std::get<proto::DetectorMessage>(*message)));
 }
 
 // --- commands and views ---

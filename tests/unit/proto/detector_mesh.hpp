@@ -179,7 +179,7 @@ class DetectorMesh {
     after(delay, to, [this, from, to, bytes = std::move(bytes)] {
       const auto read = [this, from, to, bytes] {
         auto message = wire::decode<DetectorMessage>(bytes);
-        perform(to, nodes_[to].detector->on_message(now_, ids_[from], message.value()));
+        perform(to, nodes_[to].detector->on_message({now_, WallTime{}}, ids_[from], message.value()));
       };
       if (nodes_[to].paused)
         nodes_[to].waiting.push_back(read);

@@ -38,11 +38,11 @@ TEST_CASE("detector: content out of bounds is refused, on both sides of each lim
   for (const auto& row : rows) {
     CAPTURE(row.what);
     auto detector = make(ring(3));
-    CHECK(count_refused(detector.on_message(kThen, "b1000", row.message)) == (row.good ? 0 : 1));
+    CHECK(count_refused(detector.on_message({kThen, kWall}, "b1000", row.message)) == (row.good ? 0 : 1));
     CHECK(detector.counters().refused == (row.good ? 0 : 1));
   }
   auto detector = make(ring(3));
-  CHECK(count_refused(detector.on_message(kThen, "a", SwimPing{})) == 1);
+  CHECK(count_refused(detector.on_message({kThen, kWall}, "a", SwimPing{})) == 1);
 }
 
 TEST_CASE("detector: whatever arrives, from whomever, no memory grows and what must hold goes on") {
@@ -80,7 +80,7 @@ TEST_CASE("detector: whatever arrives, from whomever, no memory grows and what m
         default:
           message = SwimGossip{claims()};
       }
-      auto actions = detector.on_message(now, anybody(), message);
+      auto actions = detector.on_message({now, kWall}, anybody(), message);
       CHECK(actions.size() <= 16);
       if (detector.next_deadline() <= now) actions = detector.on_time(now);
       CHECK(actions.size() <= 3 + 3 + 128 + 8);

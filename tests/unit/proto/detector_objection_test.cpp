@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration kDelay = 1ms;
 constexpr Boot kFirstBoot{5, 1};
+constexpr WallTime kNoon{std::chrono::hours(1)};
 const std::array<NodeId, 3> kRing{"a", "b", "c"};
 
 /// Nodes `a` and `b`, which hear each other after 1 ms. What else they send is lost.
@@ -27,18 +28,20 @@ class Pair {
     }
   }
 
+  std::array<WallTime, 2> wall{kNoon, kNoon};
   /// Takes these claims out of what the two say.
   bool (*is_lost)(const NodeId& from, const SwimClaim& claim) = nullptr;
 
   /// `i` hears from `c` what is so.
   void tell(std::size_t i, SwimClaim claim) {
-    take(i, detectors_[i].on_message(now_, "c", SwimGossip{{std::move(claim)}}));
+    take(i, detectors_[i].on_message({now_, wall[i]}, "c", SwimGossip{{std::move(claim)}}));
   }
   void run_for(Duration span) {
     for (const auto end = now_ + span; now_ < end; now_ += kDelay) {
       for (; !under_way_.empty() && under_way_.front().arrives <= now_; under_way_.pop_front()) {
         const auto carried = under_way_.front();
-        take(carried.to, detectors_[carried.to].on_message(now_, kRing[1 - carried.to], carried.message));
+        take(carried.to, detectors_[carried.to].on_message({now_, wall[carried.to]}, kRing[1 - carried.to],
+                                                           carried.message));
       }
       for (std::size_t i = 0; i < 2; ++i)
         if (detectors_[i].next_deadline() <= now_) take(i, detectors_[i].on_time(now_));
@@ -134,4 +137,59 @@ TEST_CASE("detector: a newer process of its id that lives is not overruled") {
   pair.run_for(5s);
   CHECK(pair.at(1).boot() == kFirstBoot);
   CHECK(pair.at(1).counters().foreign_boots == 1);
+}
+
+TEST_CASE("detector: a claim with a boot of the far future is refused, and changes nothing anywhere") {
+  for (const auto number : {millis(kNoon + kAheadMax) + 1, kBootMax, kCountMax - 1, kCountMax}) {
+    CAPTURE(number);
+    Pair pair;
+    for (std::size_t i = 0; i < 2; ++i) pair.tell(i, claim("b", MemberState::unreachable, {number, 3}));
+    CHECK(pair.state_at(0) == MemberState::alive);
+    CHECK(pair.at(0).counters().refused == 1);
+    CHECK(pair.at(1).counters().refused == (number < kCountMax ? 1 : 0));  // no answer could be greater
+    CHECK(pair.at(1).boot() == kFirstBoot);                                // others would not believe it
+    pair.run_for(5s);
+    CHECK(pair.state_at(0) == MemberState::alive);
+  }
+}
+
+TEST_CASE("detector: whatever can be claimed of a member that lives, it objects, again and again") {
+  for (const auto number : {kFirstBoot.number, std::uint64_t{9'000}, millis(kNoon + kAheadMax)})
+    for (const auto incarnation : {std::uint64_t{0}, kCountMax - 1, kCountMax})
+      for (const auto state : {MemberState::suspect, MemberState::unreachable, MemberState::stopped}) {
+        CAPTURE(number);
+        CAPTURE(incarnation);
+        CAPTURE(static_cast<int>(state));
+        Pair pair;
+        pair.tell(0, claim("b", state, {number, kFirstBoot.nonce}, incarnation));
+        CHECK(pair.state_at(0) == state);
+        for (int again = 0; again < 3; ++again) {
+          pair.run_for(5s);
+          CHECK(pair.state_at(0) == MemberState::alive);
+          pair.tell(0, claim("b", state, pair.at(1).boot(), incarnation));
+        }
+        pair.run_for(5s);
+        CHECK(pair.state_at(0) == MemberState::alive);
+      }
+}
+
+TEST_CASE(
+    "detector: a lie that was believed while a clock was wrong does not last, though the boot is of the "
+    "future") {
+  Pair pair;
+  pair.wall[0] = kNoon + std::chrono::hours(9'000);
+  pair.tell(0, claim("b", MemberState::unreachable, {millis(pair.wall[0]), 3}));
+  CHECK(pair.state_at(0) == MemberState::unreachable);
+  pair.wall[0] = kNoon;
+  pair.run_for(5s);
+  CHECK(pair.state_at(0) == MemberState::alive);
+  CHECK(pair.at(1).boot() == kFirstBoot);
+}
+
+TEST_CASE("detector: no process has a boot that leaves no room to overrule it") {
+  Pair pair({kFirstBoot, {kBootMax + 1, 1}});
+  CHECK(pair.state_at(0) == MemberState::unknown);
+  CHECK(pair.at(0).counters().refused == 1);
+  Pair last({kFirstBoot, {kBootMax, 1}});
+  CHECK(last.state_at(0) == MemberState::alive);
 }

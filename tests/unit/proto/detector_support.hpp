@@ -13,6 +13,7 @@
 namespace cluster::proto::test {
 
 inline constexpr Instant kThen = Instant{} + 1s;
+inline constexpr WallTime kWall{std::chrono::hours(1)};
 inline constexpr Boot kBoot{5, 1};
 
 inline std::vector<NodeId> ring(std::size_t others) {

@@ -38,7 +38,7 @@ std::vector<NodeId> probed_until(Detector& detector, Instant end) {
     const auto now = detector.next_deadline();
     for (const auto& [to, ping] : sent<SwimPing>(detector.on_time(now))) {
       probed.push_back(to);
-      static_cast<void>(detector.on_message(now, to, SwimAck{ping.sequence}));
+      static_cast<void>(detector.on_message({now, kWall}, to, SwimAck{ping.sequence}));
     }
   }
   return probed;
@@ -115,7 +115,7 @@ TEST_CASE("detector: each confirmation by another member brings the end of a sus
     const auto begin = kThen + 1ms;
     for (std::size_t i = 0; i < 2 * row.accusers; ++i)
       static_cast<void>(detector.on_message(
-          begin, "b1001",
+          {begin, kWall}, "b1001",
           SwimGossip{{claim("b1000", MemberState::suspect, 0, NodeId("b" + std::to_string(1001 + i / 2))),
                       claim("b1000", MemberState::suspect, 0, "stranger"),
                       claim("b1000", MemberState::suspect, 0, "b1001")}}));
@@ -138,7 +138,7 @@ TEST_CASE("detector: claims heard in any order, and any number of times, lead to
     for (int order = 0; order < 5; ++order) {
       auto detector = make(ring(3));
       for (const auto& one : claims)
-        static_cast<void>(detector.on_message(kThen, "b1001", SwimGossip{{one}}));
+        static_cast<void>(detector.on_message({kThen, kWall}, "b1001", SwimGossip{{one}}));
       const auto held = detector.members();
       if (!first) first = held;
       for (std::size_t i = 0; i < held.size(); ++i) {
@@ -158,8 +158,8 @@ TEST_CASE("detector: what is said of this node it answers with a greater incarna
     CAPTURE(name(state));
     const auto before = detector.incarnation();
     for (int i = 0; i < 2; ++i) {  // the second time it is an old claim, and answered alike
-      const auto answers =
-          sent<SwimGossip>(detector.on_message(kThen, "b1000", SwimGossip{{claim("a", state, before)}}));
+      const auto answers = sent<SwimGossip>(
+          detector.on_message({kThen, kWall}, "b1000", SwimGossip{{claim("a", state, before)}}));
       REQUIRE(answers.size() == 1);
       CHECK(answers[0].first == "b1000");
       CHECK(answers[0].second.claims == SwimClaims{claim("a", MemberState::alive, before + 1, "a")});
@@ -171,11 +171,11 @@ TEST_CASE("detector: what is said of this node it answers with a greater incarna
   // Of an earlier process of this node: nothing to object to, but news for who says so. Of a later one that
   // lives: not for this process to say.
   CHECK(sent<SwimGossip>(
-            detector.on_message(kThen, "b1000",
+            detector.on_message({kThen, kWall}, "b1000",
                                 SwimGossip{{claim("a", MemberState::stopped, 9, "b1001", {4, 9})}}))
             .size() == 1);
   CHECK(
-      sent<SwimGossip>(detector.on_message(kThen, "b1000",
+      sent<SwimGossip>(detector.on_message({kThen, kWall}, "b1000",
                                            SwimGossip{{claim("a", MemberState::alive, 9, "b1001", {6, 0})}}))
           .empty());
   CHECK(detector.incarnation() == 3);
@@ -185,21 +185,21 @@ TEST_CASE("detector: what is said of this node it answers with a greater incarna
 TEST_CASE("detector: whoever holds an older claim is told the newer one") {
   auto detector = make(ring(3));
   const auto newer = claim("b1000", MemberState::unreachable, 2);
-  static_cast<void>(detector.on_message(kThen, "b1001", SwimGossip{{newer}}));
-  const auto answers = sent<SwimGossip>(
-      detector.on_message(kThen, "b1002", SwimGossip{{claim("b1000", MemberState::suspect, 2, "b1002")}}));
+  static_cast<void>(detector.on_message({kThen, kWall}, "b1001", SwimGossip{{newer}}));
+  const auto answers = sent<SwimGossip>(detector.on_message(
+      {kThen, kWall}, "b1002", SwimGossip{{claim("b1000", MemberState::suspect, 2, "b1002")}}));
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].second.claims == SwimClaims{newer});
   // The member itself is told when it speaks, once a gossip interval.
   auto now = kThen;
   for (const DetectorMessage& message : {DetectorMessage(SwimAck{99}), DetectorMessage(SwimGossip{})}) {
-    const auto told = sent<SwimGossip>(detector.on_message(now, "b1000", message));
+    const auto told = sent<SwimGossip>(detector.on_message({now, kWall}, "b1000", message));
     REQUIRE(told.size() == 1);
     CHECK(told[0].second.claims == SwimClaims{newer});
-    CHECK(sent<SwimGossip>(detector.on_message(now, "b1000", message)).empty());
+    CHECK(sent<SwimGossip>(detector.on_message({now, kWall}, "b1000", message)).empty());
     now += DetectorConfig{}.gossip_interval;
   }
-  const auto acks = sent<SwimAck>(detector.on_message(now, "b1000", SwimPing{1}));
+  const auto acks = sent<SwimAck>(detector.on_message({now, kWall}, "b1000", SwimPing{1}));
   REQUIRE(acks.size() == 1);
   REQUIRE(!acks[0].second.claims.empty());
   CHECK(acks[0].second.claims[0] == newer);
@@ -249,9 +249,9 @@ TEST_CASE(
       CHECK(to != target);
       CHECK(request.target == target);
       if (others == Others::nack)
-        static_cast<void>(detector.on_message(at + 300ms, to, SwimNack{request.sequence}));
+        static_cast<void>(detector.on_message({at + 300ms, kWall}, to, SwimNack{request.sequence}));
       if (others == Others::ack)
-        static_cast<void>(detector.on_message(at + 300ms, to, SwimAck{request.sequence}));
+        static_cast<void>(detector.on_message({at + 300ms, kWall}, to, SwimAck{request.sequence}));
     }
     static_cast<void>(advance(detector, at + 500ms));
     CHECK(detector.state_of(target) == (others == Others::ack ? MemberState::alive : MemberState::suspect));
@@ -269,9 +269,9 @@ TEST_CASE("detector: acks and nacks of who was not asked count for nothing") {
   }
   const auto& [target, ping] = pings[0];
   const NodeId liar = target == "b1000" ? "b1001" : "b1000";
-  static_cast<void>(detector.on_message(at, liar, SwimAck{ping.sequence}));
-  static_cast<void>(detector.on_message(at, "stranger", SwimAck{ping.sequence}));
-  static_cast<void>(detector.on_message(at, target, SwimAck{ping.sequence + 1}));
+  static_cast<void>(detector.on_message({at, kWall}, liar, SwimAck{ping.sequence}));
+  static_cast<void>(detector.on_message({at, kWall}, "stranger", SwimAck{ping.sequence}));
+  static_cast<void>(detector.on_message({at, kWall}, target, SwimAck{ping.sequence + 1}));
   static_cast<void>(advance(detector, at + 500ms));
   CHECK(detector.state_of(target) == MemberState::suspect);
 }
@@ -280,18 +280,19 @@ TEST_CASE("detector: a relay passes the answer on, and says in time that there i
   auto detector = make(ring(3), 1, {.probe_interval = 1h, .probe_timeout = 200ms});
   const auto ask = [&](Instant now, std::uint64_t sequence) {
     const auto pings =
-        sent<SwimPing>(detector.on_message(now, "b1000", SwimPingReq{sequence, "b1001", true}));
+        sent<SwimPing>(detector.on_message({now, kWall}, "b1000", SwimPingReq{sequence, "b1001", true}));
     REQUIRE(pings.size() == 1);
     CHECK(pings[0].first == "b1001");
     return pings[0].second.sequence;
   };
   const auto probe = ask(kThen, 77);
-  CHECK(sent<SwimAck>(detector.on_message(kThen, "b1002", SwimAck{probe})).empty());  // not its to answer
-  const auto acks = sent<SwimAck>(detector.on_message(kThen, "b1001", SwimAck{probe}));
+  CHECK(sent<SwimAck>(detector.on_message({kThen, kWall}, "b1002", SwimAck{probe}))
+            .empty());  // not its to answer
+  const auto acks = sent<SwimAck>(detector.on_message({kThen, kWall}, "b1001", SwimAck{probe}));
   REQUIRE(acks.size() == 1);
   CHECK(acks[0].first == "b1000");
   CHECK(acks[0].second.sequence == 77);
-  CHECK(sent<SwimAck>(detector.on_message(kThen, "b1001", SwimAck{probe})).empty());  // once
+  CHECK(sent<SwimAck>(detector.on_message({kThen, kWall}, "b1001", SwimAck{probe})).empty());  // once
   ask(kThen, 78);
   CHECK(sent<SwimNack>(advance(detector, kThen + 159ms)).empty());
   const auto nacks = sent<SwimNack>(advance(detector, kThen + 160ms));
@@ -321,7 +322,7 @@ TEST_CASE("detector: a new boot is alive whatever the old one was; the old one's
   for (const auto state : {MemberState::suspect, MemberState::unreachable, MemberState::stopped}) {
     CAPTURE(name(state));
     auto detector = make(ring(3));
-    static_cast<void>(detector.on_message(kThen, "b1001", SwimGossip{{claim("b1000", state, 7)}}));
+    static_cast<void>(detector.on_message({kThen, kWall}, "b1001", SwimGossip{{claim("b1000", state, 7)}}));
     CHECK(detector.state_of("b1000") == state);
     // A new connection of the same process proves nothing about time to come: it is told, to object.
     const auto told = sent<SwimGossip>(detector.on_peer_up(kThen, "b1000", kBoot));
@@ -330,7 +331,7 @@ TEST_CASE("detector: a new boot is alive whatever the old one was; the old one's
     CHECK(detector.state_of("b1000") == state);
     static_cast<void>(detector.on_peer_up(kThen, "b1000", {6, 0}));
     CHECK(detector.state_of("b1000") == MemberState::alive);
-    static_cast<void>(detector.on_message(kThen, "b1001", SwimGossip{{claim("b1000", state, 8)}}));
+    static_cast<void>(detector.on_message({kThen, kWall}, "b1001", SwimGossip{{claim("b1000", state, 8)}}));
     CHECK(detector.state_of("b1000") == MemberState::alive);
   }
 }
@@ -343,8 +344,8 @@ TEST_CASE(
     at = detector.next_deadline();
     probing = !sent<SwimPing>(detector.on_time(at)).empty();
   }
-  static_cast<void>(
-      detector.on_message(at, "b1001", SwimGossip{{claim("b1000", MemberState::suspect, 0, "b1001")}}));
+  static_cast<void>(detector.on_message({at, kWall}, "b1001",
+                                        SwimGossip{{claim("b1000", MemberState::suspect, 0, "b1001")}}));
   const auto woken = at + 1h;
   const auto actions = detector.on_time(woken);
   CHECK(std::ranges::none_of(
@@ -353,8 +354,8 @@ TEST_CASE(
   CHECK(detector.health() == 1);
   CHECK(detector.state_of("b1000") == MemberState::suspect);
   // It objects, as all that it said meanwhile is still to be read.
-  static_cast<void>(
-      detector.on_message(woken, "b1000", SwimGossip{{claim("b1000", MemberState::alive, 1, "b1000")}}));
+  static_cast<void>(detector.on_message({woken, kWall}, "b1000",
+                                        SwimGossip{{claim("b1000", MemberState::alive, 1, "b1000")}}));
   CHECK(detector.state_of("b1000") == MemberState::alive);
 }
 
@@ -362,14 +363,16 @@ TEST_CASE(
     "detector: who is no member of the ring any more has left, is forgotten in time, and may come back") {
   auto ids = ring(3);
   auto detector = make(ids);
-  static_cast<void>(detector.on_message(kThen, "b1001", SwimGossip{{claim("b1000", MemberState::suspect)}}));
+  static_cast<void>(
+      detector.on_message({kThen, kWall}, "b1001", SwimGossip{{claim("b1000", MemberState::suspect)}}));
   const auto without = std::vector<NodeId>{"a", "b1001", "b1002"};
   const auto actions = detector.on_members(kThen, without);
   REQUIRE(actions.size() == 1);
   CHECK(std::get<StateChanged>(actions[0]).to == MemberState::left);
   CHECK(detector.members().size() == 3);
   // Nothing that is said of it matters.
-  static_cast<void>(detector.on_message(kThen, "b1001", SwimGossip{{claim("b1000", MemberState::alive, 9)}}));
+  static_cast<void>(
+      detector.on_message({kThen, kWall}, "b1001", SwimGossip{{claim("b1000", MemberState::alive, 9)}}));
   CHECK(detector.state_of("b1000") == MemberState::left);
   static_cast<void>(advance(detector, kThen + 20s));
   CHECK(detector.state_of("b1000") == MemberState::left);
@@ -392,7 +395,8 @@ TEST_CASE("detector: where few links are kept, those are probed, and one other i
   for (int i = 0; i < 1000; ++i)  // answered at once
     for (const auto& [to, ping] : sent<SwimPing>(detector.on_time(detector.next_deadline()))) {
       ++probed[to];
-      static_cast<void>(detector.on_message(detector.next_deadline(), to, SwimAck{ping.sequence, {}}));
+      static_cast<void>(
+          detector.on_message({detector.next_deadline(), kWall}, to, SwimAck{ping.sequence, {}}));
     }
   int kept = 0;
   int others = 0;

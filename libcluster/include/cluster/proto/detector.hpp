@@ -15,6 +15,7 @@
 #include "cluster/proto/detector_messages.hpp"
 #include "cluster/proto/detector_rumors.hpp"
 #include "cluster/proto/link_rules.hpp"
+#include "cluster/proto/moment.hpp"
 
 namespace cluster::proto {
 
@@ -98,7 +99,7 @@ class Detector {
   /// Before anything else.
   [[nodiscard]] DetectorActions on_start(Instant now);
   /// Handles one message from an authenticated peer, whatever it holds.
-  [[nodiscard]] DetectorActions on_message(Instant now, const NodeId& from, const DetectorMessage& message);
+  [[nodiscard]] DetectorActions on_message(Moment at, const NodeId& from, const DetectorMessage& message);
   /// The present members of the ring, in ascending order; this node may be among them.
   [[nodiscard]] DetectorActions on_members(Instant now, std::span<const NodeId> members);
   /// For a driver that begins with a ring already formed: these are its members, alive, as all of them know.
@@ -117,7 +118,8 @@ class Detector {
   [[nodiscard]] MemberState state_of(const NodeId& id) const;
   /// This node's own, raised by each objection.
   [[nodiscard]] std::uint64_t incarnation() const noexcept { return incarnation_; }
-  /// This process's; greater than the driver's if it overruled what was held of an earlier one.
+  /// This process's; greater than the driver's if it overruled what was held of an earlier one, or used up
+  /// its incarnations.
   [[nodiscard]] const Boot& boot() const noexcept { return config_.boot; }
   /// Lifeguard's local health multiplier: 0 is good, `health_max` bad.
   [[nodiscard]] std::uint32_t health() const noexcept { return health_; }
@@ -176,6 +178,8 @@ class Detector {
   void hear(const SwimClaim& claim);
   void hear_of_self(const SwimClaim& claim);
   void overrule(const Boot& dead);
+  [[nodiscard]] bool is_of_future(const Boot& boot) const noexcept;
+  void refuse_boot(const SwimClaim& claim);
   void accept(Members::value_type& entry, const SwimClaim& claim);
   void accuse(const NodeId& id);
   void confirm(Member& member, const SwimClaim& claim);
@@ -204,6 +208,7 @@ class Detector {
   DetectorConfig config_;
   Rng rng_;
   Instant now_{};
+  WallTime wall_{};  // of the message that is being handled
   Instant due_ = kNever;
   NodeId from_{};  // whose message is being handled
   DetectorActions out_{};

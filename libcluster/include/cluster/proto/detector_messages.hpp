@@ -24,6 +24,9 @@ enum class MemberState : std::uint8_t {
 };
 [[nodiscard]] std::string_view name(MemberState state) noexcept;
 
+/// No process has a greater boot number; claims may have one, of those that overrule.
+inline constexpr std::uint64_t kBootMax = std::uint64_t{1} << 60;
+
 /// "This is how `id` is." Only the member itself raises its incarnation, to object to what others say.
 struct SwimClaim {
   static constexpr bool wire_positional = true;

@@ -11,6 +11,7 @@
 #include "cluster/base/rng.hpp"
 #include "cluster/proto/gossip_messages.hpp"
 #include "cluster/proto/link_rules.hpp"
+#include "cluster/proto/moment.hpp"
 #include "cluster/proto/partition_policy.hpp"
 #include "cluster/proto/ring_file.hpp"
 #include "cluster/proto/ring_state.hpp"
@@ -30,12 +31,6 @@ struct GossipConfig {
   Duration attempt_period = 500ms;  ///< between the attempts of a meet or a leave
   Duration meet_timeout = 4s;       ///< of a meet that states none
   Duration leave_timeout = 5s;      ///< how long a leave waits for one acknowledgement
-};
-
-/// Both clocks, as a driver reads them. `now` never goes backwards; `wall` may.
-struct Moment {
-  Instant now{};
-  WallTime wall{};
 };
 
 /// A member as a command states it. Without a weight: that of this node's start.

@@ -14,6 +14,7 @@
 #include "cluster/crypto/sha256.hpp"
 #include "cluster/ds/chash.hpp"
 #include "cluster/ds/shared_map.hpp"
+#include "cluster/proto/moment.hpp"
 #include "cluster/proto/ring_records.hpp"
 
 namespace cluster::proto {
