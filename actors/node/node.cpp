@@ -94,6 +94,12 @@ Result<Data> open_data(const std::string& path, const NodeId& self, const std::s
 Boot new_boot(Data& data, const NodeId& self, const NodeConfig& config) {
   const auto now = wall_now();
   const Boot boot{next_boot(data.ring, now), crypto::random_u64()};
+  if (boot.number > proto::millis(now + proto::kAheadMax))
+    log::warn("disk", "the ring file says that an earlier process of this node began ",
+              (boot.number - proto::millis(now)) / 60'000,
+              " min ahead of the clock, which is or was wrong: nodes whose clock is right do not believe "
+              "this one, unless "
+              "it starts without that file");
   if (!data.writer) return boot;
   if (data.ring) {
     data.ring->boot = boot.number;

@@ -91,6 +91,43 @@ class Members(AttackTest):
             bar.cli("leave", "-f")
             bar.stop()
 
+    def test_a_record_of_the_far_future_does_not_stop_the_last_writer_from_winning(self):
+        far = 2**61 - 1
+        for name, place, value in (("changed", 1, far), ("count", 3, far), ("born", 0, far)):
+            register = [WALL, WALL, "eve", WALL // 1000, 3, 0]
+            register[place] = value
+            born = [WALL, False, WALL, "eve", WALL // 1000, 0]
+            endpoint = [WALL, {"number": 1, "nonce": 1}, WALL, "eve", WALL // 1000, {"host": "127.0.0.1", "port": 9}, 0]
+            lies = [["ghost", born, register, endpoint], ["victim", [0, False, 0, "victim", 1, 0], register, endpoint]]
+            with self.attack([("gossip", "refused", 2)], "ahead of the clock here"):
+                self.assertTrue(self.node.cli("insert", "ghost", "127.0.0.1", "9", "-w", "4").reply["ok"])
+                with Link(self.node.port, "eve", NODE) as eve:
+                    for lie in lies:
+                        message = {"ring_update": ["ring", {"members": [lie], "ranges": []}, 0, False]}
+                        self.assertEqual(eve.call("ring", "ring_gossip", [message, "eve"])[0], "reply", name)
+                for weight in (5, 6):
+                    self.assertTrue(self.node.cli("update", "ghost", "127.0.0.1", "9", str(weight)).reply["ok"])
+                    self.assertEqual(self.node.cli("weights").data["ghost"], weight, name)
+                self.assertTrue(self.node.cli("remove", "ghost").reply["ok"])
+
+    def test_no_claim_about_a_living_member_makes_it_unreachable_for_good(self):
+        bar = Victim(self.programs, "bar").start()
+        try:
+            with self.attack([("detector", "refused", 2)], "ahead of this node's clock"):
+                self.assertTrue(self.node.cli("meet", f"127.0.0.1:{bar.port}", "--wait").reply["ok"])
+                held = lambda: next(m for m in self.node.cli("members").data if m["id"] == "bar")
+                wait_until(lambda: held()["state"] == "alive", "bar is held for alive")
+                in_an_hour = time.time_ns() // 10**6 + 3_600_000
+                for number, incarnation in ((2**61, 0), (2**60, 5), (in_an_hour, 2**61), (in_an_hour + 1, 2**61)):
+                    lie = {"claims": [[["bar", {"number": number, "nonce": 2**63}, incarnation, 2, "eve"]]]}
+                    with Link(self.node.port, "eve", NODE) as eve:
+                        self.assertEqual(eve.call("detector", "swim", [lie, "eve"])[0], "reply")
+                    wait_until(lambda: held()["state"] == "alive", f"bar has objected to {number}, {incarnation}")
+                    self.assertEqual(self.node.cli("call", "echo@bar", "echo", "1").data, 1)
+        finally:
+            bar.cli("leave", "-f")
+            bar.stop()
+
     def test_deep_nesting_and_false_counts_are_bad_messages(self):
         bad = [b"\x91" * n + b"\xc0" for n in (65, 1_000, 60_000)] + [b"\x81\xa1a" * 20_000 + b"\xc0"]
         bad += [b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xffx", b"\xc6\xff\xff\xff\xff", b"\xc1",

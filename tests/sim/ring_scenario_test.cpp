@@ -370,3 +370,32 @@ TEST_CASE("ring: minsert is all or nothing") {
   CHECK_FALSE(rings.cluster.run(0, RemoveCommand{{"b", "a"}}));  // not itself
   CHECK(rings.members(0) == "ab");
 }
+
+TEST_CASE("ring: what a node with a wrong clock edits reaches nobody and hinders nobody, and it comes back") {
+  Rings rings{4};
+  const auto weight = [&](std::size_t place) { return rings.view(place, "c")->weight; };
+  rings.cluster.set_clock(3, std::chrono::hours(9'000));
+  REQUIRE(rings.cluster.run(3, UpdateCommand{.id = "c", .weight = 50}));
+  rings.run(20s);
+  CHECK(weight(3) == 50);
+  for (std::uint32_t edit = 60; edit < 66; ++edit) {
+    REQUIRE(rings.cluster.run(edit % 3, UpdateCommand{.id = "c", .weight = edit}));
+    rings.run(2s);
+    for (std::size_t place = 0; place < 3; ++place) CHECK(weight(place) == edit);
+  }
+  const auto horizon = RingState::horizon(rings.cluster.wall(0));
+  for (std::size_t place = 1; place < 3; ++place)
+    CHECK(rings.state(place).hash(horizon) == rings.state(0).hash(horizon));
+
+  rings.cluster.set_clock(3, 0s);
+  const auto refused = rings.cluster.run(3, UpdateCommand{.id = "c", .weight = 70});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message().find("ahead of its clock") != std::string::npos);
+  rings.cluster.restart(3, false);
+  REQUIRE(rings.meet(3, 0));
+  REQUIRE(rings.cluster.run_until_converged(20s));
+  CHECK(weight(3) == 65);
+  CHECK(rings.cluster.run(3, UpdateCommand{.id = "c", .weight = 70}));
+  rings.run(2s);
+  CHECK(weight(0) == 70);
+}

@@ -113,6 +113,24 @@ TEST_CASE("scenario: of a large ring that crashed as a whole, those that come ba
     }
 }
 
+TEST_CASE("scenario: clocks that jump by the hour that they may differ lose no edit") {
+  for (const auto jump : {1h, -1h})
+    for (std::uint64_t seed = 1; seed <= seeds(4); ++seed) {
+      CAPTURE(seed);
+      CAPTURE(jump.count());
+      Scenario scenario{.nodes = 8, .seed = seed, .network = {.loss = 0.02}, .edits_per_s = 3};
+      scenario.faults = {{.kind = Fault::Kind::clock,
+                          .groups = {{.places = {3, 5}}},
+                          .from = 5s,
+                          .until = 30s,
+                          .jump = jump},
+                         {.kind = Fault::Kind::kill, .groups = {{.places = {5}}}, .from = 12s, .until = 20s},
+                         {.kind = Fault::Kind::kill, .groups = {{.places = {3}}}, .from = 28s, .until = 35s}};
+      const auto report = run(scenario);
+      CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+    }
+}
+
 TEST_CASE("scenario: every bug that can be planted is found within the stated number of seeds") {
   for (const auto& bug : planted_bugs()) {
     CAPTURE(std::string(bug.name));

@@ -155,6 +155,8 @@ std::optional<Error> Gossip::not_now() const {
 /// Of an edit.
 std::optional<Error> Gossip::not_now(bool force) const {
   if (auto error = not_now()) return error;
+  if (auto ok = state_.check_clock(at_.wall); !ok && !force)
+    return Error(ok.error().code(), ok.error().message() + " (-f edits all the same)");
   return force ? std::nullopt : no_quorum("wait for the others, ask one of them, or force it (-f)");
 }
 

@@ -155,10 +155,17 @@ void Gossip::merge(const RingDelta& delta, bool force) {
     if (member.id == from_) send(from_, RingGone{ring_, member.presence});
   if (report.gap) ++counters_.gaps;
   if (report.full) refuse(Error(Errc::overloaded, "no room for more members"));
+  if (!report.of_future.empty()) refuse(of_future(report.of_future.front()));
   if (report.superseded) {
     event(DuplicateId{self()});
     fall_out();
   }
+}
+
+Error Gossip::of_future(const NodeId& member) {
+  return Error(Errc::refused, "what it says of '" + member.str() + "' is more than " +
+                                  std::to_string(kAheadMax.count()) +
+                                  " min ahead of the clock here: a clock is or was wrong, or somebody lies");
 }
 
 void Gossip::send_digest(const NodeId& to) {

@@ -77,6 +77,11 @@ void Gossip::on(const MeetAsk& m) {
   if (ring_.empty() && m.ring.empty())
     return refuse_it(Errc::wrong_ring,
                      "Node '" + me + "' belongs to no ring, and neither does '" + from_.str() + "'");
+  if (state_.is_of_future(m.self, at_.wall)) {
+    const auto why = of_future(from_);
+    refuse(why);
+    return refuse_it(why.code(), why.message());
+  }
   const auto* held = state_.find(from_);
   const bool removed = held != nullptr && held->presence.removed && !(m.self.presence > held->presence);
   if (removed && !m.revive) {
@@ -116,6 +121,7 @@ void Gossip::on(const MeetAnswer& m) {
   const auto peer = std::ranges::find(m.state.members, from_, &RingMember::id);
   if (peer == m.state.members.end())
     return refuse(Error(Errc::bad_message, "an answer without the answering node"));
+  if (state_.is_of_future(*peer, at_.wall)) return end_meet(m.attempt, of_future(from_));
   if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
   merge(m.state, false);
   if (ring_.empty()) return;

@@ -1,5 +1,6 @@
 // Merging: the half of RingState that receives.
 #include <algorithm>
+#include <iterator>
 
 #include "cluster/proto/ring_state.hpp"
 
@@ -99,6 +100,22 @@ std::uint64_t millis(std::chrono::microseconds span) {
 }  // namespace
 
 MergeReport RingState::merge(const RingDelta& delta, WallTime wall) {
+  note_clock(wall);
+  RingDelta believed;  // without ranges: it is not complete
+  std::vector<NodeId> of_future;
+  for (const auto& range : delta.ranges)
+    if (range.to > millis(bound(wall))) of_future.push_back(range.editor);
+  for (const auto& member : delta.members)
+    if (is_of_future(member, wall)) of_future.push_back(member.id);
+  if (of_future.empty()) return merge_believed(delta, wall);
+  std::ranges::copy_if(delta.members, std::back_inserter(believed.members),
+                       [&](const RingMember& member) { return !is_of_future(member, wall); });
+  auto report = merge_believed(believed, wall);
+  report.of_future = std::move(of_future);
+  return report;
+}
+
+MergeReport RingState::merge_believed(const RingDelta& delta, WallTime wall) {
   MergeReport report;
   std::uint64_t heard =
       0;  // of earlier processes of this node: an echo of its own edits says nothing of them
@@ -177,8 +194,9 @@ void RingState::hear_clock(const NodeId& from, std::span<const ClockEntry> entri
     const auto at = std::ranges::lower_bound(entries, editor, {}, &ClockEntry::editor);
     return at != entries.end() && at->editor == editor ? at->count : 0;
   };
-  if (interval.contains(self_.id)) {
-    hear_own_count(shown(self_.id), wall);
+  note_clock(wall);
+  if (const auto own = shown(self_.id); interval.contains(self_.id) && own <= millis(bound(wall))) {
+    hear_own_count(own, wall);
     mark_recovered();
   }
   // In the order in which they were heard of, up to the first that it lacks or that this part is silent on.

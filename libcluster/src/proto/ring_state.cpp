@@ -11,9 +11,20 @@ constexpr std::size_t kPatchesMax = 8;
 
 CHash::Node node_of(const MemberView& member) { return {member.id, member.endpoint, member.zone}; }
 
+Error no_later(const NodeId& id) {
+  return Error(Errc::refused, "what is held of '" + id.str() + "' is of the greatest time that there is");
+}
+
+/// When a boot or count began as a clock's milliseconds.
+WallTime time_of(std::uint64_t number) noexcept {
+  const auto most = static_cast<std::uint64_t>(micros(kTimeMax) / 1000);
+  return wall_from_micros(static_cast<std::int64_t>(std::min(number, most)) * 1000);
+}
+
 }  // namespace
 
 RingState::RingState(Self self, WallTime wall) : self_(std::move(self)) {
+  note_clock(std::max(wall, time_of(self_.boot.number)));
   issued_ = floor_ = std::max<std::uint64_t>(millis(wall), 1) - 1;
   RingMember own{.id = self_.id};
   // Times of 0: what a start states never beats an edit that somebody made.
@@ -24,6 +35,7 @@ RingState::RingState(Self self, WallTime wall) : self_(std::move(self)) {
 
 RingState::RingState(const RingState& left, bool new_life, WallTime wall) : RingState(left.self_, wall) {
   observe(left.latest_);
+  note_clock(left.clock_seen_);
   issued_ = std::max(issued_, left.issued_);
   floor_ = std::max(floor_, left.issued_);
   boots_raised_ = left.boots_raised_;
@@ -39,6 +51,7 @@ RingState::RingState(const RingState& left, bool new_life, WallTime wall) : Ring
 
 RingState::RingState(const RingImage& saved, Self self, WallTime wall)
     : self_(std::move(self)), latest_(saved.latest) {
+  note_clock(std::max({wall, saved.latest, time_of(saved.issued), time_of(self_.boot.number)}));
   for (const auto& member : saved.members) put(member);
   CLUSTER_ASSERT(find(self_.id) != nullptr);
   for (const auto& entry : saved.clock) know_up_to(entry.editor, entry.count);
@@ -78,11 +91,36 @@ std::uint64_t RingState::next_count(WallTime wall) {
 }
 
 RingState::Stamp RingState::next_stamp(WallTime wall) {
+  note_clock(wall);
   latest_ = std::min(std::max(wall, latest_ + std::chrono::microseconds(1)), kTimeMax);
   return {latest_, next_count(wall)};
 }
 
 void RingState::observe(WallTime time) noexcept { latest_ = std::max(latest_, time); }
+
+WallTime RingState::bound(WallTime wall) const noexcept {
+  return std::min(std::max(wall, clock_seen_) + kAheadMax, kTimeMax);
+}
+
+bool RingState::is_of_future(const RingMember& member, WallTime wall) const noexcept {
+  const auto time = bound(wall);
+  const auto count = millis(time);
+  const auto is = [&](const auto& edit) {
+    return std::max({edit.born, edit.changed_at, edit.replaced_at}) > time || edit.count > count;
+  };
+  return is(member.presence) || is(member.weight) || is(member.endpoint) ||
+         member.endpoint.boot.number > count || member.endpoint.zone_since > time;
+}
+
+Result<void> RingState::check_clock(WallTime wall) const {
+  const auto ahead = std::max(latest_, time_of(issued_)) - wall;
+  if (ahead <= kAheadMax) return {};
+  return Error(
+      Errc::refused,
+      "Node '" + self_.id.str() + "' knows of edits " +
+          std::to_string(std::chrono::duration_cast<std::chrono::minutes>(ahead).count()) +
+          " min ahead of its clock, which is or was wrong: others may not take what it edits until then");
+}
 
 /// Only counts that still stand in a register can need a reissue.
 void RingState::forget_old_counts() {
@@ -156,6 +194,7 @@ Result<std::size_t> RingState::insert(const NodeId& id, const Endpoint& endpoint
   const auto stamp = next_stamp(wall);
   begin_life(member, stamp.at, id == self_.id ? self_.boot : member.endpoint.boot, endpoint, weight, stamp);
   if (id == self_.id) state_own_zone(member.endpoint, stamp.at);
+  if (held != nullptr && !(member.presence > held->presence)) return no_later(id);
   put(member);
   return std::size_t{1};
 }
@@ -184,6 +223,9 @@ Result<std::size_t> RingState::update(const NodeId& id, const std::optional<Endp
                        member.endpoint.zone,
                        member.endpoint.zone_since};
   if (weighs) member.weight = {born, stamp.at, self_.id, stamp.count, *weight, member.weight.changed_at};
+  const auto& held = *find(id);
+  if ((moves && !(member.endpoint > held.endpoint)) || (weighs && !(member.weight > held.weight)))
+    return no_later(id);
   put(member);
   return std::size_t{1};
 }

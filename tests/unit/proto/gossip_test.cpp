@@ -25,12 +25,14 @@ TEST_CASE(
     std::function<void(RingMember&)> spoil;
     bool good = false;
   };
+  constexpr auto kAhead = millis(kWall + kAheadMax);
   const std::array rows{
       Row{"nothing", [](RingMember&) {}, true},
       Row{"no id", [](RingMember& m) { m.id = {}; }},
       Row{"no editor", [](RingMember& m) { m.presence.editor = {}; }},
       Row{"count 0", [](RingMember& m) { m.weight.count = 0; }},
-      Row{"greatest count", [](RingMember& m) { m.weight.count = kCountMax; }, true},
+      Row{"greatest count", [](RingMember& m) { m.weight.count = kAhead; }, true},
+      Row{"count of the future", [](RingMember& m) { m.weight.count = kAhead + 1; }},
       Row{"count over it", [](RingMember& m) { m.weight.count = kCountMax + 1; }},
       Row{"weight 0", [](RingMember& m) { m.weight.value = 0; }},
       Row{"greatest weight", [](RingMember& m) { m.weight.value = 65'535; }, true},
@@ -46,8 +48,14 @@ TEST_CASE(
       Row{"a zone of two lines", [](RingMember& m) { m.endpoint.zone = "a\nb"; }},
       Row{"zone since before 1970", [](RingMember& m) { m.endpoint.zone_since = WallTime{} - 1us; }},
       Row{"time before 1970", [](RingMember& m) { m.endpoint.changed_at = WallTime{} - 1us; }},
-      Row{"greatest time", [](RingMember& m) { m.presence.changed_at = kTimeMax; }, true},
+      Row{"greatest time", [](RingMember& m) { m.presence.changed_at = kWall + kAheadMax; }, true},
+      Row{"time of the future", [](RingMember& m) { m.endpoint.changed_at = kWall + kAheadMax + 1us; }},
+      Row{"replaced in the future", [](RingMember& m) { m.weight.replaced_at = kTimeMax; }},
+      Row{"born in the future", [](RingMember& m) { m.presence.born = kTimeMax; }},
       Row{"time over it", [](RingMember& m) { m.presence.born = kTimeMax + 1us; }},
+      Row{"zone since the future", [](RingMember& m) { m.endpoint.zone_since = kTimeMax; }},
+      Row{"greatest boot", [](RingMember& m) { m.endpoint.boot.number = kAhead; }, true},
+      Row{"boot of the future", [](RingMember& m) { m.endpoint.boot.number = kAhead + 1; }},
       Row{"boot over its bound", [](RingMember& m) { m.endpoint.boot.number = kCountMax + 1; }},
   };
   for (const auto& row : rows) {
@@ -99,6 +107,38 @@ TEST_CASE("gossip: malformed messages of every kind are refused with a reason") 
   auto gossip = make("a");
   CHECK(count_events<MessageRefused>(gossip.on_message(kThen, "a", RingPull{"ring"})) == 1);  // from itself
   CHECK(count_events<MessageRefused>(gossip.on_message(kThen, {}, RingPull{"ring"})) == 1);
+}
+
+TEST_CASE(
+    "gossip: who has seen times far ahead of its clock edits by force alone, and lets nobody of the future "
+    "in") {
+  auto gossip = make("a");
+  const Moment late{kThen.now, kWall + std::chrono::hours(9'000)};
+  const auto edit = [&](Moment at, const RingCommand& what) {
+    return all_of<Done>(gossip.on_command(at, 1, what)).at(0).result;
+  };
+  REQUIRE(edit(late, InsertCommand{{{"m", kHere}}}));  // its clock is wrong
+  const auto refused = edit(kThen, UpdateCommand{.id = "m", .weight = 9});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::refused);
+  CHECK(refused.error().message().find("ahead of its clock") != std::string::npos);
+  CHECK(refused.error().message().find("-f") != std::string::npos);
+  CHECK_FALSE(edit(kThen, InsertCommand{{{"n", kHere}}}));
+  CHECK_FALSE(edit(kThen, RemoveCommand{{"m"}}));
+  CHECK(edit(kThen, UpdateCommand{.id = "m", .weight = 9, .force = true}));
+  CHECK(gossip.state().find("m")->weight.value == 9);
+
+  auto other = make("b");
+  const auto answers =
+      all_of<Send>(other.on_message(kThen, "a", MeetAsk{1, "ring", true, *gossip.state().find("a")}));
+  CHECK(std::get<MeetAnswer>(answers.at(0).message).refusal == 0);  // what it says of itself is of no time
+  auto self = *gossip.state().find("a");
+  self.endpoint.boot.number = millis(late.wall);
+  const auto actions = other.on_message(kThen, "a", MeetAsk{2, "ring", true, self});
+  CHECK(count_events<MessageRefused>(actions) == 1);
+  const auto refusal = std::get<MeetAnswer>(all_of<Send>(actions).at(0).message);
+  CHECK(refusal.refusal == static_cast<std::uint16_t>(Errc::refused));
+  CHECK(refusal.text.find("ahead of the clock here") != std::string::npos);
 }
 
 TEST_CASE("gossip: random content never crashes a node, and its own edits still work") {

@@ -243,6 +243,7 @@ class Gossip {
   bool accept_invitation(const RingUpdate& m);
   bool tell_if_removed(const NodeId& peer);
   void merge(const RingDelta& delta, bool force);
+  [[nodiscard]] static Error of_future(const NodeId& member);
   void send_digest(const NodeId& to);
   void send_clock(const NodeId& to, bool answer, const EditorInterval& interval = {});
   void send_outline(const NodeId& to);

@@ -59,6 +59,7 @@ struct MergeReport {
   bool gap = false;         ///< edits before the delta's are missing: ask for them
   bool full = false;        ///< members were refused: the bound on records is reached
   bool superseded = false;  ///< a newer process lives under this node's id
+  std::vector<NodeId> of_future{};  ///< members and editors of whom something was not taken: `is_of_future`
 };
 
 /// What a node keeps of a state over a restart.
@@ -119,12 +120,21 @@ class RingState {
 
   // Exchange.
 
-  /// Takes what is greater, field by field. Reissues own edits first where an earlier process of this node
-  /// used greater counts.
+  /// Takes what is greater, field by field, but nothing of the future. Reissues own edits first where an
+  /// earlier process of this node used greater counts.
   MergeReport merge(const RingDelta& delta, WallTime wall);
   /// Learns from another's clock, of the editors in `interval`.
   void hear_clock(const NodeId& from, std::span<const ClockEntry> entries, const EditorInterval& interval,
                   WallTime wall);
+  /// Whether a time, count or boot of `member` is more than kAheadMax ahead of this node's clock. One
+  /// register with the greatest time there is would stop the last writer from winning for ever; taken later,
+  /// when the clock has come that far, it does no harm. What the clock once showed counts, also that of the
+  /// process that saved this state or of the driver that chose the boot: a ring whose clocks were all wrong
+  /// goes on.
+  [[nodiscard]] bool is_of_future(const RingMember& member, WallTime wall) const noexcept;
+  /// Why edits of this node would not be taken by others: it has seen times more than kAheadMax ahead of its
+  /// clock, and an edit must have a greater one.
+  [[nodiscard]] Result<void> check_clock(WallTime wall) const;
   /// `from` showed an equal state.
   void hear_equal(const NodeId& from);
   /// What a replica with the clock `theirs` may lack, of the edits by `interval`'s editors.
@@ -202,6 +212,8 @@ class RingState {
   void know_up_to(const NodeId& editor, std::uint64_t count);
   Stamp next_stamp(WallTime wall);
   void observe(WallTime time) noexcept;
+  [[nodiscard]] WallTime bound(WallTime wall) const noexcept;
+  void note_clock(WallTime wall) noexcept { clock_seen_ = std::max(clock_seen_, wall); }
   void begin_life(RingMember& member, WallTime born, const Boot& boot, const Endpoint& endpoint,
                   std::uint32_t weight, const Stamp& stamp);
   void state_own_zone(EndpointRegister& own, WallTime at);
@@ -209,6 +221,7 @@ class RingState {
   void forget_tombstone(const NodeId& id);
   void hear_of_tombstones(const NodeId& from, std::uint64_t has_up_to);
   [[nodiscard]] static crypto::Digest digest_of(const RingMember& member);
+  MergeReport merge_believed(const RingDelta& delta, WallTime wall);
   bool merge_member(const RingMember& theirs, MergeReport& report, WallTime wall);
   [[nodiscard]] bool was_collected(const RingMember& theirs, WallTime wall) const;
   void advance(const CountRange& range, MergeReport& report);
@@ -228,6 +241,7 @@ class RingState {
   WallTime tombstone_first_ = WallTime::max();  // no tombstone is older
   Clock clock_{};
   WallTime latest_{};                // greatest time seen
+  WallTime clock_seen_{};            // greatest time of an own clock, also of earlier processes
   std::uint64_t issued_ = 0;         // count of the latest own edit
   std::uint64_t floor_ = 0;          // this process issued no count up to here
   std::uint64_t heard_ = 0;          // greatest own count that others showed
