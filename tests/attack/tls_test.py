@@ -144,6 +144,19 @@ class Certificates(unittest.TestCase):
                 read_exactly(half, 1)
         self.assertTrue(foo.alive())
 
+    def test_strangers_who_begin_with_tls_and_go_no_further_take_little_memory(self):
+        foo = self.node("foo", *TLS_ALONE)
+        self.data(foo, "status")
+        before = foo.resident_kib()
+        for length in (131_000, 16_000):  # of the ClientHello, as they say: the first is refused at once
+            hello_begun = b"\x16\x03\x01\x04\x04\x01" + length.to_bytes(3, "big") + bytes(1024)
+            strangers = [connect(foo.port) for _ in range(400)]
+            for stranger in strangers:
+                self.addCleanup(stranger.close)
+                stranger.sendall(hello_begun)
+            self.assertEqual([member["id"] for member in self.data(foo, "nodes")], ["foo"])
+            self.assertLess(foo.resident_kib() - before, 60 * 1024)
+
     def test_while_certificates_are_rolled_out_both_kinds_of_nodes_are_one_cluster(self):
         foo = self.node("foo")
         bar = Node(programs, "bar", "--meet", f"localhost:{foo.port}", "--protection", "seal").start()

@@ -18,12 +18,55 @@ constexpr std::size_t kAnswersBytesMax = 16 * 1024;
 // 2^22 records of full size under one key, a sixth of what RFC 8446 section 5.5 allows.
 constexpr std::uint64_t kBytesPerKey = std::uint64_t{64} << 30;
 
+// OpenSSL takes the memory for a message when its length is there. A ClientHello has some 300 bytes.
+constexpr std::size_t kHelloBytesMax = 16 * 1024;
+
+/// Looks at what a stranger says of the length of his ClientHello, the only message of his that is not
+/// encrypted. (None of ours is asked for a second one: it offers the group that each listener takes.)
+class HelloGuard {
+ public:
+  /// Of the next bytes; false: they are not to be believed.
+  bool accepts(ByteView bytes) noexcept {
+    for (const std::uint8_t byte : bytes)
+      if (!accepts(byte)) return false;
+    return true;
+  }
+
+ private:
+  static constexpr std::uint8_t kHandshakeRecord = 22;
+  static constexpr std::size_t kRecordHeaderBytes = 5;   // type, version u16, length u16
+  static constexpr std::size_t kMessageHeaderBytes = 4;  // type, length u24
+
+  bool accepts(std::uint8_t byte) noexcept {
+    if (header_ < kRecordHeaderBytes) {
+      if (header_ == 0) type_ = byte;
+      if (header_ >= 3) left_ = left_ << 8 | byte;
+      if (++header_ == kRecordHeaderBytes && left_ == 0) header_ = 0;
+      return true;
+    }
+    if (--left_ == 0) header_ = 0;
+    if (type_ != kHandshakeRecord) return true;
+    if (++hello_bytes_ <= kMessageHeaderBytes) {
+      if (hello_bytes_ > 1) hello_length_ = hello_length_ << 8 | byte;
+      return hello_length_ <= kHelloBytesMax;
+    }
+    return hello_bytes_ <= kMessageHeaderBytes + hello_length_;
+  }
+
+  std::size_t header_ = 0;  // bytes of a record's header that were seen
+  std::uint8_t type_ = 0;
+  std::size_t left_ = 0;  // bytes of the record that are to come
+  std::size_t hello_bytes_ = 0;
+  std::size_t hello_length_ = 0;
+};
+
 }  // namespace
 
 struct TlsSession::State {
   std::unique_ptr<SSL, Freer<&SSL_free>> ssl;
   BIO* in = nullptr;  // both belong to ssl
   BIO* out = nullptr;
+  std::optional<HelloGuard> guard;  // of the listening side
   std::size_t shaken_bytes = 0;
   std::uint64_t bytes_under_key = 0;
   bool said_by_peer = false;
@@ -71,6 +114,7 @@ TlsSession::TlsSession(const TlsContext& context, Side side) : state_(std::make_
     SSL_set_connect_state(state_->ssl.get());
   else
     SSL_set_accept_state(state_->ssl.get());
+  if (side == Side::listens) state_->guard.emplace();
 }
 TlsSession::TlsSession(TlsSession&&) noexcept = default;
 TlsSession& TlsSession::operator=(TlsSession&&) noexcept = default;
@@ -83,6 +127,10 @@ Result<bool> TlsSession::shake(ByteView received) {
   if (state.shaken_bytes > kShakeBytesMax) {
     state.problem =
         Error(Errc::corrupt, "TLS: a handshake over " + std::to_string(kShakeBytesMax) + " bytes");
+    return *state.problem;
+  }
+  if (state.guard && !state.guard->accepts(received)) {
+    state.problem = Error(Errc::corrupt, "TLS: a ClientHello that is too long, or a second one");
     return *state.problem;
   }
   state.take(received);

@@ -269,6 +269,25 @@ TEST_CASE("tls: a stranger's handshake is bounded") {
   }
   REQUIRE(error);
   CHECK(taken <= 100'000);
+
+  // A length is not believed, in whatever pieces it comes, in one record or in several.
+  for (const std::size_t length : {16u * 1024, 16u * 1024 + 1, 131'000u}) {
+    CAPTURE(length);
+    const Bytes head{1, static_cast<std::uint8_t>(length >> 16), static_cast<std::uint8_t>(length >> 8 & 255),
+                     static_cast<std::uint8_t>(length & 255)};
+    for (const bool one_record : {true, false}) {
+      TlsSession session(*foo, Side::listens);
+      Bytes bytes{22, 3, 1, 0, 4};
+      if (one_record) bytes.insert(bytes.end(), head.begin(), head.end());
+      for (std::size_t i = 0; !one_record && i < head.size(); ++i) {
+        if (i == 0) bytes.clear();
+        bytes.insert(bytes.end(), {22, 3, 1, 0, 1, head[i]});
+      }
+      bool refused = false;
+      for (const auto byte : bytes) refused = refused || !session.shake(ByteView(&byte, 1));
+      CHECK(refused == (length > 16 * 1024));
+    }
+  }
 }
 
 }  // namespace cluster::crypto
