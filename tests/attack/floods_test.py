@@ -2,6 +2,7 @@
 """Too much, and too slow, against a real cluster-node. usage: floods_test.py BIN_DIR"""
 import resource
 import socket
+import struct
 import time
 
 from link import CLIENT, PATIENCE, Link, closed_within, connect, hello, session
@@ -94,6 +95,40 @@ class Floods(AttackTest):
                 for i in range(50):
                     link.send(*[bytes([0xC1, i, k]) for k in range(100)])
                 self.assertEqual(link.call("echo", "echo", 1), ("reply", 1))
+
+
+
+class LargeMessages(AttackTest):
+    """A node of their own: what it held once, its allocator keeps."""
+
+    def test_messages_that_are_begun_and_never_finished_hold_bounded_memory_and_keep_no_other_out(self):
+        whole, sent, liars = 64 << 20, 40 << 20, 12
+        piece = bytes(60_000)
+        links = [Link(self.node.port, f"liar-{i}", CLIENT) for i in range(liars)]
+        begun = self.node.resident_kib()
+        try:
+            with self.under_way(self.node) as honest:
+                for link in links:
+                    link.socket.settimeout(0.2)
+                    try:
+                        link.socket.sendall(link.frame(struct.pack(">II", 1, whole) + piece, flags=3))
+                        for _ in range(sent // len(piece)):
+                            link.socket.sendall(link.frame(struct.pack(">I", 1) + piece, flags=1))
+                    except OSError:  # it is not read from, or has been closed
+                        pass
+                held = self.node.resident_kib() - begun
+                with Link(self.node.port, "bulky", CLIENT) as bulky:
+                    nested = b"\x91" * (8 << 20) + b"\xc0"  # whose answer is short
+                    self.assertEqual(bulky.call("echo", "echo", raw=nested)[:2], ("error", "bad_message"))
+            self.assertIsNone(honest.failure)
+            held = max(held, self.node.resident_kib() - begun)
+            print(f"{liars} messages of {whole >> 20} MiB begun: {held >> 10} MiB, the slowest honest call {honest.slowest * 1000:.0f} ms")
+            self.assertLess(held, 300 * 1024)
+            self.assertGreater(self.node.count("network", "frames_timed_out"), 0)
+            self.assertTrue(self.node.lines("others waited for its room"))
+        finally:
+            for link in links:
+                link.close()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ constexpr std::size_t kBytesPerTurn = 256 * 1024;
 constexpr Duration kRest = 4ms;
 // A frame timer that fires this late tells of a pause of this process, in which nobody could read.
 constexpr Duration kPauseNoticed = 1s;
+// Looked at so often in the time that may pass between two fragments.
+constexpr unsigned kLooksPerFragment = 3;
 
 }  // namespace
 
@@ -76,12 +78,15 @@ void Connection::close() {
   closed_ = true;
   shared_.timers.cancel(timer_);
   shared_.timers.cancel(resting_);
+  shared_.timers.cancel(fragment_watch_);
+  if (std::exchange(announced_, 0) != 0) shared_.room.claim(*this, 0);
   if (shared_.busy.get() == this) shared_.busy = nullptr;
   ::shutdown(descriptor_, SHUT_RDWR);  // waits under way end; the destructor closes
 }
 
 void Connection::await_readable() {
-  if (closed_ || held_ || muted() || reading_ || deciding_ || resting_ != Timers::Id{}) return;
+  if (closed_ || held_ || muted() || reading_ || deciding_ || waits_for_room_ || resting_ != Timers::Id{})
+    return;
   reading_ = true;
   if (tls_ && tls_->has_more())
     return boost::asio::post(shared_.io, [self = shared_from_this()] {
@@ -129,7 +134,7 @@ bool Connection::mute() {
 }
 
 void Connection::read_ready() {
-  if (closed_ || held_ || muted()) return;
+  if (closed_ || held_ || muted() || waits_for_room_) return;
   if (reader_)
     read_frames();
   else
@@ -241,7 +246,9 @@ void Connection::after_read(FrameReader::Got got) {
   }
   switch (got) {
     case FrameReader::Got::some:
-      return watch_frame_end(frames > 0);
+      settle_room();
+      if (!closed_) watch_frame_end(frames > 0);
+      return;
     case FrameReader::Got::ended:
       return broken(PeerDownReason::lost, "the peer closed the connection");
     case FrameReader::Got::failed:
@@ -304,6 +311,56 @@ void Connection::on_large(Lane lane, Buffer&& message) {
   events_.on_large_message(shared_from_this(), lane, std::move(message));
 }
 
+/// Claims room for the messages in fragments that have begun, and gives back that of those that have ended.
+void Connection::settle_room() {
+  const std::size_t announced = reader_->announced();
+  if (std::exchange(announced_, announced) == announced) return;
+  switch (shared_.room.claim(*this, announced)) {
+    case FragmentRoom::Answer::granted:
+      break;
+    case FragmentRoom::Answer::wait:
+      waits_for_room_ = true;
+      if (shared_.busy.get() == this) shared_.busy = nullptr;
+      watch_room(shared_);
+      break;
+    case FragmentRoom::Answer::too_many:
+      return broken(PeerDownReason::protocol_error, "too many connections wait for room for large messages");
+  }
+  if (announced != 0 && fragment_watch_ == Timers::Id{}) watch_fragments();
+}
+
+void Connection::on_room() {
+  waits_for_room_ = false;
+  if (frame_begun_ != kNever) frame_begun_ = MonotonicClock::now();  // its remainder was not read
+  await_readable();
+}
+
+void Connection::on_stalled() {
+  add(shared_.counters.frames_timed_out);
+  broken(PeerDownReason::protocol_error, "a large message came too slowly, and others waited for its room");
+}
+
+void Connection::watch_room(Shared& shared) {
+  if (shared.room_watch != Timers::Id{}) return;
+  shared.room_watch = shared.timers.add(MonotonicClock::now() + 1s, [&shared] {
+    shared.room_watch = {};
+    shared.room.tick();
+    if (shared.room.anybody_waits()) watch_room(shared);
+  });
+}
+
+void Connection::watch_fragments() {
+  const Instant due = MonotonicClock::now() + shared_.limits.fragment_timeout / kLooksPerFragment;
+  fragment_watch_ = shared_.timers.add(due, [self = shared_from_this(), due] {
+    self->fragment_watch_ = {};
+    if (self->closed_ || self->announced_ == 0) return;
+    const bool could_come = !self->waits_for_room_ && MonotonicClock::now() - due <= kPauseNoticed;
+    if (!could_come || self->reader_->grow_old() <= kLooksPerFragment) return self->watch_fragments();
+    add(self->shared_.counters.frames_timed_out);
+    self->broken(PeerDownReason::protocol_error, "a message was begun, and its fragments stopped coming");
+  });
+}
+
 /// Sees to it that a frame that has begun comes to its end in time.
 void Connection::watch_frame_end(bool frame_ended) {
   if (!reader_->incomplete() && !(tls_ && tls_->incomplete())) {
@@ -320,6 +377,7 @@ void Connection::watch_frame(Instant due) {
     if (self->closed_ || self->frame_begun_ == kNever) return;
     const Instant now = MonotonicClock::now();
     const Duration timeout = self->shared_.limits.frame_timeout;
+    if (self->waits_for_room_) return self->watch_frame(now + timeout);
     if (now - due > kPauseNoticed) return self->watch_frame(now + timeout);
     if (now - self->frame_begun_ < timeout) return self->watch_frame(self->frame_begun_ + timeout);
     add(self->shared_.counters.frames_timed_out);

@@ -13,6 +13,7 @@
 #include "cluster/proto/handshake.hpp"
 #include "cluster/wire/frame_protection.hpp"
 #include "counters.hpp"
+#include "fragment_room.hpp"
 #include "frame_reader.hpp"
 #include "frame_writer.hpp"
 #include "sockets.hpp"
@@ -29,7 +30,11 @@ struct DialRequest;
 /// What all connections of a kernel share.
 struct Shared {
   Shared(const NetLimits& l, std::shared_ptr<const crypto::TlsContext> t)
-      : limits(l), tls(std::move(t)), timers(io), read_buffer(FrameReader::kScratchBytes) {}
+      : limits(l),
+        tls(std::move(t)),
+        timers(io),
+        room(l.fragments_bytes_max),
+        read_buffer(FrameReader::kScratchBytes) {}
 
   boost::asio::io_context io;
   // Without it a poll with nothing outstanding would stop the context for good.
@@ -39,6 +44,8 @@ struct Shared {
   Timers timers;
   AtomicCounters counters;
   BufferPool pool;
+  FragmentRoom room;
+  Timers::Id room_watch;    // while anybody waits for room
   Bytes read_buffer;        // of the polling thread; a connection keeps only the frame that is incomplete
   ConnectionRef busy;       // of the polling thread: the last that brought frames, while it is open
   std::uint64_t reads = 0;  // of the polling thread: that brought something
@@ -70,7 +77,9 @@ class ConnectionEvents {
 /// One TCP connection: TLS if there is any, handshake, then frames in. Lives on the polling thread, but for
 /// `socket()` and `writer`, which the holder of the writer's token uses. The descriptor is closed with the
 /// last reference, so a thread that is writing never writes to a successor of the same number.
-class Connection final : public std::enable_shared_from_this<Connection>, private FrameSink {
+class Connection final : public std::enable_shared_from_this<Connection>,
+                         private FrameSink,
+                         private RoomHolder {
  public:
   /// `plain`: dials without TLS although there is a certificate.
   Connection(Shared& shared, ConnectionEvents& events, Socket socket, std::uint64_t begun,
@@ -150,6 +159,13 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void on_large(Lane lane, Buffer&& message) override;
   [[nodiscard]] bool listening() const noexcept override { return !closed_; }
   void on_messages(const wire::FrameHeader& header, ByteView body);
+  // RoomHolder
+  void on_room() override;
+  void on_stalled() override;
+  [[nodiscard]] std::uint64_t fragment_bytes() const override { return reader_->fragment_bytes(); }
+  void settle_room();
+  static void watch_room(Shared& shared);
+  void watch_fragments();
   void watch_frame_end(bool frame_ended);
   void watch_frame(Instant due);
   void broken(PeerDownReason reason, const std::string& text);
@@ -170,8 +186,11 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::uint64_t frames_counted_ = 0;
   Bytes pending_;  // bytes of an incomplete handshake record
   Instant frame_begun_ = kNever;
-  Timers::Id timer_;       // of the handshake, then of an incomplete frame
-  Timers::Id resting_;     // until it ends, nothing is read
+  Timers::Id timer_;           // of the handshake, then of an incomplete frame
+  Timers::Id resting_;         // until it ends, nothing is read
+  Timers::Id fragment_watch_;  // while a message in fragments is under way
+  std::size_t announced_ = 0;  // bytes of such messages, as claimed
+  bool waits_for_room_ = false;
   bool heard_ = false;     // something has come
   bool tls_open_ = false;  // its handshake is done
   bool found_no_tls_ = false;

@@ -54,6 +54,10 @@ class FrameReader {
 
   /// Whether a frame has begun and is not complete.
   [[nodiscard]] bool incomplete() const noexcept { return direct_ || !pending_.empty(); }
+  /// Of messages in fragments; see Reassembler.
+  [[nodiscard]] std::size_t announced() const noexcept { return reassembler_.announced(); }
+  [[nodiscard]] std::uint64_t fragment_bytes() const noexcept { return reassembler_.brought(); }
+  [[nodiscard]] unsigned grow_old() noexcept { return reassembler_.grow_old(); }
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
   [[nodiscard]] std::uint64_t bytes_read() const noexcept { return bytes_read_; }
   [[nodiscard]] std::uint64_t frames_read() const noexcept { return frames_read_; }

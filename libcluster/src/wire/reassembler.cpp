@@ -48,6 +48,8 @@ Result<Reassembler::Fragment> Reassembler::expect(std::uint16_t flags, ByteView 
   }
   Message& message = found->second;
   message.ending = last || withdrawn;
+  message.age = 0;
+  brought_ += fragment.bytes;
   const std::size_t needed = fragment.at + fragment.bytes;
   if (needed > message.bytes.capacity())
     message.bytes.reserve(
@@ -77,6 +79,12 @@ Result<std::optional<Buffer>> Reassembler::add(std::uint16_t flags, ByteView bod
   const ByteView bytes = body.subspan(fragment.value().prefix);
   if (!bytes.empty()) std::memcpy(place(fragment.value()).data(), bytes.data(), bytes.size());
   return accept(fragment.value());
+}
+
+unsigned Reassembler::grow_old() noexcept {
+  unsigned oldest = 0;
+  for (auto& [stream, message] : messages_) oldest = std::max(oldest, ++message.age);
+  return oldest;
 }
 
 std::size_t Reassembler::memory() const noexcept {

@@ -165,3 +165,55 @@ TEST_CASE("large messages: a fragment that stops in the middle closes the connec
   REQUIRE(bar.downs.size() == 1);
   CHECK(bar.downs[0].reason == PeerDownReason::protocol_error);
 }
+
+TEST_CASE("large messages: one whose fragments stop coming closes the connection in time") {
+  const auto impatient = [](const char* id) {
+    auto config = roomy(id);
+    config.limits.frame_timeout = 60s;
+    config.limits.fragment_timeout = 150ms;
+    return config;
+  };
+  TestNode foo(impatient("foo")), bar(impatient("bar"));
+  Proxy proxy(bar.at());
+  foo.kernel->add_peer("bar", proxy.at());
+  const auto with_proxy = [&](const std::function<bool()>& done) {
+    return drive({&foo, &bar}, [&] {
+      proxy.pump();
+      return done();
+    });
+  };
+  REQUIRE(with_proxy([&] { return foo.connected_to("bar") && bar.connected_to("foo"); }));
+  std::size_t carried = 0;
+  proxy.on_bytes = [&](Bytes& bytes) {
+    const std::size_t room = 150'000 - std::min<std::size_t>(carried, 150'000);
+    bytes.resize(std::min(bytes.size(), room));
+    carried += bytes.size();
+  };
+  REQUIRE(foo.send("bar", std::string(400'000, 'L')));
+  REQUIRE(with_proxy([&] { return bar.kernel->counters().frames_timed_out > 0; }));
+  REQUIRE(bar.downs.size() == 1);
+  CHECK(bar.downs[0].reason == PeerDownReason::protocol_error);
+}
+
+TEST_CASE(
+    "large messages: those of many peers come one after the other where there is room for one at a time") {
+  auto narrow = roomy("bar");
+  narrow.limits.fragments_bytes_max = kLarge;
+  TestNode bar(std::move(narrow));
+  std::vector<std::unique_ptr<TestNode>> senders;
+  for (const char* id : {"s1", "s2", "s3", "s4"}) {
+    auto config = roomy(id);
+    config.limits.queue_bytes_max = 4 * kLarge;
+    senders.push_back(std::make_unique<TestNode>(std::move(config)));
+    REQUIRE(connect(*senders.back(), id, bar, "bar"));
+  }
+  for (const auto& sender : senders)
+    for (std::uint64_t pair = 1; pair <= 2; ++pair)
+      REQUIRE(sender->send("bar", std::string(kLarge, 'L'), {.pair = pair}));
+  REQUIRE(drive(
+      {&bar, senders[0].get(), senders[1].get(), senders[2].get(), senders[3].get()},
+      [&] { return bar.messages.size() == 8; }, 60s));
+  for (const auto& message : bar.messages) CHECK(message.text.size() == kLarge);
+  CHECK(bar.downs.empty());
+  CHECK(bar.kernel->counters().frames_timed_out == 0);
+}

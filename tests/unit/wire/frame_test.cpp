@@ -168,6 +168,22 @@ TEST_CASE("reassembler: a withdrawn message is forgotten, and its room and strea
   CHECK_FALSE(r.add(kWithdrawn, fragment(7, {}, {})));
 }
 
+TEST_CASE("reassembler: the age of messages counts from their last fragments") {
+  constexpr std::uint16_t kFirst = kFlagFragment | kFlagFragmentFirst;
+  Reassembler r(1000);
+  CHECK(r.grow_old() == 0);
+  REQUIRE(r.add(kFirst, fragment(1, 100, Bytes(10))));
+  REQUIRE(r.add(kFirst, fragment(2, 100, Bytes(10))));
+  CHECK(r.announced() == 200);
+  CHECK(r.grow_old() == 1);
+  REQUIRE(r.add(kFlagFragment, fragment(1, {}, Bytes(10))));
+  CHECK(r.grow_old() == 2);  // the other one
+  REQUIRE(r.add(kFlagFragment | kFlagFragmentLast, fragment(2, {}, Bytes(90))));
+  CHECK(r.grow_old() == 2);
+  CHECK(r.brought() == 120);
+  CHECK(r.announced() == 100);
+}
+
 TEST_CASE("reassembler: fragments that do not add up are corrupt") {
   const Bytes data(10, 'x');
   const auto code = [](const auto& result) { return result ? Errc::internal : result.error().code(); };

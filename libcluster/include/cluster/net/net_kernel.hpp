@@ -31,10 +31,14 @@ struct NetLimits {
   std::size_t queue_bytes_max = 16u << 20;         ///< waiting for one peer, lanes normal and bulk
   std::size_t control_queue_bytes_max = 1u << 20;  ///< waiting for one peer, lane control
   std::size_t message_bytes_max = 64u << 20;       ///< one message, either way
-  std::size_t half_open_max = 1024;                ///< inbound connections in handshake
-  std::size_t sessions_max = 16384;                ///< proven connections
+  /// All messages that come in fragments and are not whole, over all connections; one more connection may go
+  /// on over it. Others wait, and are not read from meanwhile.
+  std::size_t fragments_bytes_max = 256u << 20;
+  std::size_t half_open_max = 1024;  ///< inbound connections in handshake
+  std::size_t sessions_max = 16384;  ///< proven connections
   Duration handshake_timeout = 5s;
   Duration frame_timeout = 5s;      ///< from a frame's first byte to its last
+  Duration fragment_timeout = 30s;  ///< between two fragments of a message
   Duration connect_timeout = 5s;    ///< of one address
   Duration drain_timeout = 5s;      ///< of a graceful disconnect
   Duration duplicate_timeout = 2s;  ///< for the old holder of an id to answer
@@ -184,7 +188,8 @@ struct Counters {
   std::uint64_t evicted = 0;                              ///< half-open connections closed for newer ones
   std::uint64_t throttled = 0;         ///< connections closed for failed proofs of their address
   std::uint64_t bad_frames = 0;        ///< wrong tag or header; each closed a connection
-  std::uint64_t frames_timed_out = 0;  ///< begun and never finished; each closed a connection
+  std::uint64_t frames_timed_out = 0;  ///< frames or messages begun and never finished; each closed a
+                                       ///< connection
   std::uint64_t overloaded = 0;        ///< sends refused by a full queue
   std::uint64_t cancelled = 0;         ///< queued messages taken back
   std::uint64_t dropped = 0;           ///< queued messages that will never be sent

@@ -51,6 +51,13 @@ class Reassembler {
   [[nodiscard]] std::optional<Buffer> accept(const Fragment& fragment);
   /// All at once, of a frame whose tag has been checked.
   [[nodiscard]] Result<std::optional<Buffer>> add(std::uint16_t flags, ByteView body);
+  /// What the messages under way will have when they are whole.
+  [[nodiscard]] std::size_t announced() const noexcept { return announced_; }
+  /// Bytes of messages that were expected so far, in all.
+  [[nodiscard]] std::uint64_t brought() const noexcept { return brought_; }
+  /// How many calls of this the message has seen that has been without a fragment for longest, this one
+  /// included; 0: none is under way.
+  [[nodiscard]] unsigned grow_old() noexcept;
   /// Bytes taken for all messages under way.
   [[nodiscard]] std::size_t memory() const noexcept;
 
@@ -58,11 +65,13 @@ class Reassembler {
   struct Message {
     std::size_t whole = 0;
     bool ending = false;  // its last fragment is expected
+    unsigned age = 0;     // in calls of `grow_old`, since its last fragment
     Buffer bytes{};       // with room for the fragments that are expected
   };
 
   std::map<std::uint32_t, Message> messages_;  // by stream
   std::size_t announced_ = 0;
+  std::uint64_t brought_ = 0;
   std::size_t message_bytes_max_;
 };
 
