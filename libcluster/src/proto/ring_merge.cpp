@@ -89,9 +89,7 @@ class ConflictFinder {
   MergeReport& report_;
 };
 
-WallTime latest_time(const RingMember& member) {
-  return std::max({last_change(member), member.presence.born, member.endpoint.zone_since});
-}
+WallTime latest_time(const RingMember& member) { return std::max(last_change(member), member.presence.born); }
 
 std::uint64_t millis(std::chrono::microseconds span) {
   return static_cast<std::uint64_t>(span.count() / 1000);

@@ -29,7 +29,7 @@ RingState::RingState(Self self, WallTime wall) : self_(std::move(self)) {
   RingMember own{.id = self_.id};
   // Times of 0: what a start states never beats an edit that somebody made.
   begin_life(own, WallTime{}, self_.boot, self_.endpoint, self_.weight, {WallTime{}, next_count(wall)});
-  state_own_zone(own.endpoint, std::clamp(wall, WallTime{}, kTimeMax));
+  state_own_zone(own.endpoint, wall);
   put(own);
 }
 
@@ -45,7 +45,7 @@ RingState::RingState(const RingState& left, bool new_life, WallTime wall) : Ring
   auto stamp = next_stamp(wall);
   if (!new_life) stamp.at = WallTime{};
   begin_life(own, stamp.at, self_.boot, self_.endpoint, self_.weight, stamp);
-  state_own_zone(own.endpoint, latest_);
+  state_own_zone(own.endpoint, wall);
   put(own);
 }
 
@@ -145,12 +145,13 @@ void RingState::begin_life(RingMember& member, WallTime born, const Boot& boot, 
 }
 
 /// The time is that of the statement, not of the register: who places keys by zones must tell two zones, and
-/// one that came back, from the restarts in between.
+/// one that came back, from the restarts in between. No edit is later for it: a start states it before any
+/// peer has judged the clock.
 void RingState::state_own_zone(EndpointRegister& own, WallTime at) {
   if (own.zone == self_.zone) return;
   own.zone = self_.zone;
-  own.zone_since = at;
-  observe(at);
+  own.zone_since =
+      std::clamp(std::max(at, own.zone_since + std::chrono::microseconds(1)), WallTime{}, kTimeMax);
 }
 
 void RingState::put(const RingMember& member) {

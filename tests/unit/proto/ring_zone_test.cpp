@@ -249,3 +249,19 @@ TEST_CASE("ring zones: a ring file of before there were any is read, and its nod
   const SavedRing again{"a", 6, "ring", after.image(), {}};
   CHECK(*decode_ring_file(encode_ring_file(again)) == again);
 }
+
+TEST_CASE("ring zones: a clock that was ahead when a node stated its zone is not that of others' edits") {
+  const auto ahead = kZoneBegin + 1h;
+  const RingState started(in_zone("a", "north"), ahead);
+  const RingState joined(started, false, kZoneBegin);
+  for (const auto* a : {&started, &joined}) {
+    RingState b(in_zone("b", "south"), kZoneBegin);
+    tell(*a, b, kZoneBegin);
+    REQUIRE(b.update("b", {}, 7, kZoneBegin + 1s));
+    CHECK(b.find("b")->weight.changed_at == kZoneBegin + 1s);
+  }
+  CHECK(joined.find("a")->endpoint.zone_since == kZoneBegin);
+  // Yet no zone has the time of the one before.
+  const RingState restarted(started.image(), in_zone("a", "east", 2), kZoneBegin);
+  CHECK(restarted.find("a")->endpoint.zone_since > ahead);
+}
