@@ -29,7 +29,9 @@ class Canonical {
     time(w.born), edit(w), number(w.value);
     const auto& e = member.endpoint;
     time(e.born), number(e.boot.number), number(e.boot.nonce), edit(e), text(e.value.host),
-        number(e.value.port), text(e.zone), time(e.zone_since);
+        number(e.value.port);
+    // Nothing of a zone that there never was: the hash is that of nodes that know no zones.
+    if (!e.zone.empty() || e.zone_since != WallTime{}) text(e.zone), time(e.zone_since);
   }
   [[nodiscard]] crypto::Digest digest() const { return crypto::sha256(bytes_); }
 

@@ -21,10 +21,23 @@ bool concurrent(const Register& a, const Register& b) {
   return later.replaced_at < earlier.changed_at;
 }
 
+/// Whether two edits say the same, but for a zone that one of them never had: nodes of before there were
+/// zones pass edits on without.
+template <class Register>
+bool same_but_for_zone(const Register& a, const Register& b) {
+  return a == b;
+}
+bool same_but_for_zone(const EndpointRegister& a, EndpointRegister b) {
+  if (a.zone_since == WallTime{} || b.zone_since == WallTime{})
+    std::tie(b.zone, b.zone_since) = std::tie(a.zone, a.zone_since);
+  return a == b;
+}
+
 /// Keeps the greater in `ours`. True if that was theirs.
 template <class Register>
 bool take_greater(Register& ours, const Register& theirs, MergeReport& report) {
-  if (same_dot(ours, theirs) && ours != theirs) report.duplicate_editors.push_back(ours.editor);
+  if (same_dot(ours, theirs) && !same_but_for_zone(ours, theirs))
+    report.duplicate_editors.push_back(ours.editor);
   if (!(theirs > ours)) return false;
   ours = theirs;
   return true;

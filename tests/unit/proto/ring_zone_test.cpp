@@ -80,7 +80,7 @@ struct ZoneHistory {
   std::vector<RingDelta> deltas{};
 };
 
-// The ring file as it was before members had zones.
+// As it was before members had zones.
 struct ZonelessEndpoint {
   static constexpr bool wire_positional = true;
   WallTime born{};
@@ -98,6 +98,10 @@ struct ZonelessMember {
   WeightRegister weight{};
   ZonelessEndpoint endpoint{};
 };
+struct ZonelessDelta {
+  std::vector<CountRange> ranges{};
+  std::vector<ZonelessMember> members{};
+};
 struct ZonelessState {
   std::uint64_t issued = 0;
   WallTime latest{};
@@ -110,6 +114,15 @@ struct ZonelessRing {
   std::string ring{};
   ZonelessState state{};
 };
+
+/// What a node without zones passes on of `delta`.
+RingDelta passed_on(const RingDelta& delta) {
+  const auto old = wire::decode<ZonelessDelta>(wire::encode(delta));
+  REQUIRE_MESSAGE(old, old.error().message());
+  const auto passed = wire::decode<RingDelta>(wire::encode(*old));
+  REQUIRE_MESSAGE(passed, passed.error().message());
+  return *passed;
+}
 
 Bytes zoneless_file(const SavedRing& saved) {
   ZonelessRing old{saved.self, saved.boot, saved.ring, {saved.state.issued, saved.state.latest, {}, {}}};
@@ -248,6 +261,35 @@ TEST_CASE("ring zones: a ring file of before there were any is read, and its nod
   CHECK(zone_at(after, "b").empty());
   const SavedRing again{"a", 6, "ring", after.image(), {}};
   CHECK(*decode_ring_file(encode_ring_file(again)) == again);
+}
+
+TEST_CASE("ring zones: what a node without them passes on takes no zone away, and makes nobody a duplicate") {
+  const RingState a(in_zone("a", "north"), kZoneBegin);
+  const RingState b(in_zone("b", "south"), kZoneBegin);
+  for (const bool passed_first : {false, true}) {
+    CAPTURE(passed_first);
+    RingState state = b;
+    for (const bool passed : {passed_first, !passed_first})
+      for (const auto* from : {&a, &b})
+        for (const auto& delta : from->deltas_since({})) {
+          const auto report = state.merge(passed ? passed_on(delta) : delta, kZoneBegin);
+          CHECK(report.duplicate_editors.empty());
+          CHECK(!report.superseded);
+        }
+    CHECK(zone_at(state, "a") == "north");
+    CHECK(zone_at(state, "b") == "south");
+    // Another edit under the same dot is still what it is.
+    auto twin = passed_on(state.statement("a"));
+    twin.members.at(0).endpoint.value.port ^= 1;
+    CHECK(state.merge(twin, kZoneBegin).duplicate_editors == std::vector<NodeId>{"a"});
+  }
+}
+
+TEST_CASE("ring zones: a ring without any has the hash that nodes of before there were any give it") {
+  const RingState state({.id = "a", .boot = {5, 7}, .endpoint = kZonePlace, .weight = 8}, kZoneBegin);
+  CHECK(hex(state.hash({})) == "5894bdcabc8db0d9b99d726c210c00eda02a5b17bc8cc1c21941ce1f7ca8cadb");
+  CHECK(RingState(in_zone("a", ""), kZoneBegin).hash({}) !=
+        RingState(in_zone("a", "x"), kZoneBegin).hash({}));
 }
 
 TEST_CASE("ring zones: a clock that was ahead when a node stated its zone is not that of others' edits") {
