@@ -107,12 +107,15 @@ void Kv::hear(const NodeId& from, const KvHello& m) {
   if (bases_.empty()) return;
   const auto base = bases_.front()->edition();
   if (base == ring_.edition()) return;  // all others were before it
+  const auto known = std::ranges::find(m.history, base, &KvRing::edition);
+  if (known != m.history.end()) return learn({known + 1, m.history.end()});
+  // Else the times tell. A ring as old as the base may be later: a node that joins by itself edits at time 0.
   // All that settled in the oldest ring that it tells of have later bases; to who did not, it cannot tell
   // all.
-  if (m.gap && (m.history.empty() || base.time < m.history.front().edition.time)) return bases_.clear();
+  if (m.gap && (m.history.empty() || base.time <= m.history.front().edition.time)) return bases_.clear();
   std::vector<KvRing> later;
   std::ranges::copy_if(m.history, std::back_inserter(later),
-                       [&](const KvRing& ring) { return ring.edition.time > base.time; });
+                       [&](const KvRing& ring) { return ring.edition.time >= base.time; });
   learn(later);
 }
 

@@ -82,23 +82,25 @@ void KvCluster::start(std::size_t place) {
   process.missing_since.clear();
   process.told_down.clear();
   perform(place, process.kv->on_start(simulator_.now(), wall(place)));
-  perform(place, process.kv->on_ring(simulator_.now(), process.ring_name,
-                                     {process.ring_version, process.ring_version}, process.ring));
+  perform(place, process.kv->on_ring(simulator_.now(), process.ring_name, process.edition, process.ring));
   hear_ring(place, ring_version_);
 }
 
 void KvCluster::set_ring(std::map<std::size_t, std::uint32_t> members) {
+  const bool only_joins = std::ranges::includes(members, ring_);
   ring_ = std::move(members);
-  announce_ring();
+  announce_ring(!only_joins);
 }
 
 void KvCluster::set_zone(std::size_t place, std::string zone) {
   processes_.at(place).zone = std::move(zone);
-  announce_ring();
+  announce_ring(false);
 }
 
-void KvCluster::announce_ring() {
+/// `has_time`: not so of joins, nor of a zone that is stated by a clock that is behind.
+void KvCluster::announce_ring(bool has_time) {
   ++ring_version_;
+  if (has_time) ring_time_ = ring_version_;
   for (std::size_t place = 0; place < processes_.size(); ++place)
     if (running(place)) hear_ring(place, ring_version_);
 }
@@ -110,6 +112,7 @@ void KvCluster::hear_ring(std::size_t place, std::uint64_t version) {
     auto& process = processes_.at(place);
     if (process.life != life || !process.kv || process.ring_version >= version) return;
     process.ring_version = ring_version_;  // the newest, as gossip has it
+    process.edition = {ring_time_, ring_version_};
     process.ring = CHash();
     if (ring_.contains(place)) {
       process.ring_name = "ring";
@@ -123,8 +126,7 @@ void KvCluster::hear_ring(std::size_t place, std::uint64_t version) {
     process.host.submit([this, place, life] {
       auto& host = processes_.at(place);
       if (host.life == life && host.kv)
-        perform(place, host.kv->on_ring(simulator_.now(), host.ring_name,
-                                        {host.ring_version, host.ring_version}, host.ring));
+        perform(place, host.kv->on_ring(simulator_.now(), host.ring_name, host.edition, host.ring));
     });
   });
 }

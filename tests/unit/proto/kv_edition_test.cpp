@@ -99,6 +99,52 @@ TEST_CASE("kv edition: who never heard of the removal takes the time from a memb
   CHECK(bar.kv.replicas({"default", "key"}).view == foo.kv.replicas({"default", "key"}).view);
 }
 
+TEST_CASE("kv edition: who was away hears of rings that are no later by their time than its own last one") {
+  KvMemory memory;
+  Kv foo({.self = "foo", .boot = {1, 2}, .bucket = {.n = 1, .r = 1, .w = 1}, .buckets = {}}, memory, Rng(1));
+  static_cast<void>(foo.on_start({}, kEditionBegin));
+  // Its base: it has all keys.
+  static_cast<void>(foo.on_ring({}, "ring", {10, 1}, ring_of({"foo"})));
+  REQUIRE(foo.progress().settled);
+
+  const KvRing base{{10, 1}, {{"foo", 8}}};
+  const KvRing joined{{10, 2}, {{"bar", 8}, {"baz", 8}, {"foo", 8}, {"qux", 8}}};  // by itself
+  const KvRing other{{10, 3}, {{"foo", 8}}};
+  struct Row {
+    const char* what;
+    std::vector<KvRing> history;
+    bool gap;
+    bool complete;
+  };
+  std::vector<Row> rows{{"no other ring", {base}, false, true},
+                        {"no other ring since the one that begins what is told", {base}, true, true},
+                        {"one with a member more", {base, joined}, false, false},
+                        {"the same, told by one that was not in the base", {joined}, false, false},
+                        {"there may have been one between the base and the first told", {other}, true, false},
+                        {"one before the base", {joined, base}, false, true}};
+  std::optional<Row> row;
+  for (std::size_t i = 0; i < rows.size(); ++i) SUBCASE(rows[i].what) {
+      row = rows[i];
+    }
+  if (!row) return;
+
+  auto now = Instant{} + KvConfig{}.ring_rest;
+  static_cast<void>(foo.on_ring({}, "ring", {20, 4}, ring_of({"foo", "bar", "baz"})));
+  auto hello = hello_in(foo.on_time(now, kEditionBegin));
+  REQUIRE(hello);
+  hello->asks = hello->settled = false;
+  hello->verified = hello->tells = true;
+  hello->bases = {joined};
+  hello->history = row->history;
+  hello->gap = row->gap;
+  for (const auto* id : {"bar", "baz"}) {
+    static_cast<void>(foo.on_peer(now, id, true));
+    static_cast<void>(foo.on_message(now, kEditionBegin, id, *hello));
+  }
+  for (const auto end = now + 1s; now < end; now += 10ms) static_cast<void>(foo.on_time(now, kEditionBegin));
+  CHECK(foo.progress().settled == row->complete);
+}
+
 TEST_CASE("kv edition: changes of a moment are entered as one ring, but no change waits for ever") {
   const KvConfig config;
   Store foo("foo");

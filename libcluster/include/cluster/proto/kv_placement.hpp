@@ -22,11 +22,11 @@ struct KvReplicas {
 };
 
 /// Which state of the membership: another after every edit that moves keys, never the same again when an edit
-/// is undone, and later states have later times. Nodes that know the same edits agree in it.
+/// is undone, and later states have no earlier times. Nodes that know the same edits agree in it.
 struct KvEdition {
   static constexpr bool wire_positional = true;
 
-  std::uint64_t time = 0;  ///< of the last edit
+  std::uint64_t time = 0;  ///< of the last edit; some have time 0: a node joins by itself
   std::uint64_t hash = 0;  ///< of all edits that hold
   friend auto operator<=>(const KvEdition&, const KvEdition&) = default;
 };

@@ -134,6 +134,7 @@ class KvCluster {
     std::unique_ptr<proto::Kv> kv{};
     std::uint32_t life = 0;
     std::uint64_t ring_version = 0;
+    proto::KvEdition edition{};
     std::string ring_name{};
     CHash ring{};
     std::string zone{};
@@ -145,7 +146,7 @@ class KvCluster {
 
   void start(std::size_t place);
   void hear_ring(std::size_t place, std::uint64_t version);
-  void announce_ring();
+  void announce_ring(bool has_time);
   void perform(std::size_t place, proto::KvActions actions);
   void carry(std::size_t place, proto::KvSend& send);
   void agree_for(std::size_t place, const NodeId& other, const proto::KvForget& ask);
@@ -161,6 +162,7 @@ class KvCluster {
   std::deque<Process> processes_{};
   std::map<std::size_t, std::uint32_t> ring_{};
   std::uint64_t ring_version_ = 0;
+  std::uint64_t ring_time_ = 0;
   std::uint64_t requests_ = 0;
 };
 
