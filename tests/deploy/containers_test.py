@@ -61,6 +61,10 @@ class Container:
     def alive(self):
         return [id for id, state in self.states().items() if state == "alive"]
 
+    def cli(self, *command):
+        done = self.run("cluster-cli", "-H", "localhost", "--json", *command)
+        return json.loads(done.stdout) if done.returncode == 0 else {"ok": False, "error": done.stderr}
+
     def http(self, path, host=None):
         """The status that a probe gets, as the kubelet asks from elsewhere."""
         script = ("import http.client, sys\nlink = http.client.HTTPConnection(sys.argv[1], 8022, timeout=10)\n"
@@ -118,12 +122,17 @@ class Containers(unittest.TestCase):
             done = each.run(*IMAGE.health)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertNotIn("can be read by others", each.log.read_text())
-        self.assertEqual(front.http("/readyz", "localhost:8022"), 200)
+        self.wait(containers, lambda: front.http("/readyz", "localhost:8022") == 200, "front is ready")
+        self.wait(containers, lambda: all(each.cli("kv", "put", each.host.name, "kept")["ok"] for each in containers),
+                  "keys are put")
+        self.assertTrue(front.cli("chord", "lookup", "some key")["ok"])
         self.assertEqual(others[0].stop(getattr(signal, IMAGE.stop_signal)), 0)
         stays = [each for each in containers if each is not others[0]]
         self.wait_for_ring(stays, name_of)
         gone = [state for id, state in front.states().items() if name_of(id) == "a01"]
         self.assertIn(gone, ([], ["left"]))
+        for each in containers:
+            self.assertEqual(front.cli("kv", "get", each.host.name)["data"]["value"], "kept")
         others[0].start()  # the same container again
         self.wait_for_ring(containers, name_of)
 
@@ -140,14 +149,16 @@ class Containers(unittest.TestCase):
         (container,) = stateful["spec"]["template"]["spec"]["containers"]
         for pod in pods:
             for probe in ("livenessProbe", "readinessProbe"):
-                self.assertEqual(pod.http(container[probe]["httpGet"]["path"]), 200)
+                self.wait(pods, lambda: pod.http(container[probe]["httpGet"]["path"]) == 200, probe)
             self.assertEqual(pod.http("/healthz", "cluster-http"), 200)
         moved = pods[1]
+        self.assertTrue(moved.cli("kv", "put", "key", "kept")["ok"])
         self.assertEqual(moved.stop(signal.SIGTERM), 0)
         moved.host.move_to("10.77.0.99")
         self.publish(names_of)
         moved.start()
         self.wait_for_ring(pods)
+        self.wait(pods, lambda: moved.cli("kv", "get", "key").get("data", {}).get("value") == "kept", "its keys are there")
 
 
 unittest.main(verbosity=2)
