@@ -22,7 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kTriesToFindAgain = 60;
+constexpr Duration kLostMax = 60s;
 
 /// Lines from a file or pipe; the last command's outcome is the session's.
 Exit run_script(Session& session) {
@@ -59,9 +59,9 @@ Result<std::string> read_input() {
 }
 
 /// A node that is followed and was lost is looked for each second.
-bool wait_to_try_again(int tries) {
+bool wait_to_try_again(Duration lost_for) {
   for (int i = 0; i < 10 && !interrupted(); ++i) std::this_thread::sleep_for(100ms);
-  return tries < kTriesToFindAgain && !interrupted();
+  return lost_for < kLostMax && !interrupted();
 }
 
 Exit run(const CliOptions& options) {

@@ -1,5 +1,7 @@
 #include "session.hpp"
 
+#include <utility>
+
 #include "cluster/proto/command_line.hpp"
 #include "cluster/proto/keyring.hpp"
 #include "cluster/proto/kv_record.hpp"
@@ -55,6 +57,15 @@ void set_since(proto::CommandRequest& request, std::string number) {
   if (request.args.size() < 3) request.args.emplace_back("default");
   request.args.resize(3);
   request.args.push_back(std::move(number));
+}
+
+/// What no tap of changes remembers: it says that some were missed.
+constexpr const char* kSinceLongAgo = "1";
+
+/// Whether a node answers that it does not serve any more.
+bool is_stopping(const Json& reply) {
+  const auto error = reply.find("error");
+  return error != reply.end() && text_field(*error, "code") == "stopped";
 }
 
 /// Whether the value of a `kv put` comes from standard input.
@@ -184,9 +195,12 @@ Exit Session::follow(proto::CommandRequest request) {
       if (find_again(reply.error(), request)) continue;
       return fail(reply.error(), exit_code(reply.error()));
     }
+    if (is_stopping(*reply) && find_again(Error(Errc::stopped, "the node is stopping"), request)) continue;
     const auto events = reply->find("data");
     if (!reply->value("ok", false) || events == reply->end() || !events->is_array())
       return show_reply(*reply);
+    if (std::exchange(lost_since_, std::nullopt))
+      err_ << "cluster-cli: found " << printable(node()) << " again\n" << std::flush;
     for (const auto& event : *events) {
       out_ << (config_.json ? to_line(event) : event_line(event)) << '\n';
       if (const auto number = event.find("seq"); number != event.end()) set_since(request, to_line(*number));
@@ -197,23 +211,28 @@ Exit Session::follow(proto::CommandRequest request) {
 }
 
 /// Whether the node that was lost is there again: after a pause, a restart or a break of the network. A new
-/// process numbers its events anew; of the changes of keys it says itself that some were missed.
+/// process numbers its events anew; of the changes of keys it says that some were missed.
 bool Session::find_again(const Error& loss, proto::CommandRequest& request) {
   const auto lost = node();
   const auto boot = connection_->boot();
   connection_.reset();
   const auto code = loss.code();
-  if (code != Errc::peer_lost && code != Errc::timeout && code != Errc::unreachable) return false;
-  for (int tries = 0; config_.try_again(tries); ++tries) {
-    if (tries == 0)
-      err_ << "cluster-cli: lost " << printable(lost) << ", looking for it again\n" << std::flush;
+  if (code != Errc::peer_lost && code != Errc::timeout && code != Errc::unreachable && code != Errc::stopped)
+    return false;
+  if (!lost_since_) {
+    lost_since_ = MonotonicClock::now();
+    err_ << "cluster-cli: lost " << printable(lost) << ", looking for it again\n" << std::flush;
+  }
+  while (config_.try_again(MonotonicClock::now() - *lost_since_)) {
     auto opened = connect_();
-    if (opened) {
-      connection_ = std::move(opened).value();
-      if (connection_->boot() != boot && !is_watch(request)) request.args.clear();
-      err_ << "cluster-cli: found " << printable(node()) << " again\n" << std::flush;
-      return true;
-    }
+    if (!opened) continue;
+    connection_ = std::move(opened).value();
+    if (connection_->boot() == boot) return true;
+    if (!is_watch(request))
+      request.args.clear();
+    else if (request.args.size() > 3)
+      set_since(request, kSinceLongAgo);
+    return true;
   }
   return false;
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <span>
 #include <string>
@@ -26,9 +27,9 @@ class Session {
     bool json = false;            ///< answers as JSON lines, else for a person
     bool shows_progress = false;  ///< of long transfers, on `err`, which is a terminal
     Duration timeout = 10s;
-    /// Waits before the next try to find a node that is followed and was lost; false: no more tries. It is
-    /// given how many there were.
-    std::function<bool(int)> try_again = [](int) { return false; };
+    /// Waits before the next try to find a node that is followed, and has been lost for so long; false: no
+    /// more.
+    std::function<bool(Duration)> try_again = [](Duration) { return false; };
     /// All of standard input, for the cookie of `key add`; none in a session, which has its commands there.
     std::function<Result<std::string>()> read_input{};
     /// The cookie that connections are made with.
@@ -68,6 +69,7 @@ class Session {
   std::ostream& out_;
   std::ostream& err_;
   std::unique_ptr<Connection> connection_;
+  std::optional<Instant> lost_since_{};  // who is followed
   bool ended_ = false;
   bool raw_ = false;  // the reply is a picture, to be shown as it is
 };

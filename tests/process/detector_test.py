@@ -94,6 +94,16 @@ class Members(unittest.TestCase):
         for node in others:
             wait_until(lambda: node.states()[last.name] == "left", f"{node.name} knows that it left")
 
+    def test_who_follows_events_goes_on_when_the_node_is_started_again(self):
+        node = Node(programs, "node0", "--ring", "ring").start()
+        self.addCleanup(node.stop, signal.SIGKILL)
+        (follower,) = follow(self, [node])
+        node.stop()  # which its follower hears
+        stopped = time.time()
+        again = Node(programs, "node0", "--ring", "ring", port=node.port).start()
+        self.addCleanup(again.stop, signal.SIGKILL)
+        wait_until(lambda: any(event["time_ms"] / 1000 > stopped for event in list(follower.lines)), "its events come again")
+
     def test_handlers_that_block_every_worker_make_nobody_suspect_the_node(self):
         first, second = self.ring_of(2)
         port = free_port()

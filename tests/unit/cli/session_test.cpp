@@ -299,14 +299,9 @@ TEST_CASE(
     std::ostringstream out, err;
     Script script;
     int opened = 0;
-    std::vector<int> waited;
+    int waited = 0;
     Session session(
-        {.json = true,
-         .try_again =
-             [&](int tries) {
-               waited.push_back(tries);
-               return tries < 3;
-             }},
+        {.json = true, .try_again = [&](Duration) { return ++waited < 6; }},
         [&]() -> Result<std::unique_ptr<Connection>> {
           ++opened;
           if (opened == 2 || opened > 3) return Error(Errc::unreachable, "no node");
@@ -317,9 +312,10 @@ TEST_CASE(
     script.replies.emplace_back(Json::parse(R"({"ok":true,"data":[{"seq":7,"event":"node_up"}]})"));
     script.replies.emplace_back(Error(Errc::timeout, "no answer"));
     script.replies.emplace_back(Json::parse(R"({"ok":true,"data":[{"seq":8,"event":"ring_left"}]})"));
-    script.replies.emplace_back(Error(Errc::peer_lost, "gone"));
-    CHECK(session.run_line("events --follow") == Exit::unknown);
-    CHECK(waited == std::vector{0, 1, 0, 1, 2, 3});
+    script.replies.emplace_back(
+        Json::parse(R"({"ok":false,"error":{"code":"stopped","message":"it stops"}})"));
+    CHECK(session.run_line("events --follow") == Exit::refused);
+    CHECK(waited == 6);
     CHECK(script.asked.at(2).args == std::vector<std::string>(restarted ? 0 : 1, "7"));
     CHECK(script.asked.size() == 4);
     CHECK(err.str().find("found") != std::string::npos);
