@@ -15,12 +15,11 @@ struct Round {
 };
 
 /// How many places each round has, if all rounds together give `count` and the earlier ones are full first.
-std::vector<Round> rounds_of(const std::vector<std::uint32_t>& zone_sizes, std::size_t count) {
+std::vector<Round> rounds_of(const std::vector<std::uint32_t>& zones_above, std::size_t count) {
   std::vector<Round> rounds;
-  while (count > 0) {
-    const auto zones = std::ranges::count_if(zone_sizes, [&](auto size) { return size > rounds.size(); });
-    const std::size_t places = std::min(count, static_cast<std::size_t>(zones));
-    if (places == 0) break;
+  for (const auto zones : zones_above) {
+    if (count == 0) break;
+    const std::size_t places = std::min<std::size_t>(count, zones);
     rounds.push_back({places});
     count -= places;
   }
@@ -32,18 +31,19 @@ std::vector<Round> rounds_of(const std::vector<std::uint32_t>& zone_sizes, std::
 std::vector<const CHash::Node*> CHash::spread(std::size_t start, std::size_t count) const {
   const Snapshot& ring = *snapshot_;
   std::vector<const Node*> found;
-  auto rounds = rounds_of(ring.zone_sizes, std::min(count, ring.weights.size()));
+  auto rounds = rounds_of(ring.zones_above, std::min(count, ring.weights.size()));
   std::size_t left = 0;
   for (const auto& round : rounds) left += round.places;
   found.reserve(left);
   std::vector<bool> seen(ring.weights.size());
-  std::vector<std::uint32_t> met(ring.zone_sizes.size());  // nodes of each zone so far
-  for (std::size_t at = start; left > 0; ++at) {           // each node has a point, so all places are filled
+  std::vector<std::uint32_t> met(ring.labels);    // nodes of each label so far
+  for (std::size_t at = start; left > 0; ++at) {  // each node has a point, so all places are filled
     if (at >= ring.size()) at = 0;
     const auto member = ring.member_at(at);
     if (seen[member]) continue;
     seen[member] = true;
-    const std::size_t turn = met[ring.zones[member]]++;
+    const auto zone = ring.zones[member];
+    const std::size_t turn = zone == Snapshot::kNoLabel ? 0 : met[zone]++;
     if (turn >= rounds.size() || rounds[turn].places == 0) continue;
     --rounds[turn].places;
     --left;

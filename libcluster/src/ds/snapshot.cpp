@@ -80,15 +80,24 @@ void CHash::Snapshot::index_points() {
 }
 
 void CHash::Snapshot::number_zones() {
-  std::vector<const std::string*> labels(weights.size());
-  for (std::size_t i = 0; i < size(); ++i) labels[member_at(i)] = &node_at(i).zone;  // the last one counts
+  std::vector<const std::string*> label_of(weights.size());
+  for (std::size_t i = 0; i < size(); ++i) label_of[member_at(i)] = &node_at(i).zone;  // the last one counts
   std::map<std::string_view, std::uint32_t> numbers;
-  for (const auto* label : labels) {
-    const auto [at, added] = numbers.try_emplace(*label, static_cast<std::uint32_t>(zone_sizes.size()));
-    if (added) zone_sizes.push_back(0);
-    ++zone_sizes[at->second];
-    zones.push_back(at->second);
+  std::vector<std::uint32_t> sizes;
+  zones.reserve(label_of.size());
+  for (const auto* label : label_of) {
+    std::uint32_t before = 0;
+    if (label->empty()) {
+      zones.push_back(kNoLabel);
+    } else {
+      zones.push_back(numbers.try_emplace(*label, static_cast<std::uint32_t>(sizes.size())).first->second);
+      if (zones.back() == sizes.size()) sizes.push_back(0);
+      before = sizes[zones.back()]++;
+    }
+    if (before == zones_above.size()) zones_above.push_back(0);
+    ++zones_above[before];
   }
+  labels = static_cast<std::uint32_t>(sizes.size());
 }
 
 CHash::Draft::Draft(const Snapshot& snapshot) : nodes(snapshot.nodes) {

@@ -23,8 +23,10 @@ struct CHash::Snapshot {
   std::vector<Node> nodes;             ///< each distinct (id, endpoint, zone) that a point holds, sorted
   std::vector<std::uint32_t> members;  ///< of each of `nodes`: the index of its id in `weights`
   std::vector<Weight> weights;         ///< one for each id, sorted by id
-  std::vector<std::uint32_t> zones;    ///< of each of `weights`: the number of its zone
-  std::vector<std::uint32_t> zone_sizes;  ///< of each zone: its ids
+  static constexpr std::uint32_t kNoLabel = ~std::uint32_t{0};
+  std::vector<std::uint32_t> zones;        ///< of each of `weights`: the number of its label, or kNoLabel
+  std::uint32_t labels = 0;                ///< how many there are
+  std::vector<std::uint32_t> zones_above;  ///< [r]: zones of more than r ids; who has no label is one alone
 
   [[nodiscard]] std::size_t size() const noexcept { return tops.size(); }
   [[nodiscard]] Position position_at(std::size_t point) const noexcept;

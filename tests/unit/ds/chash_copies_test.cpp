@@ -17,19 +17,26 @@ namespace {
 
 using Holders = std::vector<const CHash::Node*>;
 
-CHash random_ring(Rng& rng, std::size_t nodes, std::size_t zones, HashPolicy policy) {
+/// `labelled`: the share of the nodes that have a zone.
+CHash random_ring(Rng& rng, std::size_t nodes, std::size_t zones, HashPolicy policy, double labelled = 1) {
   CHash ring({.policy = policy});
   for (std::size_t i = 0; i < nodes; ++i) {
-    const auto zone = zones == 0 ? std::string() : "z" + std::to_string(rng.below(zones));
+    const auto zone =
+        zones == 0 || !rng.chance(labelled) ? std::string() : "z" + std::to_string(rng.below(zones));
     REQUIRE(ring.insert({NodeId("n" + std::to_string(i)), {"h", 1}, zone},
                         1 + static_cast<std::uint32_t>(rng.below(40))));
   }
   return ring;
 }
 
+/// One by itself for a node without a label.
+std::string zone_of(const CHash::Node& node) {
+  return node.zone.empty() ? "without: " + node.id.str() : node.zone;
+}
+
 std::map<std::string, std::size_t> zone_counts(const Holders& holders) {
   std::map<std::string, std::size_t> counts;
-  for (const auto* holder : holders) ++counts[holder->zone];
+  for (const auto* holder : holders) ++counts[zone_of(*holder)];
   return counts;
 }
 
@@ -50,7 +57,7 @@ std::vector<NodeId> obvious_replicas(const CHash& ring, const std::string& key, 
   const auto met = ring.range_next(key, static_cast<std::int64_t>(ring.node_count())).value();
   std::map<std::string, std::size_t> seen;
   std::vector<std::pair<std::size_t, NodeId>> ranked;
-  for (const auto& node : met) ranked.emplace_back(seen[node.zone]++, node.id);
+  for (const auto& node : met) ranked.emplace_back(seen[zone_of(node)]++, node.id);
   std::ranges::stable_sort(ranked, {}, &std::pair<std::size_t, NodeId>::first);
   std::vector<NodeId> first;
   for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i) first.push_back(ranked[i].second);
@@ -64,7 +71,8 @@ TEST_CASE("replicas: they are distinct, the owner is the first, and zones take t
     CAPTURE(seed);
     Rng rng(seed);
     const auto policy = rng.chance(0.5) ? HashPolicy::sha256 : HashPolicy::xxh3;
-    const CHash ring = random_ring(rng, 1 + rng.below(12), 1 + rng.below(5), policy);
+    const auto labelled = 0.5 * static_cast<double>(rng.below(3));
+    const CHash ring = random_ring(rng, 1 + rng.below(12), 1 + rng.below(5), policy, labelled);
     Holders all;
     for (const auto& node : ring.nodes()) all.push_back(ring.get(node.id.str()));
     const auto zone_sizes = zone_counts(all);
@@ -108,6 +116,38 @@ TEST_CASE("replicas: two copies of a key survive the loss of any one zone, as lo
   for (int i = 0; i < 300; ++i) {
     const auto holders = ring.replicas(std::to_string(i), 2);
     CHECK(holders[0]->zone != holders[1]->zone);
+  }
+}
+
+TEST_CASE("replicas: nodes that get their zones one after the other are not overwhelmed meanwhile") {
+  constexpr std::size_t kNodes = 12, kKeys = 2000, kCopies = 3;
+  CHash ring;
+  const auto node = [](std::size_t i, std::string zone) {
+    return CHash::Node{NodeId("n" + std::to_string(i)), {"h", 1}, std::move(zone)};
+  };
+  for (std::size_t i = 0; i < kNodes; ++i) REQUIRE(ring.insert(node(i, {}), 64));
+  const auto lists = [&] {
+    std::vector<std::vector<NodeId>> all;
+    for (std::size_t key = 0; key < kKeys; ++key)
+      all.push_back(ids(ring.replicas("key " + std::to_string(key), kCopies)));
+    return all;
+  };
+  auto last = lists();
+  for (std::size_t i = 0; i < kNodes; ++i) {
+    CAPTURE(i);
+    REQUIRE(ring.update(node(i, "z" + std::to_string(i % 3)), 64));
+    const auto now = lists();
+    if (i < 3) CHECK(now == last);  // each alone in its zone, as it was
+    std::map<NodeId, std::size_t> copies;
+    std::size_t moved = 0;
+    for (std::size_t key = 0; key < kKeys; ++key)
+      for (const auto& id : now[key]) {
+        ++copies[id];
+        moved += std::ranges::find(last[key], id) == last[key].end() ? 1 : 0;
+      }
+    for (const auto& [id, count] : copies) CHECK(count < 2 * kKeys * kCopies / kNodes);
+    CHECK(moved < 2 * kKeys * kCopies / kNodes);
+    last = now;
   }
 }
 

@@ -135,8 +135,8 @@ class CHash {
 
   /// The `count` nodes that hold copies of `key`, or all if they are fewer; the owner first. Zones take
   /// turns: a zone gives its second node only after every zone gave its first, and so on; within that, nodes
-  /// are taken as they are met going forward. Nodes without a zone count as one zone; if none has one, this
-  /// is `range_next`.
+  /// are taken as they are met going forward. A node without a zone is a zone of its own; if none has one,
+  /// this is `range_next`.
   [[nodiscard]] std::vector<const Node*> replicas(std::string_view key, std::size_t count) const;
   [[nodiscard]] std::vector<const Node*> replicas_at(const Position& position, std::size_t count) const;
 
