@@ -47,6 +47,15 @@ class Members(AttackTest):
                 for name in ("somebody", "bar"):
                     self.assertEqual(client.call("ring", "ring_gossip", [digest(), name]), ("error", "refused", 0))
 
+    def test_a_client_answers_no_call_whatever_it_calls_itself(self):
+        with self.attack([("inbound", "forged", 40)], "router: a message of .* was refused"):
+            for name in ("somebody", "bar"):
+                with Link(self.node.port, name, CLIENT) as client:
+                    for number in range(10):
+                        client.send([2, number, 4711])
+                        client.send([3, number, 1, "forged", 0])
+                    self.assertEqual(client.call("echo", "echo", 1), ("reply", 1))
+
     def test_an_invitation_for_a_third_node_is_refused(self):
         with self.attack([("gossip", "refused", 1)]):
             before = self.node.ids()

@@ -57,6 +57,10 @@ std::optional<Error> use_key(SSL_CTX& context, const TlsFiles& files) {
 }
 
 /// What a peer would say of it, said at once.
+// What a stranger can have computed before any proof: the great groups of OpenSSL's defaults take 300 times
+// as long.
+constexpr const char* kGroups = "X25519:P-256";
+
 std::optional<Error> check_own(SSL_CTX& context, const TlsFiles& files) {
   X509* own = SSL_CTX_get0_certificate(&context);
   const ASN1_TIME* end = X509_get0_notAfter(own);
@@ -110,7 +114,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsFiles& files
   SSL_CTX* context = state->context.get();
   CLUSTER_ASSERT(context != nullptr && SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 &&
                  SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
-                 SSL_CTX_set_num_tickets(context, 0) == 1);
+                 SSL_CTX_set_num_tickets(context, 0) == 1 && SSL_CTX_set1_groups_list(context, kGroups) == 1);
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);

@@ -15,6 +15,9 @@ constexpr std::string_view kBindingLabel = "EXPORTER-libcluster";
 constexpr std::size_t kShakeBytesMax = 64 * 1024;
 // What the session itself has to say while it only reads (answers to changes of keys).
 constexpr std::size_t kAnswersBytesMax = 16 * 1024;
+// Messages of TLS itself (changes of keys, tickets) without any data between them: each costs the reader some
+// 20 us.
+constexpr std::size_t kMessagesInARowMax = 16;
 // 2^22 records of full size under one key, a sixth of what RFC 8446 section 5.5 allows.
 constexpr std::uint64_t kBytesPerKey = std::uint64_t{64} << 30;
 
@@ -70,6 +73,8 @@ struct TlsSession::State {
   std::size_t shaken_bytes = 0;
   std::uint64_t bytes_under_key = 0;
   bool said_by_peer = false;
+  bool shaken = false;
+  std::size_t messages_in_a_row = 0;  // of the handshake protocol, after it
   std::optional<Error> problem;
 
   void take(ByteView bytes) {
@@ -77,6 +82,12 @@ struct TlsSession::State {
     CLUSTER_ASSERT(bytes.empty() || BIO_write_ex(in, bytes.data(), bytes.size(), &taken) == 1);
   }
   [[nodiscard]] Error failure();
+
+  /// Of each message of the protocol, `ours` and the peer's. (RFC 8446 section 4: 22 is a handshake message.)
+  static void on_message(int ours, int, int type, const void*, std::size_t, SSL*, void* of) noexcept {
+    auto& state = *static_cast<State*>(of);
+    if (ours == 0 && type == SSL3_RT_HANDSHAKE && state.shaken) ++state.messages_in_a_row;
+  }
 };
 
 /// What OpenSSL has just complained of; from now on that is the answer.
@@ -115,6 +126,8 @@ TlsSession::TlsSession(const TlsContext& context, Side side) : state_(std::make_
   else
     SSL_set_accept_state(state_->ssl.get());
   if (side == Side::listens) state_->guard.emplace();
+  SSL_set_msg_callback(state_->ssl.get(), &State::on_message);
+  SSL_set_msg_callback_arg(state_->ssl.get(), state_.get());
 }
 TlsSession::TlsSession(TlsSession&&) noexcept = default;
 TlsSession& TlsSession::operator=(TlsSession&&) noexcept = default;
@@ -136,6 +149,7 @@ Result<bool> TlsSession::shake(ByteView received) {
   state.take(received);
   ERR_clear_error();
   const int done = SSL_do_handshake(state.ssl.get());
+  state.shaken = done == 1;
   if (done == 1) return true;
   if (SSL_get_error(state.ssl.get(), done) == SSL_ERROR_WANT_READ) return false;
   return state.failure();
@@ -149,7 +163,8 @@ Result<std::size_t> TlsSession::read(std::span<std::uint8_t> to) {
   ERR_clear_error();
   std::size_t got = 0;
   const int done = SSL_read_ex(state.ssl.get(), to.data(), to.size(), &got);
-  if (BIO_ctrl_pending(state.out) > kAnswersBytesMax) {
+  if (done == 1) state.messages_in_a_row = 0;
+  if (BIO_ctrl_pending(state.out) > kAnswersBytesMax || state.messages_in_a_row > kMessagesInARowMax) {
     state.problem = Error(Errc::corrupt, "TLS: more changes of keys than data");
     return *state.problem;
   }

@@ -12,6 +12,8 @@ namespace {
 
 // Read from the socket at once; one record of full size and its overhead.
 constexpr std::size_t kTlsReadBytes = 17 * 1024;
+// Taken in one turn, however little data is in it: records of one byte are 22 times as long on the wire.
+constexpr std::size_t kWireBytesPerTurn = 64 * 1024;
 // Encrypted at once: two records of full size. So much memory a connection keeps that has been busy.
 constexpr std::size_t kTlsWriteBytes = 32 * 1024;
 
@@ -30,7 +32,7 @@ msghdr message_of(std::span<const iovec> parts) {
 
 ssize_t TlsStream::receive(int socket, std::span<const iovec> parts) {
   std::array<std::uint8_t, kTlsReadBytes> arrived;
-  std::size_t total = 0;
+  std::size_t total = 0, wire_bytes = 0;
   has_more_ = false;
   for (const iovec& part : parts) {
     for (auto room = bytes_of(part); !room.empty();) {
@@ -50,9 +52,18 @@ ssize_t TlsStream::receive(int socket, std::span<const iovec> parts) {
       total += *got;
       room = room.subspan(*got);
       if (*got != 0) continue;
-      if (is_over) return static_cast<ssize_t>(total);
+      if (is_over) {
+        has_more_ = total != 0;  // the end of it, next time
+        return static_cast<ssize_t>(total);
+      }
+      if (wire_bytes >= kWireBytesPerTurn) {
+        if (total != 0) return static_cast<ssize_t>(total);
+        errno = EAGAIN;
+        return -1;
+      }
       const ssize_t came = ::recv(socket, arrived.data(), arrived.size(), MSG_DONTWAIT);
       if (came <= 0) return total != 0 ? static_cast<ssize_t>(total) : came;
+      wire_bytes += static_cast<std::size_t>(came);
       const std::lock_guard lock(mutex_);
       session_.feed(ByteView(arrived).first(static_cast<std::size_t>(came)));
     }

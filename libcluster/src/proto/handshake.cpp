@@ -313,6 +313,8 @@ std::optional<Error> Handshake::judge(const Hello& peer) {
                                          std::to_string(peer.version_max) + " there");
   if (auto refusal = judge_protection(peer)) return refusal;
 
+  if (config_.dialler && peer.identity.role != Role::node)
+    return Error(Errc::refused, "what listens there as '" + id + "' is no node", Executed::no);
   if (config_.expected && peer.identity.id != *config_.expected)
     return Error(Errc::not_found, "the node there is '" + id + "', not '" + config_.expected->str() + "'");
 

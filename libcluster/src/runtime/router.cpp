@@ -350,7 +350,15 @@ Result<void> Router::deliver(const net::PeerInfo& from, net::Lane lane, const wi
   return fail(refusal(posted, *name).error());
 }
 
+/// Nodes are called, and nobody else: a client may bear any name, a node's too.
+bool Router::may_answer(const net::PeerInfo& from) {
+  if (from.role == net::Role::node) return true;
+  inbound_.count_forged(from.id, Error(Errc::refused, "the answer to a call, of a client", Executed::no));
+  return false;
+}
+
 void Router::on_view(const net::PeerInfo& from, net::Lane, const wire::ReplyView& reply) {
+  if (!may_answer(from)) return;
   auto call = calls_.close_at(reply.id, from.id);
   if (!call) return;
   if (large_ != nullptr)
@@ -360,6 +368,7 @@ void Router::on_view(const net::PeerInfo& from, net::Lane, const wire::ReplyView
 }
 
 void Router::on_view(const net::PeerInfo& from, net::Lane, const wire::ErrorView& error) {
+  if (!may_answer(from)) return;
   if (auto call = calls_.close_at(error.id, from.id)) call->to.fail(error.error());
 }
 

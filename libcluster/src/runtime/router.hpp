@@ -82,6 +82,7 @@ class Router final : public Services, public net::NetEvents {
   [[nodiscard]] Result<net::Ticket> send(Route& route, Bytes& message, const net::SendOptions& options);
   void on_view(const net::PeerInfo& from, net::Lane lane, const wire::CastView& cast);
   void on_view(const net::PeerInfo& from, net::Lane lane, const wire::CallView& call);
+  [[nodiscard]] bool may_answer(const net::PeerInfo& from);
   void on_view(const net::PeerInfo& from, net::Lane lane, const wire::ReplyView& reply);
   void on_view(const net::PeerInfo& from, net::Lane lane, const wire::ErrorView& error);
   [[nodiscard]] Result<void> deliver(const net::PeerInfo& from, net::Lane lane, const wire::Target& to,

@@ -1,12 +1,14 @@
 #include "cluster/crypto/tls.hpp"
 
 #include <doctest/doctest.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
 #include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "certificates.hpp"
@@ -248,6 +250,91 @@ TEST_CASE("tls: garbage, and records altered or cut off anywhere, are errors and
     const auto got = pair.listener.read(room);
     REQUIRE_FALSE(got);
     CHECK(got.error().code() == Errc::corrupt);
+  }
+}
+
+namespace {
+
+/// A dialler that does what OpenSSL can, and TlsSession does not.
+struct RawDialler {
+  explicit RawDialler(const TlsFiles& files) {
+    SSL_CTX_use_certificate_chain_file(context.get(), files.certificate.c_str());
+    SSL_CTX_use_PrivateKey_file(context.get(), files.key.c_str(), SSL_FILETYPE_PEM);
+    ssl.reset(SSL_new(context.get()));
+    SSL_set_bio(ssl.get(), in, out);
+    SSL_set_connect_state(ssl.get());
+  }
+  Bytes take_output() {
+    Bytes output(BIO_ctrl_pending(out));
+    std::size_t got = 0;
+    if (!output.empty()) BIO_read_ex(out, output.data(), output.size(), &got);
+    return output;
+  }
+  /// The first failure of the listener, or nothing.
+  std::optional<Error> shake(TlsSession& listener) {
+    for (int turn = 0; turn < 4; ++turn) {
+      SSL_do_handshake(ssl.get());
+      const auto open = listener.shake(take_output());
+      if (!open) return open.error();
+      const Bytes answer = listener.take_output();
+      std::size_t taken = 0;
+      if (!answer.empty()) BIO_write_ex(in, answer.data(), answer.size(), &taken);
+      if (*open) return std::nullopt;
+    }
+    return Error(Errc::corrupt, "no end");
+  }
+
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context{SSL_CTX_new(TLS_method()), SSL_CTX_free};
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl{nullptr, SSL_free};
+  BIO* in = BIO_new(BIO_s_mem());  // both belong to ssl
+  BIO* out = BIO_new(BIO_s_mem());
+};
+
+}  // namespace
+
+TEST_CASE("tls: a stranger cannot choose a group that costs much") {
+  test::Certificates certificates;
+  const auto foo = load(certificates.of_node("foo"));
+  for (const auto& [group, accepted] : {std::pair{"X25519", true},
+                                        {"P-256", true},
+                                        {"P-521", false},
+                                        {"X448", false},
+                                        {"ffdhe2048", false},
+                                        {"ffdhe8192", false}}) {
+    CAPTURE(group);
+    RawDialler dialler(certificates.of_node("bar"));
+    REQUIRE(SSL_set1_groups_list(dialler.ssl.get(), group) == 1);
+    TlsSession listener(*foo, Side::listens);
+    CHECK(dialler.shake(listener).has_value() != accepted);
+  }
+}
+
+TEST_CASE("tls: changes of keys with no data between them are soon an end") {
+  test::Certificates certificates;
+  const auto foo = load(certificates.of_node("foo"));
+  for (const auto& [changes, data_between, accepted] :
+       {std::tuple{10, false, true}, {100, true, true}, {100, false, false}}) {
+    CAPTURE(changes);
+    CAPTURE(data_between);
+    RawDialler dialler(certificates.of_node("bar"));
+    TlsSession listener(*foo, Side::listens);
+    REQUIRE_FALSE(dialler.shake(listener));
+    bool failed = false;
+    std::size_t got = 0;
+    for (int i = 0; i < changes && !failed; ++i) {
+      REQUIRE(SSL_key_update(dialler.ssl.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+      REQUIRE(SSL_do_handshake(dialler.ssl.get()) == 1);
+      if (data_between) REQUIRE(SSL_write(dialler.ssl.get(), "x", 1) == 1);
+      listener.feed(dialler.take_output());
+      Bytes room(100);
+      for (auto read = listener.read(room);; read = listener.read(room)) {
+        failed = !read;
+        if (failed || *read == 0) break;
+        got += *read;
+      }
+    }
+    CHECK(failed != accepted);
+    if (data_between) CHECK(got == static_cast<std::size_t>(changes));
   }
 }
 

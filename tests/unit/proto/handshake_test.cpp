@@ -436,6 +436,18 @@ TEST_CASE("handshake: a node's certificate names it; a client needs no name") {
   CHECK(with_client.bar.established);
 }
 
+TEST_CASE("handshake: who listens is a node, or is no-one to a dialler") {
+  auto posing = config_of(false, "bar", 2);
+  posing.self.role = Role::client;
+  Side foo(config_of(true, "foo", 1));
+  Side bar(std::move(posing));
+  talk(foo, bar);
+  REQUIRE(foo.failure);
+  CHECK(foo.failure->code() == Errc::refused);
+  CHECK(foo.failure->message() == "what listens there as 'bar' is no node");
+  CHECK_FALSE(bar.established);
+}
+
 TEST_CASE("handshake: two ends that offer tls do not meet without it") {
   Side foo(TlsSides::offering_tls(config_of(true, "foo", 1)));
   Side bar(TlsSides::offering_tls(config_of(false, "bar", 2)));
