@@ -126,6 +126,29 @@ void wait_and_tidy(StopSignals& stop, const Node& node) {
   }
 }
 
+/// What the others are to have before this node leaves. Another signal ends the wait.
+void hand_over(Node& node, StopSignals& stop, Duration most) {
+  constexpr Duration kSlice = 200ms;
+  constexpr Duration kTellPeriod = 5s;
+  const Instant deadline = MonotonicClock::now() + most;
+  Instant told = MonotonicClock::now();
+  while (true) {
+    const auto state = node.drain(kSlice);
+    if (!state) return log::warn("node", "drain: ", state.error().message());
+    if (state->done) return;
+    const Instant now = MonotonicClock::now();
+    const bool is_late = now >= deadline;
+    if (is_late || stop.wait(0s))
+      return log::warn("node",
+                       is_late ? "leaves although not all is handed over in time: "
+                               : "told again to stop, leaves although not all is handed over: ",
+                       state->text);
+    if (now - told < kTellPeriod) continue;
+    told = now;
+    log::info("node", "handing over: ", state->text);
+  }
+}
+
 int run(const NodeOptions& options) {
   log_to_stderr();
   log::set_level(options.log_level);
@@ -181,11 +204,16 @@ int run(const NodeOptions& options) {
   if (http) std::cout << "HTTP at http://" << printable(http->endpoint().to_string()) << "/" << std::endl;
 
   wait_and_tidy(stop, *node);
-  if (http) http->stop();
-  if (options.leave_on_stop && !id_taken && !node->ring()->ring.empty()) {
+  const bool leaves = options.leave_on_stop && !id_taken && !node->ring()->ring.empty();
+  if (leaves) {
     log::info("node", "leaving the ring");
-    if (const auto left = node->leave(); !left) log::warn("node", "leave: ", left.error().message());
+    hand_over(*node, stop, options.drain_time);
   }
+  StopSignals::let_end();
+  if (http) http->stop();
+  if (leaves)
+    if (const auto left = node->change(proto::LeaveCommand{}); !left)
+      log::warn("node", "leave: ", left.error().message());
   log::info("node", "stopping");
   static_cast<void>(node->stop());  // this is no handler
   if (!id_taken) return static_cast<int>(Exit::ok);

@@ -427,7 +427,13 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
       ->capture_default_str();
   app.add_flag("--allow-drills", options.allow_drills,
                "let 'cluster-cli drill' cut this node's links for a while, to rehearse a partition");
-  app.add_flag("--leave-on-stop", options.leave_on_stop, "leave the ring before stopping");
+  app.add_flag("--leave-on-stop", options.leave_on_stop,
+               "leave the ring before stopping, once the others have this node's keys");
+  std::string drain_time = "60";
+  app.add_option("--drain-timeout", drain_time,
+                 "with --leave-on-stop: for how long keys are handed over at most. A second SIGTERM ends it")
+      ->type_name("SECONDS")
+      ->capture_default_str();
   app.add_flag("--kv", options.kv,
                "run this node's part of the key-value store, kept in the folder 'kv' of --data-dir if that\n"
                "is given, else in memory; on all nodes of a ring or on none");
@@ -518,6 +524,9 @@ Result<NodeOptions> parse_node_options(const std::vector<std::string>& arguments
   auto checked_join = parse_endpoints("--chord-join", chord.join);
   if (!checked_join) return checked_join.error();
   options.chord_join = std::move(checked_join).value();
+  const auto checked_drain = parse_seconds("--drain-timeout", drain_time);
+  if (!checked_drain) return checked_drain.error();
+  options.drain_time = *checked_drain;
   const auto level = log::level_from_name(log_level);
   if (!level) return usage_error("--log-level: '" + log_level + "' is not a level");
   options.log_level = *level;

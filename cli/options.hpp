@@ -65,6 +65,7 @@ struct NodeOptions {
   std::optional<proto::ChordConfig> chord{};
   std::vector<Endpoint> chord_join{};
   bool leave_on_stop = false;
+  Duration drain_time = 60s;  ///< for which it hands over before it leaves
   bool demo_actors = false;
   std::vector<std::pair<std::string, proto::KvBucket>> kv_buckets{};  ///< "*": those not named
   Duration kv_sync_rest{};                                            ///< as KvStoreConfig::sync_rest

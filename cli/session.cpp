@@ -126,6 +126,7 @@ Exit Session::run(std::span<const std::string> words) {
   }
   if (request->follow || is_watch(*request)) return follow(*request);
   if (request->name == "drill" && request->wait) return follow_drill(*request);
+  if (command.takes_drain && !request->force) return follow_drain(*request);
   if (takes_input(*request)) return put_input(*request);
   return show_outcome(connection_->run(*request, config_.timeout));
 }
@@ -257,6 +258,31 @@ Exit Session::follow_drill(proto::CommandRequest request) {
       out_ << "drill " << printable(text_field(data, "drill")) << ": " << printable(now) << std::endl;
       phase = now;
     }
+  }
+}
+
+/// Asks again until who is to go has handed over what it held, and has gone.
+Exit Session::follow_drain(proto::CommandRequest request) {
+  const auto most = std::chrono::milliseconds(request.drain_ms.value_or(proto::kDrainMs));
+  const Instant deadline = MonotonicClock::now() + most;
+  std::size_t width = 0;
+  const auto show = [&](const std::string& line) {
+    if (!config_.shows_progress || (line.empty() && width == 0)) return;
+    err_ << '\r' << line << std::string(width > line.size() ? width - line.size() : 0, ' ') << '\r'
+         << std::flush;
+    width = line.size();
+  };
+  request.follow = true;
+  while (true) {
+    const auto left = std::max<Duration>(deadline - MonotonicClock::now(), {});
+    request.drain_ms = static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
+    const auto reply = connection_->run(request, config_.timeout);
+    const auto data = reply && reply->is_object() ? reply->value("data", Json()) : Json();
+    if (!data.is_object() || !data.value("draining", false)) {
+      show({});
+      return show_outcome(reply);
+    }
+    show("handing over: " + printable(text_field(data, "text")));
   }
 }
 

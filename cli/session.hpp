@@ -55,6 +55,7 @@ class Session {
   Exit show_outcome(const Result<nlohmann::ordered_json>& reply);
   Exit run_here(const proto::CommandRequest& request);
   Exit follow_drill(proto::CommandRequest request);
+  Exit follow_drain(proto::CommandRequest request);
   Exit put_input(proto::CommandRequest request);
   Exit follow(proto::CommandRequest request);
   [[nodiscard]] bool find_again(const Error& loss, proto::CommandRequest& request);

@@ -31,9 +31,12 @@ bool StopSignals::wait(std::chrono::seconds most) {
   do {
     signal = ::sigtimedwait(&set, nullptr, &time);
   } while (signal < 0 && errno == EINTR);
-  if (signal < 0) return false;
+  return signal >= 0;
+}
+
+void StopSignals::let_end() {
+  const auto set = stop_signals();
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  return true;
 }
 
 void StopSignals::raise() { ::kill(::getpid(), SIGTERM); }

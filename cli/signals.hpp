@@ -8,9 +8,11 @@ namespace cluster::cli {
 class StopSignals {
  public:
   StopSignals();
-  /// Blocks until one of the signals came; false if none did within `most`. From a signal on the next one
-  /// ends the process at once, as it does by default, so that a stop that hangs can be cut short.
+  /// Blocks until one of the signals came; false if none did within `most`.
   [[nodiscard]] bool wait(std::chrono::seconds most);
+  /// From now on the next one ends the process at once, as it does by default, so that a stop that hangs can
+  /// be cut short.
+  static void let_end();
   /// Makes `wait` return, from any thread.
   static void raise();
 };

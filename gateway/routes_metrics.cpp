@@ -147,6 +147,8 @@ void add_store(MetricsText& metrics, const KvInfo::Answer& of) {
              static_cast<double>(progress.to_compare))
       .gauge("cluster_kv_handing_over", "1 while keys are handed to the nodes that they belong to.",
              progress.handing_over ? 1 : 0)
+      .gauge("cluster_kv_keys_to_hand_over", "Keys held here that belong to others.",
+             static_cast<double>(progress.left))
       .gauge("cluster_kv_hand_over_ratio", "How much of the keys this pass has looked at.",
              progress.handed_over)
       .counter("cluster_kv_handed_over_keys_total", "Keys handed over, and removed here.",

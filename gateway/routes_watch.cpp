@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -34,6 +35,11 @@ Response readiness_of(const Result<Value>& store) {
 void answer_ready(const Toolbox& tools, const std::shared_ptr<Since>& since, const Answer& answer) {
   if (tools.server->is_stopping()) return answer(not_ready("the node is stopping"));
   const auto ring = tools.node->ring();
+  const auto is_leaving = [&](const auto& member) {
+    return member.weight == 0 && member.id == tools.node->id();
+  };
+  if (std::ranges::any_of(ring->members, is_leaving))
+    return answer(not_ready("the node is leaving its ring"));
   if (tools.needs_ring && ring->ring.empty())
     return answer(not_ready("the node has not yet met the ring that it was told to meet"));
   const bool alone = ring->members.size() < 2;

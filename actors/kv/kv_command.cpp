@@ -271,6 +271,8 @@ Task<Value> KvCommand::status() {
                           {"to_compare", static_cast<std::uint64_t>(progress.to_compare)},
                           {"handing_over", progress.handing_over},
                           {"handed_over", progress.handed_over},
+                          {"left", progress.left},
+                          {"leaving", progress.leaving},
                           {"hints", static_cast<std::uint64_t>(progress.hints)},
                           {"durable", info->durable},
                           {"buckets", std::move(buckets)},

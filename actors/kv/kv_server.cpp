@@ -203,6 +203,23 @@ KvInfo::Answer KvServer::handle_call(const KvInfo&) {
   return answer;
 }
 
+DrainState KvServer::handle_call(const AskDrained&) {
+  look_at_ring();
+  const auto progress = kv_.progress();
+  DrainState state{.done = progress.drained};
+  if (!progress.leaving) {
+    state.text = "its keys are to be handed over";
+    return state;
+  }
+  state.left = progress.left;
+  if (progress.left != 0) state.text = std::to_string(progress.left) + " keys are left to hand over";
+  std::string names;
+  for (const auto& id : kv_.unsettled()) names += (names.empty() ? "'" : ", '") + id.str() + "'";
+  if (!names.empty()) state.text += (state.text.empty() ? "" : ", ") + ("not settled: " + names);
+  if (state.text.empty()) state.text = "its keys are handed over";
+  return state;
+}
+
 void KvServer::handle_cast(const KvReachable& change) {
   look_at_ring();
   perform(kv_.on_peer(now(), change.node, change.reachable));
@@ -244,7 +261,10 @@ void KvServer::look_at_ring() {
   auto ring = board_->read();
   if (ring == ring_seen_ || ring->hash.empty()) return;
   ring_seen_ = std::move(ring);
-  perform(kv_.on_ring(now(), ring_seen_->ring, ring_seen_->edition, ring_seen_->hash));
+  std::vector<NodeId> leaving;
+  for (const auto& member : ring_seen_->members)
+    if (member.weight == 0) leaving.push_back(member.id);
+  perform(kv_.on_ring(now(), ring_seen_->ring, ring_seen_->edition, ring_seen_->hash, leaving));
 }
 
 void KvServer::perform(proto::KvActions actions) {

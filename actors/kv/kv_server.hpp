@@ -13,6 +13,7 @@
 #include "cluster/base/log.hpp"
 #include "cluster/kv/kv_meter.hpp"
 #include "cluster/kv/kv_syncer.hpp"
+#include "cluster/node/drain.hpp"
 #include "cluster/node/member_board.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/kv.hpp"
@@ -148,7 +149,7 @@ struct KvSyncNow {
 /// disk. Reads the disk in its turn; writes become durable there too while the disk is quick, else on a
 /// thread of their own.
 class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvScan, KvChanges, KvInfo,
-                                  KvReachable, KvSynced, KvSyncNow> {
+                                  KvReachable, KvSynced, KvSyncNow, AskDrained> {
  public:
   static constexpr std::string_view kName = "kv";
 
@@ -169,6 +170,7 @@ class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvSca
   Result<KvScan::Answer> handle_call(const KvScan& scan);
   void handle_call(const KvChanges& changes, From<KvChanges::Answer> from);
   KvInfo::Answer handle_call(const KvInfo&);
+  DrainState handle_call(const AskDrained&);
   void handle_cast(const KvReachable& change);
   void handle_cast(const KvSynced& synced);
   void handle_cast(const KvSyncNow&);

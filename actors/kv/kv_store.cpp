@@ -45,6 +45,7 @@ Result<KvStore> KvStore::start(Node& node, KvStoreConfig config) {
   auto command = node.spawn<KvCommand>({.name = std::string(KvCommand::kName)}, node.id(), *server, *watcher,
                                        node.ring_board());
   if (!command) return std::move(command).error();
+  if (auto done = node.drain_first(std::string(KvServer::kName)); !done) return std::move(done).error();
 
   const auto tell = [&system, to = *server](const NodeId& id, bool reachable) {
     static_cast<void>(system.cast(to, KvReachable{id, reachable}));

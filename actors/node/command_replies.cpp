@@ -84,10 +84,14 @@ proto::RingCommand meet(std::span<const std::string> args) {
   return command;
 }
 
-std::vector<NodeId> ids_to_remove(std::span<const std::string> args, const CHash& ring) {
+std::vector<NodeId> ids_to_remove(std::span<const std::string> args, const CHash& ring,
+                                  const std::vector<NodeId>& leaving) {
   bool as_triples = proto::are_triples(args);
+  const auto is_member = [&](const std::string& id) {
+    return ring.contains(id) || std::ranges::find(leaving, id, &NodeId::str) != leaving.end();
+  };
   for (std::size_t i = 0; i < args.size() && as_triples; ++i)
-    if (i % 3 != 0 && ring.contains(args[i])) as_triples = false;
+    if (i % 3 != 0 && is_member(args[i])) as_triples = false;
   std::vector<NodeId> ids;
   for (std::size_t i = 0; i < args.size(); i += as_triples ? 3 : 1)
     ids.push_back(NodeId::parse(args[i]).value());
@@ -174,7 +178,21 @@ std::optional<Value> from_ring(const proto::CommandRequest& request, const CHash
   return std::nullopt;
 }
 
-std::optional<proto::RingCommand> ring_command(const proto::CommandRequest& request, const CHash& ring) {
+std::vector<NodeId> to_drain(const proto::RingCommand& command, const NodeId& self,
+                             const MemberBoard::View& members) {
+  if (const auto* leave = std::get_if<proto::LeaveCommand>(&command))
+    return leave->force ? std::vector<NodeId>() : std::vector<NodeId>{self};
+  const auto* remove = std::get_if<proto::RemoveCommand>(&command);
+  if (remove == nullptr || remove->force || std::ranges::find(remove->ids, self) != remove->ids.end())
+    return {};
+  std::vector<NodeId> ids;
+  std::ranges::copy_if(remove->ids, std::back_inserter(ids),
+                       [&](const NodeId& id) { return answers(members, id); });
+  return ids;
+}
+
+std::optional<proto::RingCommand> ring_command(const proto::CommandRequest& request, const CHash& ring,
+                                               const std::vector<NodeId>& leaving) {
   const auto& args = request.args;
   if (request.name == "insert" || request.name == "minsert") return insert(request);
   if (request.name == "update") {
@@ -183,7 +201,8 @@ std::optional<proto::RingCommand> ring_command(const proto::CommandRequest& requ
   }
   if (request.name == "remove")
     return proto::RemoveCommand{{NodeId::parse(args.front()).value()}, request.force};
-  if (request.name == "mremove") return proto::RemoveCommand{ids_to_remove(args, ring), request.force};
+  if (request.name == "mremove")
+    return proto::RemoveCommand{ids_to_remove(args, ring, leaving), request.force};
   if (request.name == "meet") return meet(args);
   if (request.name == "join") return proto::JoinCommand{args.front()};
   if (request.name == "leave") return proto::LeaveCommand{request.force};

@@ -45,8 +45,14 @@ namespace cluster::replies {
 
 /// What a checked command asks of the ring; nothing if it does not change the ring. The arguments of
 /// `mremove` may be ids or ID HOST PORT triples; they are triples if they look like it and no HOST or PORT is
-/// itself the id of a member of `ring`.
+/// itself the id of a member, of `ring` or `leaving`.
 [[nodiscard]] std::optional<proto::RingCommand> ring_command(const proto::CommandRequest& request,
-                                                             const CHash& ring);
+                                                             const CHash& ring,
+                                                             const std::vector<NodeId>& leaving = {});
+
+/// Who is to hand over what it holds before `command` is carried out: who leaves, or is removed while it
+/// answers, unless that is forced.
+[[nodiscard]] std::vector<NodeId> to_drain(const proto::RingCommand& command, const NodeId& self,
+                                           const MemberBoard::View& members);
 
 }  // namespace cluster::replies

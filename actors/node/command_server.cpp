@@ -18,6 +18,7 @@ constexpr Duration kMemberTimeout = 1s;    // for a member to tell its state
 constexpr Duration kRecheckPeriod = 50ms;  // between two looks at the members' states
 constexpr Duration kDiskPeriod = 5ms;      // between two looks whether a file is written
 constexpr Duration kEventsPeriod = 50ms;   // between two looks for new events
+constexpr Duration kDrainSlice = 1s;       // after which a client that follows is told how far it is
 constexpr Duration kLookMin = 100ms;       // a look with less time would say only that nobody answered in it
 
 /// The time in which to answer, so that the answer is there before the client gives up.
@@ -83,8 +84,22 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   const proto::CommandRequest& command = *checked;
   const auto view = board_->read();
   if (auto reply = replies::from_ring(command, view->hash)) co_return std::move(*reply);
-  if (const auto change = replies::ring_command(command, view->hash))
+  std::vector<NodeId> leaving;
+  for (const auto& member : view->members)
+    if (member.weight == 0) leaving.push_back(member.id);
+  if (const auto change = replies::ring_command(command, view->hash, leaving)) {
+    // What the ring refuses in any case is not prepared.
+    const bool may_change = std::holds_alternative<proto::LeaveCommand>(*change) || members_->has_quorum();
+    const auto leavers = !view->ring.empty() && may_change
+                             ? replies::to_drain(*change, actors_->id(), *members_->read())
+                             : std::vector<NodeId>();
+    // All members hold something for the ring, or none does.
+    if (!leavers.empty() && actors_->describe(DrainServer::kName)) {
+      auto not_yet = co_await drain(command, leavers);
+      if (not_yet) co_return std::move(*not_yet);
+    }
     co_return co_await change_ring(command, *change);
+  }
   if (command.name == "ping") co_return replies::answer("pong");
   if (command.name == "actors") co_return list_actors();
   if (command.name == "status") co_return co_await status();
@@ -130,6 +145,43 @@ Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
   if (const auto unsaved = not_on_disk(); !unsaved.empty()) note += (note.empty() ? "" : "; ") + unsaved;
   if (!note.empty()) reply.set("note", std::move(note));
   co_return reply;
+}
+
+Task<std::optional<Value>> CommandServer::drain(const proto::CommandRequest& request,
+                                                const std::vector<NodeId>& leavers) {
+  const Duration most = std::chrono::milliseconds(request.drain_ms.value_or(proto::kDrainMs));
+  const Duration time = budget(request);
+  const Duration slice = std::min({most, time / 2, request.follow ? kDrainSlice : Duration::max()});
+  const auto slice_ms =
+      static_cast<std::uint32_t>(std::chrono::floor<std::chrono::milliseconds>(slice).count());
+  std::vector<Ref<DrainServer>> servers;
+  std::vector<DirectCall<DrainState>> asked;  // all at once
+  for (const auto& id : leavers) {
+    const auto node = id == actors_->id() ? NodeId() : id;
+    servers.emplace_back(runtime::Target{std::string(DrainServer::kName), node});
+    asked.push_back(call_within<DrainNode>(slice + kMemberTimeout, servers.back(), slice_ms));
+  }
+  std::uint64_t left = 0;
+  std::string text;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto state = co_await asked[i];
+    const bool is_gone =
+        !state && (state.error().code() == Errc::no_server || !answers(*members_->read(), leavers[i]));
+    if (is_gone || (state && state->done)) continue;
+    left += state ? state->left : 0;
+    text += (text.empty() ? "'" : "; '") + leavers[i].str() +
+            "': " + (state ? state->text : state.error().message());
+  }
+  if (text.empty()) co_return std::nullopt;
+  if (request.follow && most > slice)
+    co_return replies::answer(Value::map({{"draining", true}, {"left", left}, {"text", std::move(text)}}));
+  for (const auto& server : servers) static_cast<void>(cast(server, EndDrain{}));
+  co_return replies::failure(Error(
+      Errc::timeout,
+      "not all is handed over to those who stay, so nobody has left (" + text +
+          "): try again, give it more time (--drain-timeout), or force it (-f), which may make what the "
+          "others lack unreadable",
+      Executed::no));
 }
 
 /// Answered once the change is on the disk, or could not be written.

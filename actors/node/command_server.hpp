@@ -7,6 +7,7 @@
 
 #include "cluster/node/command_plan.hpp"
 #include "cluster/node/data_writer.hpp"
+#include "cluster/node/drain_server.hpp"
 #include "cluster/node/drill_server.hpp"
 #include "cluster/node/failure_detector.hpp"
 #include "cluster/node/gossip_ring.hpp"
@@ -43,6 +44,9 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
  private:
   // These run inside handle_call, which keeps what they refer to.
   Task<wire::Value> change_ring(const proto::CommandRequest& request, const proto::RingCommand& command);
+  /// Nothing: all of `leavers` that are there have handed over what they held.
+  Task<std::optional<wire::Value>> drain(const proto::CommandRequest& request,
+                                         const std::vector<NodeId>& leavers);
   Task<wire::Value> wait_for_all(Instant deadline);
   Task<wire::Value> drill(const proto::CommandRequest& request);
   Task<wire::Value> change_keys(const proto::CommandRequest& request);

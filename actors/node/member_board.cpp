@@ -1,5 +1,6 @@
 #include "cluster/node/member_board.hpp"
 
+#include <algorithm>
 #include <array>
 #include <exception>
 
@@ -35,5 +36,11 @@ std::string_view name(MemberEvent::Kind kind) noexcept {
 
 void MemberBoard::tell(const MemberEvent& event) const { tell_all(mutex_, listeners_, event); }
 void MemberBoard::tell(const proto::Quorum& quorum) const { tell_all(mutex_, quorum_listeners_, quorum); }
+
+bool answers(const MemberBoard::View& members, const NodeId& id) {
+  const auto member = std::ranges::lower_bound(members, id, {}, &NodeMember::id);
+  return member != members.end() && member->id == id &&
+         (member->state == MemberState::alive || member->state == MemberState::suspect);
+}
 
 }  // namespace cluster

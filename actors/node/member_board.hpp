@@ -88,4 +88,7 @@ class MemberBoard {
   std::atomic<bool> has_quorum_{true};
 };
 
+/// Whether a member is there, as far as this node knows: alive, or at most suspect.
+[[nodiscard]] bool answers(const MemberBoard::View& members, const NodeId& id);
+
 }  // namespace cluster

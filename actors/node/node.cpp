@@ -10,6 +10,7 @@
 #include "cluster/base/utf8.hpp"
 #include "cluster/crypto/random.hpp"
 #include "cluster/node/command_server.hpp"
+#include "cluster/node/drain_server.hpp"
 #include "cluster/node/drill_server.hpp"
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/failure_detector.hpp"
@@ -304,6 +305,32 @@ std::shared_ptr<const RingView> Node::ring() const { return impl_->board->read()
 
 Result<void> Node::change(proto::RingCommand command, Duration timeout) {
   return impl_->actors->call(impl_->ring, ChangeRing{std::move(command)}, timeout);
+}
+
+Result<void> Node::leave(Duration drain_time) {
+  const auto drained = drain(drain_time);
+  if (!drained) return drained.error();
+  if (drained->done) return change(proto::LeaveCommand{});
+  static_cast<void>(change(proto::DrainCommand{}));
+  return Error(Errc::timeout, drained->text, Executed::no);
+}
+
+Result<DrainState> Node::drain(Duration wait) {
+  const auto drain = ref<DrainServer>(DrainServer::kName);
+  if (!drain) return drain.error();
+  const auto wait_ms = std::chrono::floor<std::chrono::milliseconds>(wait).count();
+  auto state = call(*drain, DrainNode{static_cast<std::uint32_t>(wait_ms)}, wait + kCallTimeout);
+  if (!state && state.error().code() == Errc::no_server) return DrainState{.done = true};
+  return state;
+}
+
+Result<void> Node::drain_first(std::string server) {
+  auto drain = ref<DrainServer>(DrainServer::kName);
+  if (!drain) return std::move(drain).error();
+  auto spawned = spawn<DrainServer>({.name = std::string(DrainServer::kName)}, id(), impl_->ring,
+                                    impl_->board, impl_->members);
+  if (!spawned && spawned.error().code() != Errc::already_exists) return std::move(spawned).error();
+  return cast(*drain, DrainFirst{std::move(server)});
 }
 
 Endpoint Node::endpoint() const { return impl_->actors->kernel().listening(); }

@@ -11,6 +11,7 @@
 
 #include "cluster/base/endpoint.hpp"
 #include "cluster/base/result.hpp"
+#include "cluster/node/drain.hpp"
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/member_board.hpp"
 #include "cluster/node/ring_board.hpp"
@@ -121,7 +122,15 @@ class Node {
   Result<void> change(proto::RingCommand command, Duration timeout = 15s);
   /// Becomes one ring with the node that listens there.
   Result<void> meet(const Endpoint& endpoint) { return change(proto::MeetCommand{.endpoint = endpoint}); }
-  Result<void> leave() { return change(proto::LeaveCommand{}); }
+  /// Drains for at most so long, and leaves the ring if that is done; else it is `timeout`, and the node
+  /// stays.
+  Result<void> leave(Duration drain_time = kDrainTime);
+  static constexpr Duration kDrainTime = 60s;
+  /// Hands over what this node holds for its ring, before it leaves, for at most so long; then says how far
+  /// that is. Goes on for 10 s more: leave, or ask again. Done at once where nothing is held.
+  [[nodiscard]] Result<DrainState> drain(Duration wait);
+  /// `server`, of this node, holds something for the ring and answers AskDrained.
+  Result<void> drain_first(std::string server);
 
   /// Where its newest view is, for servers of this node.
   [[nodiscard]] std::shared_ptr<const RingBoard> ring_board() const;

@@ -103,7 +103,8 @@ TEST_CASE("kv: the next disk may be lost as soon as all say that they have what 
 }
 
 TEST_CASE("kv: nothing acknowledged is lost or stale while nodes join, leave and change their weights, too") {
-  std::size_t acknowledged = 0, reads = 0, siblings = 0, forgotten = 0, conditions = 0, replaced = 0;
+  std::size_t acknowledged = 0, reads = 0, siblings = 0, forgotten = 0, conditions = 0, replaced = 0,
+              left = 0;
   for (std::uint64_t seed = 1; seed <= seeds(30); ++seed) {
     const auto verdict = checked({.seed = seed});
     acknowledged += verdict.acknowledged;
@@ -112,6 +113,7 @@ TEST_CASE("kv: nothing acknowledged is lost or stale while nodes join, leave and
     forgotten += verdict.forgotten;
     conditions += verdict.conditions;
     replaced += verdict.replaced;
+    left += verdict.left;
   }
   CHECK(acknowledged > 0);
   CHECK(reads > 0);
@@ -119,6 +121,78 @@ TEST_CASE("kv: nothing acknowledged is lost or stale while nodes join, leave and
   CHECK(forgotten > 0);
   CHECK(conditions > 0);
   CHECK(replaced > 0);
+  CHECK(left > 0);
+}
+
+TEST_CASE("kv: a key with one copy is lost by no member that leaves alive, nor read while it is on its way") {
+  std::size_t acknowledged = 0, left = 0;
+  for (std::uint64_t seed = 1; seed <= seeds(20); ++seed) {
+    const auto verdict = checked({.seed = seed, .disks_lost = false, .one_copy = true});
+    acknowledged += verdict.acknowledged;
+    left += verdict.left;
+  }
+  CHECK(acknowledged > 0);
+  CHECK(left > 0);
+}
+
+TEST_CASE(
+    "kv: members that leave at once, more than a key has replicas, leave all keys with those who stay") {
+  struct Row {
+    std::uint32_t copies;
+    std::size_t members;
+    std::size_t leavers;
+  };
+  for (const auto& [copies, members, leavers] : {Row{1, 4, 1}, Row{3, 7, 4}, Row{2, 5, 4}}) {
+    CAPTURE(copies);
+    KvClusterConfig config{.seed = members, .faults = {.delay = Latency::uniform(200us, 2ms)}};
+    config.kv.bucket.n = copies;
+    config.kv.bucket.r = config.kv.bucket.w = copies / 2 + 1;
+    KvCluster cluster(config);
+    std::map<std::size_t, std::uint32_t> ring;
+    for (std::size_t i = 0; i < members; ++i) ring[cluster.add()] = 16;
+    cluster.set_ring(ring);
+    cluster.simulator().run_for(5s);
+    int put = 0, got = 0, missing = 0;
+    constexpr int kKeys = 300;
+    const auto key = [](int i) { return proto::KvKey{"default", "key " + std::to_string(i)}; };
+    for (int i = 0; i < kKeys; ++i)
+      cluster.request(0, {.verb = proto::KvVerb::put, .key = key(i), .value = {1}},
+                      [&](auto answer) { put += answer.has_value() ? 1 : 0; });
+    cluster.simulator().run_for(2s);
+    REQUIRE(put == kKeys);
+    for (std::size_t i = 0; i < leavers; ++i) ring[i] = 0;
+    cluster.set_ring(ring);
+    const auto reader = members - 1;
+    const auto read_all = [&] {
+      for (int i = 0; i < kKeys; ++i)
+        cluster.request(reader, {.key = key(i)}, [&](auto answer) {
+          got += answer && answer->values.size() == 1 ? 1 : 0;
+          missing += answer && answer->values.empty() ? 1 : 0;
+        });
+    };
+    const auto drained = [&] {
+      for (std::size_t i = 0; i < leavers; ++i)
+        if (!cluster.drained(i)) return false;
+      return true;
+    };
+    for (int i = 0; i < 100 && !drained(); ++i) {
+      cluster.simulator().run_for(100ms);
+      read_all();
+    }
+    CHECK(drained());
+    CHECK(cluster.differences() == "");
+    for (std::size_t i = 0; i < leavers; ++i) {
+      ring.erase(i);
+      cluster.kill(i);
+    }
+    cluster.set_ring(ring);
+    cluster.simulator().run_for(10s);
+    CHECK(missing == 0);
+    got = 0;
+    read_all();
+    cluster.simulator().run_for(5s);
+    CHECK(got == kKeys);
+  }
 }
 
 TEST_CASE("kv: nothing acknowledged is lost or stale while whole zones fail and nodes change theirs") {
@@ -189,18 +263,24 @@ TEST_CASE("kv: each planted mistake is found") {
     KvBug bug;
     const char* name;
     bool disks_alone;
+    bool one_copy = false;
   };
   const Row rows[] = {
-      {KvBug::early_ack, "early_ack", false},         {KvBug::quick_read, "quick_read", false},
-      {KvBug::lying_disk, "lying_disk", false},       {KvBug::amnesia, "amnesia", true},
-      {KvBug::repeated_dots, "repeated_dots", false}, {KvBug::lost_siblings, "lost_siblings", false},
-      {KvBug::no_condition, "no_condition", false},   {KvBug::hasty_forget, "hasty_forget", false}};
+      {KvBug::early_ack, "early_ack", false},          {KvBug::quick_read, "quick_read", false},
+      {KvBug::lying_disk, "lying_disk", false},        {KvBug::amnesia, "amnesia", true},
+      {KvBug::repeated_dots, "repeated_dots", false},  {KvBug::lost_siblings, "lost_siblings", false},
+      {KvBug::no_condition, "no_condition", false},    {KvBug::hasty_forget, "hasty_forget", false},
+      {KvBug::hasty_leave, "hasty_leave", false, true}};
   constexpr std::uint64_t kSeedsMax = 20;
   for (const auto& row : rows) {
     CAPTURE(row.name);
     std::uint64_t seed = 1;
-    while (seed <= kSeedsMax &&
-           run({.seed = seed, .disks_alone = row.disks_alone, .bug = row.bug}).violations.empty())
+    while (seed <= kSeedsMax && run({.seed = seed,
+                                     .disks_lost = !row.one_copy,
+                                     .one_copy = row.one_copy,
+                                     .disks_alone = row.disks_alone,
+                                     .bug = row.bug})
+                                    .violations.empty())
       ++seed;
     CHECK(seed <= kSeedsMax);
   }

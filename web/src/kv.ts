@@ -6,6 +6,8 @@ export interface KvStatus {
   to_compare: number;
   handing_over: boolean;
   handed_over: number;
+  left: number;
+  leaving: boolean;
   hints: number;
   durable: boolean;
 }

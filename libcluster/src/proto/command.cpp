@@ -222,8 +222,12 @@ Result<CommandRequest> check(CommandRequest request) {
   if (request.force && !command->takes_force) return not_taken(*command, "--force");
   if (request.weight && !command->takes_weight) return not_taken(*command, "--weight");
   if (request.wait && !command->takes_wait) return not_taken(*command, "--wait");
-  if (request.follow && !command->takes_follow) return not_taken(*command, "--follow");
+  if (request.follow && !command->takes_follow && !command->takes_drain)
+    return not_taken(*command, "--follow");
   if (request.for_ms && !command->takes_for) return not_taken(*command, "--for");
+  if (request.drain_ms && !command->takes_drain) return not_taken(*command, "--drain-timeout");
+  if (request.drain_ms && *request.drain_ms > kDrainMsMax)
+    return bad_command(request.name + ": --drain-timeout is at most 1h");
   if (request.trace && !command->takes_chord_flags) return not_taken(*command, "--trace");
   if (request.recursive && !command->takes_chord_flags) return not_taken(*command, "--recursive");
   if (!request.format.empty() && !command->takes_chord_flags && !command->takes_kv_flags)

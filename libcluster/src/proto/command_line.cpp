@@ -191,6 +191,11 @@ class ArgumentReader {
       if (at_ + 1 == words_.size()) return bad_command(std::string(word) + " needs a weight");
       return take_weight(words_[++at_]);
     }
+    if (word == "--drain-timeout") {
+      if (at_ + 1 == words_.size()) return bad_command("--drain-timeout needs a time, such as 60s");
+      return take_drain(words_[++at_]);
+    }
+    if (word.starts_with("--drain-timeout=")) return take_drain(word.substr(16));
     if (word == "--for") {
       if (at_ + 1 == words_.size()) return bad_command("--for needs a time, such as 10s");
       return take_time(words_[++at_]);
@@ -220,7 +225,22 @@ class ArgumentReader {
     return {};
   }
 
+  Result<void> take_drain(std::string_view text) {
+    const auto ms = milliseconds(text, kDrainMsMax);
+    if (!ms) return bad_command("'" + std::string(text) + "' is not a time up to 1h, such as 90s or 5m");
+    request_.drain_ms = static_cast<std::uint32_t>(*ms);
+    return {};
+  }
+
   Result<void> take_ttl(std::string_view text) {
+    constexpr std::uint64_t kTtlMax = 36'500ULL * 86'400'000;
+    const auto ms = milliseconds(text, kTtlMax);
+    if (!ms) return ms.error();
+    request_.ttl_ms = *ms;
+    return {};
+  }
+
+  static Result<std::uint64_t> milliseconds(std::string_view text, std::uint64_t max) {
     const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
     const auto number = parse_number(text.substr(0, digits));
     const auto unit = text.substr(digits);
@@ -230,11 +250,9 @@ class ArgumentReader {
                                  : unit == "h"                 ? 3'600'000
                                  : unit == "d"                 ? 86'400'000
                                                                : 0;
-    constexpr std::uint64_t kTtlMax = 36'500ULL * 86'400'000;
-    if (!number || factor == 0 || *number == 0 || *number > kTtlMax / factor)
+    if (!number || factor == 0 || *number == 0 || *number > max / factor)
       return bad_command("'" + std::string(text) + "' is not a time such as 500ms, 10s, 5m, 2h or 7d");
-    request_.ttl_ms = *number * factor;
-    return {};
+    return *number * factor;
   }
 
   std::span<const std::string> words_;
@@ -286,6 +304,7 @@ std::vector<std::string> completions(std::span<const std::string> words, std::st
   if (command->takes_wait) offer("--wait");
   if (command->takes_follow) offer("--follow");
   if (command->takes_for) offer("--for");
+  if (command->takes_drain) offer("--drain-timeout");
   if (command->takes_chord_flags)
     for (const auto* flag : {"--trace", "--recursive", "--dot", "--svg"}) offer(flag);
   if (command->takes_kv_flags)

@@ -12,6 +12,11 @@ constexpr std::string_view kForceHelp =
     "With -f the connections that the change ends are cut now; without it they are drained for up to 5 s.\n"
     "With -f the ring is changed even where, by the partition policy, too few members are left for it.";
 
+constexpr std::string_view kDrainHelp =
+    "Where keys are kept (--kv), who goes hands over first, for at most --drain-timeout (60s), and\n"
+    "stays if that is not done by then. A member that does not answer is removed at once. With -f\n"
+    "nothing is handed over: what the others lack cannot be read until the node is back.";
+
 constexpr std::size_t kFormsInALine = 4;  // more are listed one by one
 
 const Form kNothing{};
@@ -138,6 +143,7 @@ const std::vector<Command>& table() {
       {.name = "leave",
        .forms = {kNothing},
        .takes_force = true,
+       .takes_drain = true,
        .changes_ring = true,
        .summary = "Leave the ring",
        .details = "Waits up to 5 s until another member knows it; with -f it does not wait."},
@@ -174,6 +180,7 @@ const std::vector<Command>& table() {
        .forms = {kId, kMember},
        .takes_force = true,
        .takes_wait = true,
+       .takes_drain = true,
        .changes_ring = true,
        .summary = "Remove a member from the ring",
        .details = "HOST and PORT may be given and play no part."},
@@ -181,6 +188,7 @@ const std::vector<Command>& table() {
        .forms = {kIds},
        .takes_force = true,
        .takes_wait = true,
+       .takes_drain = true,
        .changes_ring = true,
        .summary = "Remove several members at once",
        .details = "ID HOST PORT triples are understood as well, as long as HOST and PORT name no member."},
@@ -323,6 +331,7 @@ std::string flags_of(const Command& command) {
   if (command.takes_wait) text += " [--wait]";
   if (command.takes_follow) text += " [--follow]";
   if (command.takes_for) text += " [--for TIME]";
+  if (command.takes_drain) text += " [--drain-timeout TIME]";
   if (command.takes_chord_flags) text += " [--trace] [--recursive] [--dot|--svg]";
   if (command.takes_kv_flags)
     text += " [--ttl TIME] [--if-absent] [--context CONTEXT [--if-unchanged]] [--raw]";
@@ -391,6 +400,7 @@ Result<std::string> help_for(std::string_view name) {
   if (!command->details.empty()) text += std::string(command->details) + '\n';
   if (command->takes_force && command->changes_ring && command->name != "leave")
     text += std::string(kForceHelp) + '\n';
+  if (command->takes_drain) text += std::string(kDrainHelp) + '\n';
   if (command->takes_follow && command->name != "kv")
     text += "With --follow new events are shown as they come, until Ctrl-C.\n";
   if (command->takes_wait && command->changes_ring)

@@ -124,6 +124,7 @@ Actions Gossip::on_time(Moment at) {
     end_meet(command, Error(meet.last.code(), "Node at " + meet.command.endpoint.to_string() +
                                                   " did not meet: " + meet.last.message()));
   }
+  if (drains_until_ && at.now >= *drains_until_) drains_until_.reset();
   if (leave_) {
     if (at.now >= leave_->deadline)
       end_leave(false);
@@ -141,6 +142,7 @@ Instant Gossip::next_deadline() const noexcept {
   auto next = search_ ? std::min(next_round_, search_->next) : next_round_;
   for (const auto& [command, meet] : meets_) next = std::min({next, meet.deadline, meet.next_attempt});
   if (leave_) next = std::min({next, leave_->deadline, leave_->next_attempt});
+  if (drains_until_) next = std::min(next, *drains_until_);
   return next;
 }
 
@@ -191,6 +193,8 @@ void Gossip::run(std::uint64_t command, const InsertCommand& what) {
 
 void Gossip::run(std::uint64_t command, const UpdateCommand& what) {
   if (auto error = not_now(what.force)) return done(command, *error);
+  if (what.weight)
+    if (auto ok = check_weight(*what.weight); !ok) return done(command, std::move(ok));
   const auto changed = state_.update(what.id, what.endpoint, what.weight, at_.wall);
   if (!changed) return done(command, changed.error());
   if (*changed > 0) note_changed(what.id, what.force);
@@ -212,6 +216,13 @@ void Gossip::run(std::uint64_t command, const RemoveCommand& what) {
   done(command, {});
 }
 
+void Gossip::run(std::uint64_t command, const DrainCommand& what) {
+  if (auto error = not_now()) return done(command, *error);
+  drains_until_.reset();
+  if (what.time > Duration::zero()) drains_until_ = saturated_add(at_.now, what.time);
+  done(command, {});
+}
+
 // --- what every input ends with ---
 
 void Gossip::begin(Moment at) {
@@ -223,6 +234,7 @@ void Gossip::begin(Moment at) {
 
 Actions Gossip::finish() {
   if (!ring_.empty()) heed_own_presence();
+  if (!ring_.empty()) heed_own_weight();
   push_own_edits();
   settle_connections();
   if (state_.version() != version_heeded_) {
@@ -243,6 +255,17 @@ void Gossip::heed_own_presence() {
     state_.remove(self(), at_.wall);  // inserted by somebody who did not know that it leaves
     begin_leave(leave_->command, {});
   }
+}
+
+/// It is 0 while this node drains, and then only: one found otherwise was left by an earlier process of it.
+void Gossip::heed_own_weight() {
+  const auto& own = *state_.find(self());
+  if (own.presence.removed) return;
+  if (own.weight.value != 0) weight_ = own.weight.value;
+  const auto wanted = drains_until_ ? 0 : weight_ != 0 ? weight_ : config_.self.weight;
+  if (own.weight.value == wanted) return;
+  static_cast<void>(state_.update(self(), {}, wanted, at_.wall));
+  note_changed(self(), false);
 }
 
 void Gossip::push_own_edits() {

@@ -240,6 +240,8 @@ void Gossip::fall_out() {
   departed_.push_back({ring_, *state_.find(self())});
   if (departed_.size() > SavedRing::kDepartedMax) departed_.pop_front();
   leave_.reset();
+  drains_until_.reset();
+  weight_ = 0;
   for (const auto& [command, meet] : meets_)
     done(command, Error(Errc::cancelled, "Node '" + self().str() + "' fell out of ring '" + ring_ + "'"));
   meets_.clear();

@@ -48,16 +48,17 @@ KvActions Kv::on_start(Instant now, WallTime wall) {
   return finish();
 }
 
-KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edition, const CHash& ring) {
+KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edition, const CHash& ring,
+                      const std::vector<NodeId>& leaving) {
   begin(now);
   if (ring_.empty() || name != ring_name_) {
     coming_.reset();
-    adopt(name, edition, ring);
+    adopt(name, placement_in(name, edition, ring, leaving));
     return finish();
   }
   // Many nodes that join at once change the ring many times, and each ring that is entered costs a round of
   // greetings and comparisons: the changes of a moment are entered as one.
-  const auto fingerprint = placement_in(name, edition, ring).fingerprint();
+  const auto fingerprint = placement_in(name, edition, ring, leaving).fingerprint();
   if (fingerprint == ring_.fingerprint()) {
     coming_.reset();
     return finish();
@@ -69,18 +70,18 @@ KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edi
   const auto rest = config_.ring_rest * (1 + members / kMembersPerRest);
   const auto rest_max = config_.ring_rest_max * (1 + members / (2 * kMembersPerRest));
   const auto until = coming_ ? coming_->until : now + rest_max;
-  coming_ = Coming{edition, ring, fingerprint, std::min(now + rest, until), until};
+  coming_ = Coming{edition, ring, leaving, fingerprint, std::min(now + rest, until), until};
   return finish();
 }
 
-KvPlacement Kv::placement_in(const std::string& name, KvEdition edition, const CHash& ring) const {
+KvPlacement Kv::placement_in(const std::string& name, KvEdition edition, const CHash& ring,
+                             const std::vector<NodeId>& leaving) const {
   // The time of an edit that the ring has forgotten still counts, or an earlier edition would come back.
   if (name == ring_name_ && !log_.empty()) edition.time = std::max(edition.time, log_.back().edition.time);
-  return {ring, edition};
+  return {ring, edition, leaving};
 }
 
-void Kv::adopt(const std::string& name, const KvEdition& edition, const CHash& ring) {
-  auto next = placement_in(name, edition, ring);
+void Kv::adopt(const std::string& name, KvPlacement next) {
   if (name == ring_name_ && next.fingerprint() == ring_.fingerprint()) return;
   // Who comes from elsewhere has not seen what this ring did meanwhile, whatever it holds.
   if (name != ring_name_) {
@@ -111,8 +112,9 @@ void Kv::enter(KvPlacement next) {
   // Dots by an actor that hands keys over and gets them back would claim writes that it no longer holds.
   actor_ = {config_.boot.number, rng_.next()};
   members_.clear();
-  for (const auto& [id, weight] : ring_.ring().weights())
-    if (id != self()) members_.insert(id);
+  for (const auto& [id, weight] : ring_.ring().weights()) members_.insert(id);
+  members_.insert(ring_.leaving().begin(), ring_.leaving().end());
+  members_.erase(self());
   hellos_.clear();
   heard_.clear();
   verified_ = false;
@@ -128,6 +130,7 @@ void Kv::enter(KvPlacement next) {
   foreign_ = true;
   foreign_found_ = false;
   foreign_from_ = 0;
+  foreign_keys_ = 0;
   upkeep_at_ = now_;
   settle_at_ = kNever;
   settle_if_complete();
@@ -215,13 +218,14 @@ KvActions Kv::on_time(Instant now, WallTime wall) {
   begin(now, wall);
   if (coming_ && coming_->at <= now) {
     const auto coming = *std::exchange(coming_, std::nullopt);
-    adopt(ring_name_, coming.edition, coming.ring);
+    adopt(ring_name_, placement_in(ring_name_, coming.edition, coming.ring, coming.leaving));
   }
   if (check_at_ <= now) check_operations();
   if (!trees_built_) build_trees();
   if (greet_at_ <= now) {
     greet_at_ = kNever;
-    if (!settled_ || heard_.size() < members_.size()) {
+    const bool waits = is_leaving() && !unsettled().empty();  // to be told
+    if (!settled_ || heard_.size() < members_.size() || waits) {
       for (const auto& member : members_)
         if (reachable(member) && (!heard_.contains(member) || !has_settled(member))) greet(member, true);
       greet_at_ = now + kGreetInterval;
@@ -251,6 +255,9 @@ KvProgress Kv::progress() const {
   KvProgress progress{.settled = settled_ && !coming_,
                       .to_compare = lacking_.size(),
                       .handing_over = foreign_,
+                      .left = foreign_keys_,
+                      .leaving = is_leaving(),
+                      .drained = has_drained(),
                       .hints = hints_held_};
   progress.handed_over =
       foreign_ ? static_cast<double>(foreign_from_) / static_cast<double>(~std::uint64_t{0}) : 1;

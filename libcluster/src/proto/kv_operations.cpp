@@ -300,6 +300,10 @@ void Kv::check_operations() {
         place(operations_.insert(std::move(again)).position);
         continue;
       }
+      if (ring_name_.empty()) {  // it would count itself alone
+        fail(at, Errc::unreachable, "this node left its ring meanwhile");
+        continue;
+      }
       auto now = replicas(operation.request.key);
       if (now.view == operation.replicas.view) {
         send_phase(at);

@@ -46,7 +46,9 @@ KvEditionNow edition_of(const RingState& state, WallTime wall) {
   return now;
 }
 
-KvPlacement::KvPlacement(CHash ring, const KvEdition& edition) : ring_(std::move(ring)), edition_(edition) {
+KvPlacement::KvPlacement(CHash ring, const KvEdition& edition, std::vector<NodeId> leaving)
+    : ring_(std::move(ring)), leaving_(std::move(leaving)), edition_(edition) {
+  std::ranges::sort(leaving_);
   std::string text;
   for (const auto& member : description().members)
     text.append(member.id.str())
@@ -63,11 +65,15 @@ KvPlacement::KvPlacement(CHash ring, const KvEdition& edition) : ring_(std::move
 KvPlacement KvPlacement::of(const KvRing& ring) {
   std::vector<CHash::Insertion> insertions;
   insertions.reserve(ring.members.size());
+  std::vector<NodeId> leaving;
   for (const auto& member : ring.members)
-    insertions.push_back({{.id = member.id, .zone = member.zone}, member.weight});
+    if (member.weight == 0)
+      leaving.push_back(member.id);
+    else
+      insertions.push_back({{.id = member.id, .zone = member.zone}, member.weight});
   CHash nodes;
   if (!nodes.insert_all(insertions)) return {};
-  return KvPlacement(std::move(nodes), ring.edition);
+  return KvPlacement(std::move(nodes), ring.edition, std::move(leaving));
 }
 
 KvReplicas KvPlacement::replicas(const KvKey& key, const KvBucket& bucket) const {
@@ -93,12 +99,13 @@ KvRing KvPlacement::description() const {
   KvRing ring{.edition = edition_, .members = {}};
   for (const auto& node : ring_.nodes())
     ring.members.push_back({node.id, ring_.weight(node.id.str()), node.zone});
+  for (const auto& id : leaving_) ring.members.push_back({.id = id});
   std::ranges::sort(ring.members, {}, &KvMemberWeight::id);
   return ring;
 }
 
 bool KvPlacement::is(const KvRing& ring) const {
-  return edition_ == ring.edition && ring_.node_count() == ring.members.size() &&
+  return edition_ == ring.edition && ring_.node_count() + leaving_.size() == ring.members.size() &&
          description().members == ring.members;
 }
 

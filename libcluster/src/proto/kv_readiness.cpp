@@ -142,8 +142,10 @@ bool Kv::has_settled(const NodeId& peer) const {
 
 /// Whether a ring that none of those told of can have had W of `nodes` as replicas.
 bool Kv::too_many_silent(std::span<const CHash::Node* const> nodes, std::size_t w) const {
-  const auto silent = std::ranges::count_if(
-      nodes, [this](const CHash::Node* node) { return node->id != self() && !heard_.contains(node->id); });
+  const auto is_silent = [this](const NodeId& id) { return id != self() && !heard_.contains(id); };
+  const auto silent =
+      std::ranges::count_if(nodes, [&](const CHash::Node* node) { return is_silent(node->id); }) +
+      std::ranges::count_if(ring_.leaving(), is_silent);  // they were anybody's replicas
   return static_cast<std::size_t>(silent) >= std::max<std::size_t>(1, std::min(w, ring_.ring().node_count()));
 }
 
@@ -197,10 +199,10 @@ bool Kv::look_for_lacking() {
       std::uint32_t held_by = 0;
       std::uint32_t place = 0;
       std::vector<NodeId> others;  // that may have some of it
-      for (const auto* node : ring.replicas_at(edge, ring.node_count())) {
+      const auto is_enough = [&] { return place >= n && held_by >= needed; };
+      const auto look_at = [&](const NodeId& id) {
         const bool is_replica = place++ < n;
-        const auto& id = node->id;
-        if (id == self()) continue;
+        if (id == self()) return;
         const auto hello = hellos_.find(id);
         const bool known = hello != hellos_.end() && hello->second.verified;
         const bool held =
@@ -211,8 +213,14 @@ bool Kv::look_for_lacking() {
           lacking_.insert(id);
         else if (!held && !done)
           others.push_back(id);
-        if (place >= n && held_by >= needed) break;
+      };
+      for (const auto* node : ring.replicas_at(edge, ring.node_count())) {
+        look_at(node->id);
+        if (is_enough()) break;
       }
+      place = std::max(place, n);  // who is leaving is nobody's replica
+      for (const auto& id : ring_.leaving())
+        if (!is_enough()) look_at(id);
       // With fewer of them left (several were replaced at once) what they had may be anywhere.
       if (held_by >= needed) continue;
       const auto away = std::ranges::count_if(others, [this](const NodeId& id) { return !reachable(id); });
@@ -246,6 +254,22 @@ void Kv::settle() {
   save_note();
   greet_all(false);
   trim_log();
+}
+
+bool Kv::is_leaving() const { return std::ranges::binary_search(ring_.leaving(), self()); }
+
+std::vector<NodeId> Kv::unsettled() const {
+  std::vector<NodeId> ids;
+  for (const auto& [id, weight] : ring_.ring().weights())
+    if (id != self() && reachable(id) && !has_settled(id)) ids.push_back(id);
+  return ids;
+}
+
+/// Each key that it held is on the disks of those that hold it now, and those that were to compare themselves
+/// with it have: they count without it.
+bool Kv::has_drained() const {
+  return is_leaving() && !ring_.empty() && !coming_ && !broken_ && trees_built_ && foreign_keys_ == 0 &&
+         spreads_.empty() && settled_ && unsettled().empty();
 }
 
 /// Once all members have settled here nobody has an older base to ask about.

@@ -78,6 +78,7 @@ Result<void> Kv::hold(const KvKey& key, const KvRecord& record, std::uint64_t be
   if (trees_built_ || position < trees_from_) {
     for (const auto& node : nodes.nodes)
       if (node != self()) trees_.change(node, position, before, after);
+    if (!nodes.has(self())) foreign_keys_ = foreign_keys_ + (after != 0 ? 1 : 0) - (before != 0 ? 1 : 0);
   }
   out_.emplace_back(KvChanged{key});
   return {};
@@ -167,8 +168,10 @@ void Kv::build_trees() {
     return;
   }
   for (const auto& entry : *entries) {
-    for (const auto& node : replicas(entry.key).nodes)
+    const auto nodes = replicas(entry.key);
+    for (const auto& node : nodes.nodes)
       if (node != self()) trees_.change(node, entry.position, 0, entry.hash);
+    if (!nodes.has(self())) ++foreign_keys_;
   }
   trees_built_ = entries->size() < kBuildKeys || entries->back().position == ~std::uint64_t{0};
   trees_from_ = entries->empty() ? ~std::uint64_t{0} : entries->back().position + 1;

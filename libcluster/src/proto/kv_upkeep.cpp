@@ -24,7 +24,7 @@ void Kv::hint(const NodeId& to, const KvKey& key) {
 void Kv::spread_hints() {
   for (auto at = hints_.begin(); at != hints_.end();) {
     auto& [node, keys] = *at;
-    if (!members_.contains(node)) {
+    if (!members_.contains(node) || ring_.ring().weight(node.str()) == 0) {
       hints_held_ -= keys.size();
       at = hints_.erase(at);
       continue;
@@ -61,13 +61,17 @@ bool Kv::take_spread_reply(const NodeId& from, const KvWriteReply& m) {
   const auto at = spreads_.find(m.id);
   if (at == spreads_.end()) return false;
   auto& spread = at->second;
+  if (m.status == KvStatus::view && spread.hands_over) {  // tried again once that node is in this ring
+    spread.deadline = now_;
+    upkeep_at_ = std::min(upkeep_at_, now_ + config_.upkeep_interval);
+  }
   if (m.status != KvStatus::ok) return true;
   spread.pending.erase(from);
   if (!spread.pending.empty()) return true;
   if (!spread.hands_over) {
     ++counters_.hinted;
   } else {
-    // All that hold it by the ring have it on their disks.
+    // All that took it have it on their disks.
     const auto position = kv_position(spread.key);
     const auto held = storage_.hash_of(position, spread.key);
     if (held && *held == spread.hash && !replicas(spread.key).has(self()) && hold(spread.key, {}, *held)) {
@@ -95,6 +99,18 @@ void Kv::drop_late_spreads() {
     upkeep_at_ = std::min(upkeep_at_, now_ + config_.upkeep_interval);
 }
 
+/// Who is sent a key that this node is to drop: all its replicas, in the same ring by now. Of a node that is
+/// leaving those that can be reached, if they are enough for a write: its copy goes in any case.
+std::set<NodeId> Kv::takers(const KvReplicas& placed) const {
+  std::set<NodeId> nodes;
+  for (const auto& id : placed.nodes)
+    if (reachable(id) && hellos_.contains(id))
+      nodes.insert(id);
+    else if (reachable(id) || !is_leaving())
+      return {};
+  return nodes.size() < placed.w ? std::set<NodeId>() : nodes;
+}
+
 /// One portion of the keys that this node holds and is no replica of.
 void Kv::hand_over() {
   if (!foreign_ || ring_.empty() || !can_spread()) return;
@@ -102,13 +118,12 @@ void Kv::hand_over() {
   if (!entries) return;
   bool cut = false;
   for (const auto& entry : *entries) {
-    const auto nodes = replicas(entry.key).nodes;
-    if (std::ranges::find(nodes, self()) == nodes.end()) {
+    const auto placed = replicas(entry.key);
+    if (!placed.has(self())) {
       foreign_found_ = true;
       cut = !can_spread();
       if (cut) break;
-      if (std::ranges::all_of(nodes, [this](const NodeId& id) { return reachable(id); }))
-        spread(entry.key, {nodes.begin(), nodes.end()}, true);
+      spread(entry.key, takers(placed), true);
     }
     foreign_from_ = entry.position + 1;
   }

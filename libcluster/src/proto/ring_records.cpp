@@ -59,7 +59,8 @@ Result<void> check(const RingMember& member) {
   if (auto ok = check_edit(member.id, member.weight); !ok) return ok;
   if (auto ok = check_edit(member.id, member.endpoint); !ok) return ok;
   if (member.endpoint.boot.number > kCountMax) return bad(member.id, "a boot out of bounds");
-  if (auto ok = check_weight(member.weight.value); !ok) return bad(member.id, ok.error().message().c_str());
+  if (member.weight.value != 0)  // that of a node which drains
+    if (auto ok = check_weight(member.weight.value); !ok) return bad(member.id, ok.error().message().c_str());
   if (auto ok = check_endpoint(member.endpoint.value); !ok)
     return bad(member.id, ok.error().message().c_str());
   if (auto ok = check_zone(member.endpoint.zone); !ok) return bad(member.id, ok.error().message().c_str());

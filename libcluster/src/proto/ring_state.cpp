@@ -204,7 +204,8 @@ Result<std::size_t> RingState::update(const NodeId& id, const std::optional<Endp
                                       std::optional<std::uint32_t> weight, WallTime wall) {
   if (endpoint)
     if (auto ok = check_endpoint(*endpoint); !ok) return std::move(ok).error();
-  if (weight)
+  const bool drains = weight == 0U && id == self_.id;
+  if (weight && !drains)
     if (auto ok = check_weight(*weight); !ok) return std::move(ok).error();
   if (!present(id)) return Error(Errc::not_found, "'" + id.str() + "' is not defined in this ring.");
   RingMember member = *find(id);
@@ -347,7 +348,8 @@ const NodeId& RingState::random_member(Rng& rng) const noexcept {
 CHash RingState::chash(CHashConfig config) const {
   std::vector<CHash::Insertion> insertions;
   insertions.reserve(present_count_);
-  for (auto& view : members()) insertions.push_back({node_of(view), view.weight});
+  for (auto& view : members())
+    if (view.weight != 0) insertions.push_back({node_of(view), view.weight});
   CHash ring(config);
   // Ids, hosts, weights and zones were checked on arrival; only too many points in all can fail, and leave
   // the ring empty.
@@ -364,8 +366,9 @@ CHash RingState::chash(CHash last) const {
   std::vector<CHash::Insertion> changed;
   std::vector<NodeId> gone;
   for (const auto& [id, weight] : last.weights())
-    if (!present(id)) gone.push_back(id);
+    if (!present(id) || find(id)->weight.value == 0) gone.push_back(id);
   for (auto& view : members()) {
+    if (view.weight == 0) continue;
     const auto weight = last.weight(view.id.str());
     if (weight == 0)
       added.push_back({node_of(view), view.weight});

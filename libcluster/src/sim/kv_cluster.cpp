@@ -82,7 +82,8 @@ void KvCluster::start(std::size_t place) {
   process.missing_since.clear();
   process.told_down.clear();
   perform(place, process.kv->on_start(simulator_.now(), wall(place)));
-  perform(place, process.kv->on_ring(simulator_.now(), process.ring_name, process.edition, process.ring));
+  perform(place, process.kv->on_ring(simulator_.now(), process.ring_name, process.edition, process.ring,
+                                     process.leaving));
   hear_ring(place, ring_version_);
 }
 
@@ -114,11 +115,15 @@ void KvCluster::hear_ring(std::size_t place, std::uint64_t version) {
     process.ring_version = ring_version_;  // the newest, as gossip has it
     process.edition = {ring_time_, ring_version_};
     process.ring = CHash();
+    process.leaving.clear();
     if (ring_.contains(place)) {
       process.ring_name = "ring";
       for (const auto& [member, weight] : ring_)
-        static_cast<void>(
-            process.ring.insert({.id = id(member), .zone = processes_.at(member).zone}, weight));
+        if (weight == 0)
+          process.leaving.push_back(id(member));
+        else
+          static_cast<void>(
+              process.ring.insert({.id = id(member), .zone = processes_.at(member).zone}, weight));
     } else {
       process.ring_name.clear();
       static_cast<void>(process.ring.insert({.id = id(place)}));
@@ -126,7 +131,8 @@ void KvCluster::hear_ring(std::size_t place, std::uint64_t version) {
     process.host.submit([this, place, life] {
       auto& host = processes_.at(place);
       if (host.life == life && host.kv)
-        perform(place, host.kv->on_ring(simulator_.now(), host.ring_name, host.edition, host.ring));
+        perform(place,
+                host.kv->on_ring(simulator_.now(), host.ring_name, host.edition, host.ring, host.leaving));
     });
   });
 }
@@ -276,6 +282,12 @@ bool KvCluster::settled() const {
     const auto& process = processes_.at(member.first);
     return process.kv && process.ring_version == ring_version_ && process.kv->settled();
   });
+}
+
+bool KvCluster::drained(std::size_t place) const {
+  const auto& process = processes_.at(place);
+  if (!process.kv || process.host.paused() || process.ring_version != ring_version_) return false;
+  return config_.bug == KvBug::hasty_leave || process.kv->has_drained();
 }
 
 std::string KvCluster::differences() const {

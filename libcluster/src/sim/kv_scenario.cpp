@@ -13,6 +13,7 @@ using proto::KvVerb;
 constexpr std::uint32_t kWeight = 16;
 constexpr Duration kConvergenceMax = 180s;
 constexpr Duration kForgetting = 40s;
+constexpr Duration kDrainMax = 20s;
 
 KvClusterConfig config_of(const KvScenario& scenario) {
   KvClusterConfig config{
@@ -21,6 +22,7 @@ KvClusterConfig config_of(const KvScenario& scenario) {
   config.kv.sync_interval = 2s;
   config.kv.tombstone_age = scenario.bug == KvBug::hasty_forget ? 500ms : 20s;
   config.kv.session_timeout = 2s;
+  if (scenario.one_copy) config.kv.bucket.n = config.kv.bucket.r = config.kv.bucket.w = 1;
   // So that bounds of bytes are felt by values of some digits.
   if (scenario.seed % 2 == 0) config.kv.large_bytes = 1;
   if (scenario.seed % 4 == 0) config.kv.operation_bytes_max = 64;
@@ -47,6 +49,9 @@ class KvRun {
     cluster_.simulator().run_for(scenario_.duration);
     ending_ = true;
     heal();
+    for (const auto drained_by = now() + kDrainMax; !leaving_.empty() && now() < drained_by;)
+      cluster_.simulator().run_for(200ms);
+    if (!leaving_.empty()) verdict_.violations.push_back("who is leaving does not get to go");
     const auto healed = cluster_.simulator().now();
     while (!(verdict_.converged = cluster_.simulator().now() - healed, cluster_.differences().empty()) &&
            verdict_.converged < kConvergenceMax)
@@ -238,9 +243,11 @@ class KvRun {
 
   void change_ring(std::size_t place) {
     auto ring = cluster_.ring();
-    const auto dice = rng_.below(scenario_.zones > 0 ? 4 : 3);
-    if (dice == 3)
+    const auto dice = rng_.below(scenario_.zones > 0 ? 5 : 4);
+    if (dice == 3) return leave_alive();
+    if (dice == 4)
       return cluster_.set_zone(place, zone(static_cast<std::size_t>(rng_.below(scenario_.zones))));
+    if (leaving_.contains(place)) return;
     if (dice == 0) {
       ring[place] = static_cast<std::uint32_t>(rng_.between(4, 32));
     } else if (dice == 1) {
@@ -250,7 +257,7 @@ class KvRun {
           if (!cluster_.running(other)) cluster_.restart(other, false);
           break;
         }
-    } else if (ring.size() > 4 && !damaged_ && cluster_.settled()) {
+    } else if (ring.size() > 4 && !scenario_.one_copy && !damaged_ && cluster_.settled()) {
       // Gone for good, with its disk.
       damaged_ = true;
       ring.erase(place);
@@ -258,6 +265,41 @@ class KvRun {
       cluster_.kill(place);
     }
     cluster_.set_ring(std::move(ring));
+  }
+
+  /// One to three at once.
+  void leave_alive() {
+    auto ring = cluster_.ring();
+    for (auto count = 1 + rng_.below(3); count > 0; --count) {
+      const auto place = some_member();
+      if (ring.size() - leaving_.size() <= 3 || leaving_.contains(place)) continue;
+      leaving_.emplace(place, now() + between(5s, kDrainMax));
+      ring[place] = 0;
+    }
+    cluster_.set_ring(std::move(ring));
+    if (!looks_) look_at_leavers();
+  }
+
+  /// Who has drained goes, with its disk; who has not in time stays.
+  void look_at_leavers() {
+    auto ring = cluster_.ring();
+    std::set<std::size_t> gone;
+    for (const auto& [place, until] : leaving_) {
+      if (cluster_.drained(place)) {
+        gone.insert(place);
+        ring.erase(place);
+        ++verdict_.left;
+      } else if (until < now() && !ending_) {
+        gone.insert(place);
+        ring[place] = kWeight;
+      }
+    }
+    for (const auto place : gone) leaving_.erase(place);
+    if (!gone.empty()) cluster_.set_ring(ring);
+    for (const auto place : gone)
+      if (!ring.contains(place) && rng_.chance(0.5)) cluster_.kill(place);
+    looks_ = !leaving_.empty();
+    if (looks_) cluster_.simulator().after(100ms, [this] { look_at_leavers(); });
   }
 
   void heal() {
@@ -291,7 +333,9 @@ class KvRun {
   KvChecker checker_{};
   std::vector<Client> clients_{};
   KvVerdict verdict_{};
-  bool damaged_ = false;  // a disk was lost, and not all have again what they are to hold
+  std::map<std::size_t, Instant> leaving_{};  // by place, and until when they try
+  bool looks_ = false;                        // at them
+  bool damaged_ = false;                      // a disk was lost, and not all have again what they are to hold
   bool ending_ = false;
 };
 

@@ -199,6 +199,32 @@ TEST_CASE("session: wrong usage is exit code 2 and one line, and connects to nob
   CHECK(f.script.connects == 0);
 }
 
+TEST_CASE("session: who leaves is asked again while it hands over, for so long as it may take") {
+  constexpr const char* kNotYet = R"({"ok":true,"data":{"draining":true,"left":3,"text":"3 keys are left"}})";
+  Fixture f;
+  f.will_answer(kNotYet);
+  f.will_answer(kNotYet);
+  f.will_answer(R"({"ok":true})");
+  CHECK(f.session.run_line("leave --drain-timeout 90s") == Exit::ok);
+  CHECK(f.out.str() == "{\"ok\": true}\n");
+  CHECK(f.err.str().empty());  // no terminal
+  REQUIRE(f.script.asked.size() == 3);
+  for (const auto& asked : f.script.asked) {
+    CHECK(asked.follow);
+    REQUIRE(asked.drain_ms);
+    CHECK(*asked.drain_ms <= 90'000);
+    CHECK(*asked.drain_ms > 80'000);
+  }
+  Fixture forced;
+  forced.will_answer(R"({"ok":true})");
+  CHECK(forced.session.run_line("leave -f") == Exit::ok);
+  CHECK_FALSE(forced.script.asked.at(0).follow);
+  Fixture late;
+  late.will_answer(kNotYet);
+  late.will_answer(R"({"ok":false,"error":{"message":"no","code":"timeout","executed":"no"}})");
+  CHECK(late.session.run_line("remove foo") == Exit::refused);
+}
+
 TEST_CASE("session: JSON of call is checked before it is sent") {
   Fixture f;
   CHECK(f.session.run_line("call counter add abc") == Exit::usage);

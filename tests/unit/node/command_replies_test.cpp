@@ -171,6 +171,30 @@ TEST_CASE("replies: mremove takes ids or triples, and a member's id is never mis
   CHECK(removed(ring, "mremove", {"foo", "bar", "7022"}) == std::vector<NodeId>{"foo", "bar", "7022"});
 }
 
+TEST_CASE("replies: mremove knows who is leaving for a member, too") {
+  const proto::CommandRequest request{.name = "mremove", .args = {"foo", "bar", "7022"}};
+  const auto ids = [&](const std::vector<NodeId>& leaving) {
+    return std::get<proto::RemoveCommand>(*ring_command(request, lone_foo(), leaving)).ids;
+  };
+  CHECK(ids({}) == std::vector<NodeId>{"foo"});
+  CHECK(ids({"bar"}) == std::vector<NodeId>{"foo", "bar", "7022"});
+}
+
+TEST_CASE("replies: who leaves hands over first, and who is removed if it answers, unless that is forced") {
+  const MemberBoard::View members{{.id = "alive", .state = MemberState::alive},
+                                  {.id = "dead", .state = MemberState::unreachable},
+                                  {.id = "self", .state = MemberState::alive},
+                                  {.id = "slow", .state = MemberState::suspect}};
+  const auto drain = [&](const proto::RingCommand& command) { return to_drain(command, "self", members); };
+  CHECK(drain(proto::LeaveCommand{}) == std::vector<NodeId>{"self"});
+  CHECK(drain(proto::LeaveCommand{true}).empty());
+  CHECK(drain(proto::RemoveCommand{{"dead", "slow", "alive", "none"}}) ==
+        std::vector<NodeId>{"slow", "alive"});
+  CHECK(drain(proto::RemoveCommand{{"alive"}, true}).empty());
+  CHECK(drain(proto::RemoveCommand{{"alive", "self"}}).empty());  // which is refused
+  CHECK(drain(proto::JoinCommand{"ring"}).empty());
+}
+
 /// A ring of two whose shares are known: they are far from even.
 CHash foo_and_bar() {
   CHash ring({.rfactor = 3});

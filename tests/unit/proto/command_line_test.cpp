@@ -103,6 +103,24 @@ TEST_CASE("command line: bad flags are refused in words") {
   CHECK(refusal({"isnert", "--bogus"}) == "unknown command 'isnert'; did you mean 'insert'?");
 }
 
+TEST_CASE("command line: who leaves or is removed may be given a time to hand over, up to an hour") {
+  for (const Words& words : {Words{"leave", "--drain-timeout", "90s"}, Words{"leave", "--drain-timeout=90"},
+                             Words{"remove", "bar", "--drain-timeout", "90000ms"}}) {
+    const auto parsed = parse_command(words);
+    REQUIRE(parsed);
+    CHECK(parsed->drain_ms == 90'000);
+  }
+  const auto refused = [](const Words& words) { return parse_command(words).error().message(); };
+  CHECK(refused(Words{"mremove", "a", "b", "--drain-timeout"}) ==
+        "mremove: --drain-timeout needs a time, such as 60s");
+  CHECK(refused(Words{"leave", "--drain-timeout", "2h"}) ==
+        "leave: '2h' is not a time up to 1h, such as 90s or 5m");
+  CHECK(refused(Words{"insert", "bar", "h", "1", "--drain-timeout", "5s"})
+            .starts_with("insert does not take --drain-timeout"));
+  CHECK_FALSE(check({.name = "leave", .drain_ms = 3'600'001}));
+  CHECK(check({.name = "leave", .follow = true, .drain_ms = 0}));
+}
+
 TEST_CASE("command line: a drill's sides may come as one word or as several, and its time in any unit") {
   const CommandRequest wanted{.name = "drill", .args = {"partition", "a,b | c,d"}, .for_ms = 10'000};
   for (const Words& words : {Words{"drill", "partition", "a,b | c,d", "--for", "10s"},
@@ -152,7 +170,7 @@ TEST_CASE("command line: completion offers commands first, then the flags the co
   CHECK(completions(Words{"plan", "update"}, "-") == Words{"--weight"});
   CHECK(completions(Words{"drill"}, "") == Words{"partition", "report", "heal"});
   CHECK(completions(Words{"drill", "partition"}, "--") == Words{"--wait", "--for"});
-  CHECK(completions(Words{"leave"}, "-") == Words{"--force"});
+  CHECK(completions(Words{"leave"}, "-") == Words{"--force", "--drain-timeout"});
   CHECK(completions(Words{"events"}, "--") == Words{"--follow"});
   CHECK(completions(Words{"insert", "bar"}, "--w") == Words{"--weight", "--wait"});
   CHECK(completions(Words{"insert"}, "ba").empty());

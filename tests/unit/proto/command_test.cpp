@@ -110,7 +110,8 @@ TEST_CASE("command: missing and surplus arguments are named, with the usage") {
       Row{request("meet"),
           "meet: missing ID HOST PORT; usage: meet ID HOST PORT | meet HOST PORT | meet HOST:PORT [--wait]"},
       Row{request("remove", {"bar", "localhost"}),
-          "remove: missing PORT; usage: remove ID | remove ID HOST PORT [-f] [--wait]"},
+          "remove: missing PORT; usage: remove ID | remove ID HOST PORT [-f] [--wait] [--drain-timeout "
+          "TIME]"},
       Row{request("call", {"counter"}), "call: missing EVENT; usage: call SERVER[@NODE] EVENT [JSON]"},
       Row{request("plan"), "plan: missing insert or update or remove; usage: " + plan},
       Row{request("plan", {"inser", "bar"}),

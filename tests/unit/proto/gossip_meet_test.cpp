@@ -170,3 +170,52 @@ TEST_CASE("gossip: who has not heard of its removal hears of it when it is met, 
   CHECK_FALSE(pair.a.state().present("b"));
   CHECK(pair.b.ring().empty());
 }
+
+TEST_CASE(
+    "gossip: a node that drains has weight 0, until it says otherwise, or says nothing more, or leaves") {
+  auto gossip = make("a");
+  auto now = kThen;
+  std::uint64_t commands = 0;
+  const auto run = [&](const RingCommand& what) {
+    return static_cast<bool>(all_of<Done>(gossip.on_command(now, ++commands, what)).at(0).result);
+  };
+  const auto weight = [&] { return gossip.state().find("a")->weight.value; };
+  REQUIRE(run(InsertCommand{{{"b", kHere, 7}}}));
+  REQUIRE(run(UpdateCommand{.id = "a", .weight = 9}));
+  CHECK_FALSE(run(UpdateCommand{.id = "a", .weight = 0}));  // a state, and no weight
+  CHECK_FALSE(run(UpdateCommand{.id = "b", .weight = 0}));
+
+  REQUIRE(run(DrainCommand{10s}));
+  CHECK(weight() == 0);
+  CHECK(gossip.state().present("a"));
+  CHECK_FALSE(gossip.state().chash(CHashConfig()).contains("a"));
+  REQUIRE(run(DrainCommand{}));
+  CHECK(weight() == 9);
+
+  REQUIRE(run(DrainCommand{10s}));
+  now.now += 6s;
+  REQUIRE(run(DrainCommand{10s}));
+  now.now += 9s;
+  std::ignore = gossip.on_time(now);
+  CHECK(weight() == 0);
+  CHECK(gossip.next_deadline() <= now.now + 1s);
+  now.now += 1s;
+  std::ignore = gossip.on_time(now);
+  CHECK(weight() == 9);
+
+  REQUIRE(run(DrainCommand{10s}));
+  REQUIRE(run(LeaveCommand{true}));
+  CHECK_FALSE(run(DrainCommand{10s}));
+  REQUIRE(run(JoinCommand{"ring"}));
+  CHECK(weight() == 128);
+}
+
+TEST_CASE("gossip: who finds that an earlier process of it drained has its weight again") {
+  auto before = make("a");
+  REQUIRE(all_of<Done>(before.on_command(kThen, 1, DrainCommand{10s})).at(0).result);
+  auto saved = before.saved();
+  Gossip again({.self = {.id = "a", .boot = {2, 1}, .endpoint = kHere, .weight = 5}, .ring = "ring"}, Rng(1),
+               kThen, saved);
+  std::ignore = again.on_start(kThen);
+  CHECK(again.state().find("a")->weight.value == 5);
+}

@@ -34,7 +34,7 @@ TEST_CASE(
       Row{"greatest count", [](RingMember& m) { m.weight.count = kAhead; }, true},
       Row{"count of the future", [](RingMember& m) { m.weight.count = kAhead + 1; }},
       Row{"count over it", [](RingMember& m) { m.weight.count = kCountMax + 1; }},
-      Row{"weight 0", [](RingMember& m) { m.weight.value = 0; }},
+      Row{"weight 0: it drains", [](RingMember& m) { m.weight.value = 0; }, true},
       Row{"greatest weight", [](RingMember& m) { m.weight.value = 65'535; }, true},
       Row{"weight over it", [](RingMember& m) { m.weight.value = 65'536; }},
       Row{"port 0", [](RingMember& m) { m.endpoint.value.port = 0; }},

@@ -325,6 +325,20 @@ TEST_CASE("ring state: the hash ring has the members with their weights") {
   CHECK(ring.size() == 135);
 }
 
+TEST_CASE("ring state: a node that drains has no part in the hash ring, made anew or brought up to date") {
+  auto a = state_of("a");
+  REQUIRE(a.insert("b", kPlace, 7, kStart));
+  const auto before = a.chash(CHashConfig());
+  CHECK_FALSE(a.update("b", {}, 0, kStart));
+  REQUIRE(a.update("a", {}, 0, kStart));
+  CHECK(a.chash(CHashConfig()).size() == 7);
+  CHECK(a.chash(before) == a.chash(CHashConfig()));
+  CHECK(a.members().size() == 2);
+  const auto drained = a.chash(before);
+  REQUIRE(a.update("a", {}, 3, kStart));
+  CHECK(a.chash(drained).size() == 10);
+}
+
 TEST_CASE("ring state: a hash ring brought up to date is the one that would be made anew") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed)
     for (const auto policy : {HashPolicy::sha256, HashPolicy::xxh3}) {

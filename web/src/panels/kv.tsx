@@ -133,7 +133,8 @@ export function KvPanel() {
       {status && (
         <p class="quiet" id="kv-status">
           {status.settled ? 'This node holds all that it is to hold' : `This node is to compare itself with ${status.to_compare} first`}
-          {status.handing_over ? `; handing keys over, ${Math.round(status.handed_over * 100)} %` : ''}
+          {status.leaving ? '; it is leaving' : ''}
+          {status.handing_over || status.leaving ? `; handing keys over, ${count(status.left)} left` : ''}
           {status.durable ? ', on its disk.' : ', in memory.'}
           {status.hints > 0 ? ` It keeps ${count(status.hints)} writes for nodes that missed them.` : ''}
         </p>

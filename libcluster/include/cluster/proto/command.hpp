@@ -35,6 +35,10 @@ struct CommandRequest {
   bool if_unchanged = false;             ///< of `kv put` and `kv del`, with a context
   std::optional<std::string> context{};  ///< of the read before, as `kv get` shows it; empty: of none
 
+  /// --drain-timeout: for how long who leaves or is removed hands over first; none: kDrainMs. With `follow`
+  /// the answer after a second may be {"draining": true, "left": n, "text": text}: ask again within 10 s.
+  std::optional<std::uint32_t> drain_ms{};
+
   static constexpr std::string_view event = "run";
   using reply = wire::Value;  ///< {"ok": true, "data": ...} or {"ok": false, "error": {...}}
 
@@ -44,6 +48,9 @@ struct CommandRequest {
 /// The bounds of a member's weight.
 inline constexpr std::uint32_t kWeightMin = 1;
 inline constexpr std::uint32_t kWeightMax = 65'535;
+
+inline constexpr std::uint32_t kDrainMs = 60'000;
+inline constexpr std::uint32_t kDrainMsMax = 3'600'000;
 
 /// A weight from decimal text, `kWeightMin` to `kWeightMax`.
 [[nodiscard]] Result<std::uint32_t> parse_weight(std::string_view text);
@@ -97,6 +104,7 @@ struct Command {
   bool takes_wait = false;
   bool takes_follow = false;
   bool takes_for = false;
+  bool takes_drain = false;        ///< --drain-timeout, unless forced
   bool takes_chord_flags = false;  ///< --trace, --recursive, --dot, --svg
   bool takes_kv_flags = false;     ///< --ttl, --if-absent, --if-unchanged, --context, --raw
   bool changes_ring = false;

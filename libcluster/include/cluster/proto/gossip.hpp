@@ -68,8 +68,13 @@ struct JoinCommand {
 struct LeaveCommand {
   bool force = false;  ///< does not wait for an acknowledgement
 };
-using RingCommand =
-    std::variant<InsertCommand, UpdateCommand, RemoveCommand, MeetCommand, JoinCommand, LeaveCommand>;
+/// No key is placed on this node any more, which stays a member: its weight is 0 for so long, counted anew
+/// from each such command, and then what it was. Zero: till now.
+struct DrainCommand {
+  Duration time{};
+};
+using RingCommand = std::variant<InsertCommand, UpdateCommand, RemoveCommand, MeetCommand, JoinCommand,
+                                 LeaveCommand, DrainCommand>;
 
 // Events, for listeners and logs.
 
@@ -278,12 +283,14 @@ class Gossip {
   void run(std::uint64_t command, const InsertCommand& what);
   void run(std::uint64_t command, const UpdateCommand& what);
   void run(std::uint64_t command, const RemoveCommand& what);
+  void run(std::uint64_t command, const DrainCommand& what);
   [[nodiscard]] std::optional<Error> not_now() const;
   [[nodiscard]] std::optional<Error> not_now(bool force) const;
   [[nodiscard]] std::optional<Error> no_quorum(std::string_view advice) const;
   void begin(Moment at);
   [[nodiscard]] Actions finish();
   void heed_own_presence();
+  void heed_own_weight();
   void push_own_edits();
   void push(const RingDelta& delta, std::uint8_t rounds);
   void note_changed(const NodeId& member, bool force);
@@ -337,6 +344,8 @@ class Gossip {
   Mismatch mismatch_{};
   std::map<std::uint64_t, Meet> meets_{};
   std::optional<Leave> leave_{};
+  std::optional<Instant> drains_until_{};
+  std::uint32_t weight_ = 0;  // of this node, when it does not drain
   std::uint64_t leave_attempts_ = 0;
   std::deque<DepartedRing> departed_{};
   std::deque<RingConflict> conflicts_seen_{};

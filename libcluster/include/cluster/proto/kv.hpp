@@ -66,8 +66,9 @@ class Kv {
   [[nodiscard]] KvActions on_start(Instant now, WallTime wall);
   /// The members of the ring named `name` (empty: this node is in none, and alone). Also when nothing
   /// changed. A change of the ring that the node is in counts once it has rested (KvConfig::ring_rest).
+  /// `leaving`: members of weight 0, which are not in `ring`.
   [[nodiscard]] KvActions on_ring(Instant now, const std::string& name, const KvEdition& edition,
-                                  const CHash& ring);
+                                  const CHash& ring, const std::vector<NodeId>& leaving = {});
   /// Whether a member can be reached, as far as is known; all can until this says otherwise.
   [[nodiscard]] KvActions on_peer(Instant now, const NodeId& peer, bool reachable);
   /// Handles one message from an authenticated peer, whatever it holds.
@@ -87,6 +88,10 @@ class Kv {
   /// Whether this node has all that it is to hold in this ring, as far as others could tell it.
   [[nodiscard]] bool settled() const noexcept { return settled_; }
   [[nodiscard]] KvProgress progress() const;
+  /// Of a member that is leaving: whether it can go, and nobody has to ask it for anything.
+  [[nodiscard]] bool has_drained() const;
+  /// Members that can be reached, and do not yet have all that they are to hold.
+  [[nodiscard]] std::vector<NodeId> unsettled() const;
   [[nodiscard]] const KvCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] const NodeId& self() const noexcept { return config_.self; }
   [[nodiscard]] const KvBucket& bucket(const std::string& name) const;
@@ -186,6 +191,7 @@ class Kv {
   struct Coming {
     KvEdition edition;
     CHash ring;
+    std::vector<NodeId> leaving;
     std::uint64_t fingerprint;  // of the two
     Instant at;
     Instant until;
@@ -259,9 +265,11 @@ class Kv {
   void build_trees();
 
   // kv.cpp: the ring it is in
-  [[nodiscard]] KvPlacement placement_in(const std::string& name, KvEdition edition, const CHash& ring) const;
-  void adopt(const std::string& name, const KvEdition& edition, const CHash& ring);
+  [[nodiscard]] KvPlacement placement_in(const std::string& name, KvEdition edition, const CHash& ring,
+                                         const std::vector<NodeId>& leaving) const;
+  void adopt(const std::string& name, KvPlacement next);
   void enter(KvPlacement next);
+  [[nodiscard]] bool is_leaving() const;
 
   // kv_readiness.cpp: whether this node has what it is to hold
   [[nodiscard]] std::shared_ptr<const KvPlacement> placement_of(const KvRing& ring,
@@ -301,6 +309,7 @@ class Kv {
   void hint(const NodeId& to, const KvKey& key);
   void spread_hints();
   void hand_over();
+  [[nodiscard]] std::set<NodeId> takers(const KvReplicas& placed) const;
   void spread(const KvKey& key, std::set<NodeId> to, bool hands_over);
   [[nodiscard]] bool can_spread() const noexcept;
   bool take_spread_reply(const NodeId& from, const KvWriteReply& m);
@@ -365,6 +374,7 @@ class Kv {
   bool foreign_ = true;  // keys of others may be held here
   bool foreign_found_ = false;
   std::uint64_t foreign_from_ = 0;
+  std::uint64_t foreign_keys_ = 0;  // of what the trees hold
   std::uint64_t dead_from_ = 0;
   std::vector<KvForget::Entry> dead_{};
   std::optional<Forgetting> forgetting_{};

@@ -40,6 +40,9 @@ struct KvProgress {
   std::size_t to_compare = 0;  ///< nodes that it must compare with first
   bool handing_over = false;   ///< it looks for keys that belong to others
   double handed_over = 0;      ///< 0..1, of the key space in this pass
+  std::uint64_t left = 0;      ///< keys that belong to others, as far as it has looked
+  bool leaving = false;        ///< its weight in the ring is 0
+  bool drained = false;        ///< leaving, and the others have all that it held
   std::size_t hints = 0;       ///< writes that other nodes have missed
 };
 

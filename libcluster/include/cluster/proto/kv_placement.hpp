@@ -45,7 +45,7 @@ struct KvMemberWeight {
   static constexpr bool wire_positional = true;
 
   NodeId id{};
-  std::uint32_t weight = 0;
+  std::uint32_t weight = 0;  ///< 0: of one that is leaving
   std::string zone{};
   friend bool operator==(const KvMemberWeight&, const KvMemberWeight&) = default;
 };
@@ -63,7 +63,8 @@ inline constexpr std::size_t kKvMembersMax = 65'535;
 class KvPlacement {
  public:
   KvPlacement() = default;
-  KvPlacement(CHash ring, const KvEdition& edition);
+  /// `leaving`: members of weight 0, which are no part of `ring`.
+  KvPlacement(CHash ring, const KvEdition& edition, std::vector<NodeId> leaving = {});
   /// A ring of these members; empty if they make none.
   [[nodiscard]] static KvPlacement of(const KvRing& ring);
 
@@ -75,6 +76,8 @@ class KvPlacement {
   /// Whether it is what `ring` describes.
   [[nodiscard]] bool is(const KvRing& ring) const;
   [[nodiscard]] const CHash& ring() const noexcept { return ring_; }
+  /// Members that hold no key any more, and give what they have to the others before they go; by id.
+  [[nodiscard]] const std::vector<NodeId>& leaving() const noexcept { return leaving_; }
   [[nodiscard]] const KvEdition& edition() const noexcept { return edition_; }
   /// Equal for the same edition of the same ring.
   [[nodiscard]] std::uint64_t fingerprint() const noexcept { return fingerprint_; }
@@ -82,6 +85,7 @@ class KvPlacement {
 
  private:
   CHash ring_{};
+  std::vector<NodeId> leaving_{};
   KvEdition edition_{};
   std::uint64_t fingerprint_ = 0;
 };

@@ -32,8 +32,8 @@ struct Self {
 struct MemberView {
   NodeId id{};
   Endpoint endpoint{};
-  std::uint32_t weight = 0;
-  Boot boot{};  ///< of the process that announced itself last; zero: none ever did
+  std::uint32_t weight = 0;  ///< 0: it drains
+  Boot boot{};               ///< of the process that announced itself last; zero: none ever did
   std::string zone{};
   friend auto operator<=>(const MemberView&, const MemberView&) = default;
 };
@@ -113,7 +113,7 @@ class RingState {
 
   /// No effect on a present member. Begins a new life for one that was removed.
   Result<std::size_t> insert(const NodeId& id, const Endpoint& endpoint, std::uint32_t weight, WallTime wall);
-  /// `not_found` for who is not present.
+  /// `not_found` for who is not present. No other node's weight can be 0.
   Result<std::size_t> update(const NodeId& id, const std::optional<Endpoint>& endpoint,
                              std::optional<std::uint32_t> weight, WallTime wall);
   std::size_t remove(const NodeId& id, WallTime wall);
@@ -178,6 +178,7 @@ class RingState {
   [[nodiscard]] std::vector<MemberView> members() const;
   /// A present member, by chance; `self()` if there is no other.
   [[nodiscard]] const NodeId& random_member(Rng& rng) const noexcept;
+  /// Of the present members with a weight.
   [[nodiscard]] CHash chash(CHashConfig config) const;
   /// The same as `chash(last.config())`. Where few members changed since `last` was made, nobody else's
   /// points are hashed and sorted again.

@@ -74,6 +74,7 @@ enum class KvBug : std::uint8_t {
   lost_siblings,  ///< of siblings on their way one arrives
   no_condition,   ///< conditions of writes are not heeded
   hasty_forget,   ///< deleted keys are forgotten without asking the others, nor heeding who is away
+  hasty_leave,    ///< a member that leaves does not wait until the others have what it holds
 };
 
 struct KvClusterConfig {
@@ -98,7 +99,8 @@ class KvCluster {
 
   /// A new place with a process that is in no ring. Gives the place.
   std::size_t add();
-  /// The members, by place, and their weights; each process hears of it after a while.
+  /// The members, by place, and their weights, 0 of those that are leaving; each process hears of it after a
+  /// while.
   void set_ring(std::map<std::size_t, std::uint32_t> members);
   [[nodiscard]] const std::map<std::size_t, std::uint32_t>& ring() const noexcept { return ring_; }
   /// In which zone a place is; its process and all others hear of it after a while.
@@ -122,6 +124,8 @@ class KvCluster {
   [[nodiscard]] NodeId id(std::size_t place) const { return NodeId("n" + std::to_string(place)); }
   /// All members run, know the ring, and have what they are to hold.
   [[nodiscard]] bool settled() const;
+  /// Of a member that is leaving: whether it can go.
+  [[nodiscard]] bool drained(std::size_t place) const;
   /// Settled, and no two members differ in a key, nor does anybody hold a key of others. Empty, or what is
   /// not so.
   [[nodiscard]] std::string differences() const;
@@ -138,6 +142,7 @@ class KvCluster {
     std::string ring_name{};
     CHash ring{};
     std::string zone{};
+    std::vector<NodeId> leaving{};
     Duration skew{};
     std::map<std::uint64_t, Done> asked{};
     std::map<std::size_t, Instant> missing_since{};  // by place, who does not answer

@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace cluster {
+
+/// How far a server of this node is with what the others must have before this node leaves their ring.
+struct DrainState {
+  bool done = false;
+  std::uint64_t left = 0;  ///< how much is to be handed over yet, in what the server counts (keys)
+  std::string text{};      ///< what is waited for, for a person
+};
+
+/// Asked of a server that registered with Node::drain_first, again and again, while the weight of this node
+/// in the ring is 0: no key is placed on it any more.
+struct AskDrained {
+  static constexpr std::string_view event = "drained";
+  using reply = DrainState;
+};
+
+/// Sets the weight of this node in its ring to 0, and answers when all of its servers that hold something for
+/// the ring have handed it over, or after `wait_ms`. The weight stays 0 for 10 s more, in which the node is
+/// to leave, to be removed, or to be asked again; then it is what it was. A node that is in no ring has
+/// nothing to hand over, and one that would leave nobody behind has nobody to hand it to: both are done.
+struct DrainNode {
+  std::uint32_t wait_ms = 0;
+  using reply = DrainState;
+};
+
+/// It stays after all: the weight is what it was.
+struct EndDrain {};
+
+}  // namespace cluster
