@@ -101,7 +101,8 @@ Value shown_value(Bytes& value) {
 
 /// One value is the body; several are a choice that is the client's, who writes what they mean together.
 Response value_answer(const Request& request, Result<proto::KvAnswer> read) {
-  if (!read) return failure(read.error());
+  if (!read)  // it changes nothing, whether it ended or not
+    return failure(Error(read.error().code(), read.error().message(), Executed::no));
   if (read->values.empty())
     return failure(Error(Errc::not_found, "there is no key '" + request.captures[1] + "'"));
   Response response;

@@ -76,6 +76,7 @@ Result<proto::KvRequest> request_of(const Value& entry, const std::string& bucke
     if (const auto* text = value->text()) one.value.assign(text->begin(), text->end());
     if (const auto* bytes = value->bytes()) one.value = *bytes;
   }
+  if (one.verb == proto::KvVerb::put && entry.find("value") == nullptr) return bad();
   if (one.verb == proto::KvVerb::get) return one;
   proto::CommandRequest flags{.name = "kv"};
   const auto is_set = [&](const char* name) {
@@ -128,7 +129,8 @@ Task<Result<proto::KvAnswer>> KvCommand::ask(const proto::KvRequest& request, Du
 Task<Value> KvCommand::get(const proto::CommandRequest& request) {
   const proto::KvRequest read{.key = {argument(request, 2, "default"), request.args[1]}};
   auto answer = co_await ask(read, budget(request));
-  if (!answer) co_return replies::failure(answer.error());
+  if (!answer)  // a read changes nothing, whether it ended or not
+    co_return replies::failure(Error(answer.error().code(), answer.error().message(), Executed::no));
   if (answer->values.empty())
     co_return replies::failure(Error(Errc::not_found, "there is no key '" + request.args[1] + "'"));
   Value::Array values;

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
-from nodes import COOKIE, DEADLINE, Node, Programs, free_port, wait_until
+from nodes import COOKIE, DEADLINE, Node, Programs, free_port, pause, wait_until
 
 programs = Programs(sys.argv.pop(1))
 NAMES = ("foo", "bar", "baz")
@@ -99,6 +100,27 @@ class KeyValueStore(unittest.TestCase):
         self.assertEqual(bar.cli("kv", "del", "greeting").code, 0)
         self.assertEqual(foo.cli("kv", "get", "greeting").code, 1)
         self.assertEqual(foo.cli("kv", "ls").data, ["large"])
+
+    def test_a_put_does_not_wait_for_a_paused_replica(self):
+        foo, bar, baz = self.ring_of_three()
+        key = next(key for key in map(str, range(1000)) if foo.cli("owner", f"default/{key}").data["id"] == "baz")
+        self.assertEqual(foo.cli("kv", "put", key, "before").code, 0)
+        pause(baz.process)
+        begun = time.monotonic()
+        self.assertEqual(foo.cli("kv", "put", key, "after").reply, {"ok": True})
+        self.assertLess(time.monotonic() - begun, 2.5)  # it is found unreachable in some 4 s
+        self.assertEqual(bar.cli("kv", "put", key, "last").reply, {"ok": True})
+        baz.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: baz.cli("kv", "get", key).reply.get("data", {}).get("value") == "last", "it has what it missed")
+        self.assertEqual(foo.cli("kv", "get", key).data["value"], "last")
+
+    def test_a_batch_with_a_put_of_nothing_is_refused(self):
+        foo = self.node("foo", "--ring", "ring")
+        wait_until(lambda: self.settled(foo), "it has settled")
+        refused = foo.cli("kv", "batch", stdin='[{"put": "a"}]')
+        self.assertEqual(refused.code, 1)
+        self.assertEqual(refused.reply["error"]["code"], "invalid_argument")
+        self.assertEqual(foo.cli("kv", "get", "a").code, 1)
 
     def watch(self, node, *options):
         """The lines that a `kv watch` says, from the one on that tells that it watches."""

@@ -258,6 +258,51 @@ TEST_CASE("kv: replicas span the zones, and without one of them every key is rea
   }
 }
 
+TEST_CASE(
+    "kv: a put whose first replica is paused is coordinated by another one after a moment and once only") {
+  for (std::uint64_t seed = 1; seed <= seeds(10); ++seed) {
+    CAPTURE(seed);
+    KvCluster cluster({.seed = seed, .faults = {.delay = Latency::uniform(200us, 5ms)}});
+    std::map<std::size_t, std::uint32_t> ring;
+    for (int i = 0; i < 5; ++i) ring[cluster.add()] = 16;
+    cluster.set_ring(ring);
+    cluster.simulator().run_for(5s);
+    const auto place_of = [](const NodeId& id) {
+      return static_cast<std::size_t>(std::stoul(id.str().substr(1)));
+    };
+    const proto::KvKey key{"default", "key " + std::to_string(seed)};
+    const auto first = place_of(cluster.at(0).replicas(key).nodes.front());
+    cluster.pause(first);
+    std::uint8_t value = 0;
+    for (std::size_t place = 0; place < 5; ++place) {
+      if (place == first) continue;
+      for (const auto condition : {proto::KvCondition::replace, proto::KvCondition::none}) {
+        bool done = false;
+        proto::KvRequest put{
+            .verb = proto::KvVerb::put, .key = key, .value = {++value}, .condition = condition};
+        if (condition == proto::KvCondition::none)  // of what it has read
+          cluster.request(place, {.key = key}, [&](auto got) { put.context = got.value().context; });
+        cluster.simulator().run_for(100ms);
+        const auto began = cluster.simulator().now();
+        cluster.request(place, put, [&](auto answer) {
+          CHECK(answer.has_value());
+          done = true;
+        });
+        while (!done && cluster.simulator().now() < began + 5s) cluster.simulator().run_for(10ms);
+        CHECK(cluster.simulator().now() - began < 1s);
+      }
+    }
+    cluster.resume(first);  // and finds all that was forwarded to it
+    cluster.simulator().run_for(20s);
+    for (std::size_t place = 0; place < 5; ++place) {
+      if (!cluster.at(place).replicas(key).has(cluster.id(place))) continue;
+      const auto& record = cluster.held(place).records().at(key);
+      REQUIRE(record.siblings.size() == 1);
+      CHECK(record.siblings.front().value.data == Bytes{value});
+    }
+  }
+}
+
 TEST_CASE("kv: each planted mistake is found") {
   struct Row {
     KvBug bug;

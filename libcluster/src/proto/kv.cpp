@@ -154,8 +154,12 @@ KvActions Kv::on_peer(Instant now, const NodeId& peer, bool is_reachable) {
     if (session_ && session_->peer == peer) end_session(false);
     for (auto at = operations_.begin(); at != operations_.end();) {
       const auto operation = at++;
-      if (operation->second.phase == Phase::forwarding && operation->second.coordinator == peer)
+      const bool waits =
+          operation->second.phase == Phase::forwarding && operation->second.coordinator == peer;
+      if (waits && operation->second.claimed)
         fail(operation, Errc::peer_lost, "the replica that coordinated the request is gone");
+      else if (waits)
+        check_at_ = operation->second.retry_at = now;  // by another one
       else if (operation->second.fetching == peer)
         check_at_ = operation->second.retry_at = now;  // of another one
     }

@@ -12,6 +12,8 @@ Result<void> check_that(const KvForwarded& m) {
   if (m.answer.values.size() > kKvSiblingsMax) return bad_kv("an answer with too many values");
   return {};
 }
+Result<void> check_that(const KvClaim&) { return {}; }
+Result<void> check_that(const KvGrant&) { return {}; }
 Result<void> check_that(const KvRead& m) { return check(m.key); }
 Result<void> check_that(const KvReadReply& m) {
   if (m.bytes > kKvRecordBytesMax || (m.status == KvStatus::large && !m.record.empty()))

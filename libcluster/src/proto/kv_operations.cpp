@@ -50,7 +50,12 @@ void Kv::place(Operations::iterator at) {
     return fail(at, kPlacedElsewhere, "this node is no replica of the key");
   NodeId coordinator = self();
   if (operation.client.node.empty() && (!mine || operation.request.condition != KvCondition::none)) {
-    const auto first = std::ranges::find_if(nodes, [this](const NodeId& id) { return reachable(id); });
+    const auto is_next = [&](const NodeId& id) { return reachable(id) && !operation.tried.contains(id); };
+    auto first = std::ranges::find_if(nodes, is_next);
+    if (first == nodes.end() && !operation.tried.empty()) {
+      operation.tried.clear();
+      first = std::ranges::find_if(nodes, is_next);
+    }
     if (first == nodes.end()) return fail(at, Errc::unreachable, "no replica of the key can be reached");
     coordinator = *first;
   }
@@ -58,17 +63,25 @@ void Kv::place(Operations::iterator at) {
     operation.coordinator = coordinator;
     return forward(at);
   }
-  if (operation.request.condition != KvCondition::none)
-    begin_read(at);
-  else
-    begin_write(at);
+  if (operation.request.condition != KvCondition::none) return begin_read(at);
+  if (operation.granted) return begin_write(at);
+  operation.phase = Phase::claiming;
+  operation.retry_at = now_ + config_.retry_interval;
 }
 
+/// Who does not claim it in time never will: a write must not be done twice, nor long after its writer was
+/// answered.
 void Kv::forward(Operations::iterator at) {
   auto& operation = at->second;
   operation.phase = Phase::forwarding;
-  operation.retry_at = kNever;
+  operation.claimed = false;
+  operation.retry_at = now_ + config_.retry_interval + time_for(operation.request.value.size());
   send(operation.coordinator, KvForward{at->first, operation.request});
+}
+
+void Kv::claim(Operations::const_iterator at) {
+  const auto& client = at->second.client;
+  if (!at->second.granted) send(client.node, KvClaim{client.id, at->first});
 }
 
 void Kv::begin_write(Operations::iterator at) {
@@ -188,7 +201,32 @@ void Kv::on(const NodeId& from, KvForward& m) {
                            ? config_.request_timeout
                            : std::chrono::milliseconds(at->second.request.timeout_ms);
   at->second.deadline = saturated_add(now_, timeout);
+  at->second.granted = false;
+  claim(at);
   place(at);
+}
+
+void Kv::on(const NodeId& from, KvClaim& m) {
+  const auto at = operations_.find(m.id);
+  const bool granted =
+      at != operations_.end() && at->second.phase == Phase::forwarding && at->second.coordinator == from;
+  if (granted) {
+    at->second.claimed = true;
+    at->second.retry_at = kNever;
+  }
+  send(from, KvGrant{m.operation, granted});
+}
+
+void Kv::on(const NodeId& from, KvGrant& m) {
+  const auto at = operations_.find(m.operation);
+  if (at == operations_.end() || at->second.client.node != from || at->second.granted) return;
+  if (!m.granted) return end(at);
+  auto& operation = at->second;
+  operation.granted = true;
+  if (operation.phase == Phase::claiming) return place(at);
+  const bool is_read = operation.phase == Phase::reading && operation.fetching.empty() &&
+                       ready_answers(operation) >= operation.replicas.r && !holder_of_missing(operation);
+  if (is_read) end_read(at);
 }
 
 void Kv::on(const NodeId& from, KvForwarded& m) {
@@ -274,7 +312,7 @@ void Kv::reply(Operation& operation, Result<KvAnswer> answer) {
 /// A write that was begun may take effect; one that another node coordinates may have been.
 void Kv::fail(Operations::iterator at, Errc code, std::string text) {
   auto& operation = at->second;
-  const bool maybe = operation.placed || operation.phase == Phase::forwarding;
+  const bool maybe = operation.placed || (operation.phase == Phase::forwarding && operation.claimed);
   const auto executed = operation.is_write() && maybe ? Executed::unknown : Executed::no;
   if (!operation.done) reply(operation, Error(code, std::move(text), executed));
   end(at);
@@ -294,10 +332,18 @@ void Kv::check_operations() {
       else
         fail(at, Errc::timeout, "not enough replicas answered in time");
     } else if (operation.retry_at <= now_ && !operation.done) {
-      if (operation.phase == Phase::waiting) {  // under a new number: the old one is refused as come twice
+      const bool unclaimed = operation.phase == Phase::forwarding;
+      if (unclaimed) operation.tried.insert(operation.coordinator);
+      // Under a new number: with the old one it is refused as come twice, nor can it be claimed.
+      if (unclaimed || operation.phase == Phase::waiting) {
         auto again = operations_.extract(at);
         again.key() = ++last_id_;
         place(operations_.insert(std::move(again)).position);
+        continue;
+      }
+      claim(at);
+      if (operation.phase == Phase::claiming) {
+        operation.retry_at = now_ + config_.retry_interval;
         continue;
       }
       if (ring_name_.empty()) {  // it would count itself alone
@@ -320,7 +366,9 @@ void Kv::check_operations() {
       moved.mapped().answered.clear();
       if (moved.mapped().phase == Phase::reading) moved.mapped().record = {};
       moved.mapped().fetching = {};
-      send_phase(operations_.insert(std::move(moved)).position);
+      const auto placed = operations_.insert(std::move(moved)).position;
+      claim(placed);
+      send_phase(placed);
     }
   }
 }

@@ -130,6 +130,10 @@ void Kv::end_read(Operations::iterator at) {
   auto& operation = at->second;
   const auto& key = operation.request.key;
   if (operation.is_write()) {
+    if (!operation.granted) {  // what is held when it is will be judged
+      operation.retry_at = now_ + config_.retry_interval;
+      return;
+    }
     if (auto taken = apply(key, operation.record); !taken)
       return fail(at, taken.error().code(), taken.error().message());
     const auto held = storage_.outline(key);

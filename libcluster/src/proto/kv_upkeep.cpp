@@ -156,8 +156,11 @@ void Kv::look_for_dead() {
     auto& record = outline->record;
     bytes += bytes_of(record);
     if (record.empty() || !is_dead(record, wall_)) continue;
-    if (outline->bytes != 0) {  // expired: the dots alone are of use
-      for (auto& sibling : record.siblings) sibling.value.data.clear();
+    if (outline->bytes != 0) {  // expired: the dots alone are of use, also where a clock is behind
+      for (auto& sibling : record.siblings) {
+        sibling.value.data.clear();
+        sibling.value.deleted = true;
+      }
       static_cast<void>(hold(entry.key, record, entry.hash));
     }
     auto since = written_last(record);

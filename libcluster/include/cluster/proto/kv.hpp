@@ -100,6 +100,7 @@ class Kv {
   enum class Phase : std::uint8_t {
     forwarding,  ///< another node coordinates
     waiting,     ///< to be placed anew
+    claiming,    ///< until the node that forwarded it says that it is this one's
     reading,     ///< until R replicas have answered
     settling,    ///< until the replicas that were behind have what is returned
     writing,     ///< until W replicas have it
@@ -129,7 +130,10 @@ class Kv {
     KvAnswer answer{};
     bool done = false;    // the client has its answer; replicas may still be waited for
     bool placed = false;  // a write was begun: it may take effect whatever is answered
+    bool granted = true;  // no other node coordinates it, or will
     NodeId coordinator{};
+    bool claimed = false;      // by it
+    std::set<NodeId> tried{};  // that did not claim it in time
     Instant deadline{};
     Instant retry_at{};
 
@@ -219,6 +223,7 @@ class Kv {
   [[nodiscard]] bool has_room(const KvRequest& request) const;
   void place(Operations::iterator at);
   void forward(Operations::iterator at);
+  void claim(Operations::const_iterator at);
   void begin_write(Operations::iterator at);
   void send_phase(Operations::iterator at);
   void answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready);
@@ -231,6 +236,8 @@ class Kv {
   [[nodiscard]] Result<KvRecord> written(const Operation& operation, std::uint64_t& before);
   void on(const NodeId& from, KvForward& m);
   void on(const NodeId& from, KvForwarded& m);
+  void on(const NodeId& from, KvClaim& m);
+  void on(const NodeId& from, KvGrant& m);
   void on(const NodeId& from, KvWriteReply& m);
 
   // kv_reads.cpp: reads among it

@@ -75,6 +75,20 @@ struct KvForwarded {
   KvAnswer answer{};
   std::optional<KvFailure> failure{};
 };
+/// To who forwarded a write, before it is begun: is it still this node's to do?
+struct KvClaim {
+  static constexpr bool wire_positional = true;
+  static constexpr std::string_view event = "claim";
+  std::uint64_t id = 0;         ///< of the KvForward
+  std::uint64_t operation = 0;  ///< the coordinator's own number
+};
+/// It is, and nobody else's; or another replica has it by now, or nobody waits for it any more.
+struct KvGrant {
+  static constexpr bool wire_positional = true;
+  static constexpr std::string_view event = "grant";
+  std::uint64_t operation = 0;
+  bool granted = false;
+};
 
 enum class KvStatus : std::uint8_t {
   ok = 0,
@@ -234,9 +248,9 @@ struct KvForgetReply {
   std::vector<bool> agreed{};
 };
 
-using KvMessage =
-    std::variant<KvForward, KvForwarded, KvRead, KvReadReply, KvWrite, KvWriteReply, KvHello, KvSyncAsk,
-                 KvSyncDiffer, KvSyncLeaf, KvSyncRecords, KvSyncTaken, KvForget, KvForgetReply>;
+using KvMessage = std::variant<KvForward, KvForwarded, KvRead, KvReadReply, KvWrite, KvWriteReply, KvHello,
+                               KvSyncAsk, KvSyncDiffer, KvSyncLeaf, KvSyncRecords, KvSyncTaken, KvForget,
+                               KvForgetReply, KvClaim, KvGrant>;
 
 /// Whether all content is within its bounds. Run on everything that arrives.
 [[nodiscard]] Result<void> check(const KvMessage& message);
