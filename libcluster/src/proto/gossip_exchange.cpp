@@ -12,6 +12,8 @@ constexpr std::size_t kConflictsRemembered = 256;
 constexpr std::size_t kClockPartBytesMax = 24 * 1024;
 /// In a burst of edits one question finds all that was missed.
 constexpr Duration kGapDigestPeriod = 200ms;
+// Other states that are watched at once: few nodes differ from all others but for a moment.
+constexpr std::size_t kMismatchesMax = 16;
 
 std::vector<ClockEntry> entries_in(const RingState::Clock& clock, const EditorInterval& interval) {
   std::vector<ClockEntry> entries;
@@ -218,11 +220,10 @@ void Gossip::send_deltas(const NodeId& to, std::vector<RingDelta> deltas) {
 /// Equal clocks say that both know the same edits. States may differ for a moment, while updates overtake
 /// each other; if neither has changed half a period later, deltas will not mend it.
 bool Gossip::mismatch_stays(const crypto::Digest& theirs) {
-  if (mismatch_.version != state_.version() || mismatch_.theirs != theirs) {
-    mismatch_ = {state_.version(), theirs, at_.now};
-    return false;
-  }
-  return at_.now >= mismatch_.since + config_.period / 2;
+  if (mismatch_.version != state_.version()) mismatch_ = {state_.version(), {}};
+  auto& since = mismatch_.since;
+  if (since.size() == kMismatchesMax && !since.contains(theirs)) since.clear();
+  return at_.now >= since.emplace(theirs, at_.now).first->second + config_.period / 2;
 }
 
 /// The last resort: an earlier process of some node lost its disk, and a later one gave its counts to other

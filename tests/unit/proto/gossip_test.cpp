@@ -72,6 +72,20 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("gossip: states that stay different are mended by whole ones, also where no two are equal") {
+  auto gossip = make("a");
+  auto at = kThen;
+  for (int i = 0; i < 8; ++i) {
+    at.now += GossipConfig{}.period / 4;
+    RingClockPart part{.ring = "ring", .horizon = RingState::horizon(at.wall), .answer = false};
+    part.state.fill(static_cast<std::uint8_t>(1 + i % 2));
+    part.clock = gossip.state().clock_hash();
+    part.entries = gossip.state().clock_entries();
+    static_cast<void>(gossip.on_message(at, i % 2 == 0 ? "b" : "c", part));
+  }
+  CHECK(gossip.counters().whole_states > 0);
+}
+
 TEST_CASE("gossip: malformed messages of every kind are refused with a reason") {
   const std::string long_text(2'000, 'x');
   RingClockPart unordered{.ring = "ring", .entries = {{"b", 1}, {"a", 1}}};

@@ -231,9 +231,8 @@ class Gossip {
   };
   /// A state that differed from this node's although the clocks were equal.
   struct Mismatch {
-    std::uint64_t version = 0;  // of the own state
-    crypto::Digest theirs{};
-    Instant since{};
+    std::uint64_t version = 0;                  // of the own state
+    std::map<crypto::Digest, Instant> since{};  // by the others' states
   };
   // gossip_exchange.cpp: the messages of one ring
   void on(const RingDigest& m);
