@@ -14,8 +14,15 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 if(CLUSTER_BUILD_RUNTIME)
   set(deploy ${PROJECT_SOURCE_DIR}/deploy)
-  install(FILES ${deploy}/debian/cluster-node.1 ${deploy}/debian/cluster-cli.1
-    DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT programs)
+  find_program(GZIP gzip REQUIRED)
+  foreach(page cluster-node.1 cluster-cli.1)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${deploy}/debian/${page})
+    file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/package)
+    execute_process(COMMAND ${GZIP} -9nc ${deploy}/debian/${page}
+      OUTPUT_FILE ${PROJECT_BINARY_DIR}/package/${page}.gz COMMAND_ERROR_IS_FATAL ANY)
+    install(FILES ${PROJECT_BINARY_DIR}/package/${page}.gz
+      DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT programs)
+  endforeach()
   # Of the package alone: `cmake --install` touches nothing outside its prefix.
   install(FILES ${deploy}/systemd/cluster-node.service DESTINATION /lib/systemd/system
     COMPONENT service EXCLUDE_FROM_ALL)
