@@ -75,8 +75,13 @@ void Kv::forward(Operations::iterator at) {
   auto& operation = at->second;
   operation.phase = Phase::forwarding;
   operation.claimed = false;
-  operation.retry_at = now_ + config_.retry_interval + time_for(operation.request.value.size());
-  send(operation.coordinator, KvForward{at->first, operation.request});
+  operation.retry_at = now_ + config_.retry_interval +
+                       time_for(operation.request.value.size()) * (1 << std::min(operation.forwards++, 6));
+  KvForward forward{at->first, operation.request};
+  // No longer than its writer waits.
+  const auto left = std::clamp<Duration>(operation.deadline - now_, 1ms, std::chrono::hours(24));
+  forward.request.timeout_ms = static_cast<std::uint32_t>(left / 1ms);
+  send(operation.coordinator, std::move(forward));
 }
 
 void Kv::claim(Operations::const_iterator at) {
@@ -222,6 +227,8 @@ void Kv::on(const NodeId& from, KvGrant& m) {
   if (at == operations_.end() || at->second.client.node != from || at->second.granted) return;
   if (!m.granted) return end(at);
   auto& operation = at->second;
+  if (operation.deadline <= now_)
+    return fail(at, Errc::timeout, "its time was over before it could be written");
   operation.granted = true;
   if (operation.phase == Phase::claiming) return place(at);
   const bool is_read = operation.phase == Phase::reading && operation.fetching.empty() &&

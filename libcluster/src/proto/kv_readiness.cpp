@@ -50,7 +50,7 @@ void Kv::on(const NodeId& from, KvHello& m) {
   const auto& edition = ring_.edition();
   if (m.edition.hash == edition.hash && m.edition.time > edition.time && members_.contains(from) &&
       m.edition.time <= static_cast<std::uint64_t>(micros(wall_ + kEditionAheadMax)))
-    enter(KvPlacement(ring_.ring(), m.edition));
+    enter(KvPlacement(ring_.ring(), m.edition, ring_.leaving()));
   if (m.ring != ring_.fingerprint() || !members_.contains(from)) return;
   auto& hello = hellos_[from];
   const bool is_more =

@@ -44,8 +44,9 @@ bool Kv::can_spread() const noexcept {
 }
 
 void Kv::spread(const KvKey& key, std::set<NodeId> to, bool hands_over) {
+  if (to.empty()) return;
   auto record = storage_.read(key);
-  if (!record || record->empty() || to.empty()) return;
+  if (!record || record->empty()) return;
   const auto placed = replicas(key);
   const auto id = ++last_id_;
   const auto bytes = bytes_of(*record);

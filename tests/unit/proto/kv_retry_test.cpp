@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "actions.hpp"
 #include "cluster/proto/kv.hpp"
@@ -48,4 +49,61 @@ TEST_CASE("kv: replicas that were not ready are asked again, and may be ready th
   REQUIRE(reply);
   CHECK(reply->id == 7);
   CHECK(reply->answer);
+}
+
+TEST_CASE("kv: a write that another node hands on is not begun once its writer has given up") {
+  for (const bool late : {false, true}) {
+    CAPTURE(late);
+    KvMemory memory;
+    Kv kv({.self = "foo", .boot = {1, 2}}, memory, Rng(1));
+    CHash ring;
+    for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
+    static_cast<void>(kv.on_start({}, kRetryBegin));
+    static_cast<void>(kv.on_ring({}, "ring", {1, 1}, ring));
+    const KvForward forward{
+        5, {.verb = KvVerb::put, .key = {"default", "key"}, .value = {1}, .timeout_ms = 1000}};
+    const auto claims =
+        cluster::testing::sent<KvClaim, KvSend>(kv.on_message({}, kRetryBegin, "bar", forward));
+    REQUIRE(claims.size() == 1);
+    const auto actions = kv.on_message(Instant{} + (late ? 1500ms : 500ms), kRetryBegin, "bar",
+                                       KvGrant{claims[0].second.operation, true});
+    CHECK(cluster::testing::sent<KvWrite, KvSend>(actions).empty() == late);
+  }
+}
+
+TEST_CASE(
+    "kv: a write is handed on with the time that is left, and a great one is waited for longer each time") {
+  const KvConfig config{.self = "foo", .boot = {1, 2}};
+  for (const std::size_t size : {std::size_t{1}, std::size_t{32} << 20}) {
+    CAPTURE(size);
+    KvMemory memory;
+    Kv kv(config, memory, Rng(1));
+    CHash ring;
+    for (const auto* id : {"foo", "bar", "baz", "qux"}) REQUIRE(ring.insert({.id = id}, 8));
+    static_cast<void>(kv.on_start({}, kRetryBegin));
+    static_cast<void>(kv.on_ring({}, "ring", {1, 1}, ring));
+    KvKey key{"default", "key"};
+    while (kv.replicas(key).has("foo")) key.key += 'x';
+    const auto forwards = [](const KvActions& actions) {
+      return cluster::testing::sent<KvForward, KvSend>(actions);
+    };
+    auto sent = forwards(kv.on_request(
+        {}, kRetryBegin, 7, {.verb = KvVerb::put, .key = key, .value = Bytes(size), .timeout_ms = 60'000}));
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].second.request.timeout_ms == 60'000);
+    Instant now{};
+    Instant last = now;
+    std::vector<Duration> waited;
+    while (waited.size() < 2 && now < Instant{} + 30s) {
+      now += 50ms;
+      sent = forwards(kv.on_time(now, kRetryBegin));
+      if (sent.empty()) continue;
+      waited.push_back(now - last);
+      last = now;
+      CHECK(sent[0].second.request.timeout_ms ==
+            60'000 - static_cast<std::uint32_t>((now - Instant{}) / 1ms));
+    }
+    REQUIRE(waited.size() == 2);
+    CHECK((waited[1] > waited[0] + 1s) == (size > 1));
+  }
 }

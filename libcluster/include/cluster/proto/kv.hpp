@@ -133,6 +133,7 @@ class Kv {
     bool granted = true;  // no other node coordinates it, or will
     NodeId coordinator{};
     bool claimed = false;      // by it
+    int forwards = 0;          // so many times: a great value may need longer to get there
     std::set<NodeId> tried{};  // that did not claim it in time
     Instant deadline{};
     Instant retry_at{};
