@@ -26,6 +26,8 @@ std::uint32_t timeout_ms(Duration time) {
 }  // namespace
 
 Result<KvStore> KvStore::start(Node& node, KvStoreConfig config) {
+  // First of all: who is removed, or leaves, while the folder is opened holds keys too.
+  if (auto done = node.drain_first(std::string(KvServer::kName)); !done) return std::move(done).error();
   std::shared_ptr<KvFolder> folder;
   if (!config.folder.empty()) {
     auto opened = KvFolder::open(config.folder);
@@ -45,7 +47,6 @@ Result<KvStore> KvStore::start(Node& node, KvStoreConfig config) {
   auto command = node.spawn<KvCommand>({.name = std::string(KvCommand::kName)}, node.id(), *server, *watcher,
                                        node.ring_board());
   if (!command) return std::move(command).error();
-  if (auto done = node.drain_first(std::string(KvServer::kName)); !done) return std::move(done).error();
 
   const auto tell = [&system, to = *server](const NodeId& id, bool reachable) {
     static_cast<void>(system.cast(to, KvReachable{id, reachable}));

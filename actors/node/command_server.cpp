@@ -152,36 +152,44 @@ Task<std::optional<Value>> CommandServer::drain(const proto::CommandRequest& req
   const Duration most = std::chrono::milliseconds(request.drain_ms.value_or(proto::kDrainMs));
   const Duration time = budget(request);
   const Duration slice = std::min({most, time / 2, request.follow ? kDrainSlice : Duration::max()});
-  const auto slice_ms =
-      static_cast<std::uint32_t>(std::chrono::floor<std::chrono::milliseconds>(slice).count());
-  std::vector<Ref<DrainServer>> servers;
-  std::vector<DirectCall<DrainState>> asked;  // all at once
-  for (const auto& id : leavers) {
-    const auto node = id == actors_->id() ? NodeId() : id;
-    servers.emplace_back(runtime::Target{std::string(DrainServer::kName), node});
-    asked.push_back(call_within<DrainNode>(slice + kMemberTimeout, servers.back(), slice_ms));
-  }
-  std::uint64_t left = 0;
-  std::string text;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    const auto state = co_await asked[i];
-    const bool is_gone =
-        !state && (state.error().code() == Errc::no_server || !answers(*members_->read(), leavers[i]));
-    if (is_gone || (state && state->done)) continue;
-    left += state ? state->left : 0;
-    text += (text.empty() ? "'" : "; '") + leavers[i].str() +
-            "': " + (state ? state->text : state.error().message());
-  }
-  if (text.empty()) co_return std::nullopt;
+  auto state = co_await ask_to_drain(leavers, slice);
+  // Those that were done first may have had to take keys back meanwhile.
+  if (state.done) state = co_await ask_to_drain(leavers, {});
+  if (state.done) co_return std::nullopt;
   if (request.follow && most > slice)
-    co_return replies::answer(Value::map({{"draining", true}, {"left", left}, {"text", std::move(text)}}));
-  for (const auto& server : servers) static_cast<void>(cast(server, EndDrain{}));
+    co_return replies::answer(
+        Value::map({{"draining", true}, {"left", state.left}, {"text", std::move(state.text)}}));
+  for (const auto& id : leavers) static_cast<void>(cast(drain_server_of(id), EndDrain{}));
   co_return replies::failure(Error(
       Errc::timeout,
-      "not all is handed over to those who stay, so nobody has left (" + text +
+      "not all is handed over to those who stay, so nobody has left (" + state.text +
           "): try again, give it more time (--drain-timeout), or force it (-f), which may make what the "
           "others lack unreadable",
       Executed::no));
+}
+
+Ref<DrainServer> CommandServer::drain_server_of(const NodeId& id) const {
+  return Ref<DrainServer>(
+      runtime::Target{std::string(DrainServer::kName), id == actors_->id() ? NodeId() : id});
+}
+
+/// All at once, for so long; what they say together. Who does not answer any more has nothing to say.
+Task<DrainState> CommandServer::ask_to_drain(std::vector<NodeId> leavers, Duration time) {
+  const auto time_ms =
+      static_cast<std::uint32_t>(std::chrono::floor<std::chrono::milliseconds>(time).count());
+  std::vector<DirectCall<DrainState>> asked;
+  for (const auto& id : leavers)
+    asked.push_back(call_within<DrainNode>(time + kMemberTimeout, drain_server_of(id), time_ms));
+  DrainState all{.done = true};
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto state = co_await asked[i];
+    if (state ? state->done : !answers(*members_->read(), leavers[i])) continue;
+    all.done = false;
+    all.left += state ? state->left : 0;
+    all.text += (all.text.empty() ? "'" : "; '") + leavers[i].str() +
+                "': " + (state ? state->text : state.error().message());
+  }
+  co_return all;
 }
 
 /// Answered once the change is on the disk, or could not be written.

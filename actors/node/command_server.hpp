@@ -47,6 +47,8 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   /// Nothing: all of `leavers` that are there have handed over what they held.
   Task<std::optional<wire::Value>> drain(const proto::CommandRequest& request,
                                          const std::vector<NodeId>& leavers);
+  Task<DrainState> ask_to_drain(std::vector<NodeId> leavers, Duration time);
+  [[nodiscard]] Ref<DrainServer> drain_server_of(const NodeId& id) const;
   Task<wire::Value> wait_for_all(Instant deadline);
   Task<wire::Value> drill(const proto::CommandRequest& request);
   Task<wire::Value> change_keys(const proto::CommandRequest& request);

@@ -21,8 +21,9 @@ struct AskDrained {
 
 /// Sets the weight of this node in its ring to 0, and answers when all of its servers that hold something for
 /// the ring have handed it over, or after `wait_ms`. The weight stays 0 for 10 s more, in which the node is
-/// to leave, to be removed, or to be asked again; then it is what it was. A node that is in no ring has
-/// nothing to hand over, and one that would leave nobody behind has nobody to hand it to: both are done.
+/// to leave, to be removed, or to be asked again; then it is what it was. A node that is in no ring, or alone
+/// in one, is done. One whose fellow members all leave as well is done after 16 s: by then those that stay
+/// after all have their weights again.
 struct DrainNode {
   std::uint32_t wait_ms = 0;
   using reply = DrainState;

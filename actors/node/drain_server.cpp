@@ -10,6 +10,9 @@ constexpr Duration kLookPeriod = 50ms;  // between two looks how far the servers
 constexpr Duration kLookTime = 1s;      // for a server to answer
 constexpr Duration kStay = 10s;         // for which a node waits to be asked again, or removed
 constexpr Duration kWaitMax = 1h;
+// Whose drain was broken off stays after all, and has its weight again by then: it may have been asked just
+// now to wait for some seconds.
+constexpr Duration kAllLeaveTime = kStay + 6s;
 
 }  // namespace
 
@@ -18,16 +21,20 @@ Task<DrainState> DrainServer::handle_call(DrainNode ask) {
   const Instant deadline = now() + wait;
   DrainState state;
   while (true) {
-    state.done = board_->read()->ring.empty() || !somebody_stays();
+    const auto there = board_->read()->ring.empty() ? Others::none : others();
+    state.done = there == Others::none || all_have_left_long(there);
     if (state.done) co_return state;
-    proto::DrainCommand drain{.time = std::max<Duration>(deadline - now(), {}) + kStay};
+    proto::DrainCommand drain{.time = kStay};
     auto begun = call(ring_, ChangeRing{drain});
     const auto drains = co_await begun;
     if (!drains) {  // it leaves
       state.text = drains.error().message();
-    } else {
+    } else if (there == Others::stay) {
       state = co_await look();
       if (state.done) co_return state;
+    } else {
+      state.text =
+          there == Others::leave ? "all others are leaving as well" : "no other member that stays answers";
     }
     if (deadline - now() <= kLookPeriod) co_return state;
     co_await sleep(kLookPeriod);
@@ -39,7 +46,7 @@ Task<DrainState> DrainServer::look() {
   std::vector<DirectCall<wire::Value>> asked;
   for (const auto& server : servers_)
     asked.push_back(call(server, AskDrained::event, wire::Value(), kLookTime));
-  DrainState all{.done = true};
+  DrainState all{.done = !servers_.empty(), .text = servers_.empty() ? "it has just started" : ""};
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto answer = co_await asked[i];
     auto state = answer ? answer->to<DrainState>() : Result<DrainState>(answer.error());
@@ -55,13 +62,29 @@ void DrainServer::handle_cast(const EndDrain&) {
   static_cast<void>(cast(ring_, ChangeRing{proto::DrainCommand{}}));
 }
 
-/// Who answers, and does not leave as well.
-bool DrainServer::somebody_stays() const {
+DrainServer::Others DrainServer::others() const {
   const auto view = board_->read();
   const auto healths = members_->read();
-  return std::ranges::any_of(view->members, [&](const proto::MemberView& member) {
-    return member.id != id_ && member.weight != 0 && answers(*healths, member.id);
-  });
+  bool any = false, all_answer = true;
+  for (const auto& member : view->members) {
+    if (member.id == id_) continue;
+    const bool here = answers(*healths, member.id);
+    if (here && member.weight != 0) return Others::stay;
+    any = true;
+    all_answer = all_answer && here;
+  }
+  return !any ? Others::none : all_answer ? Others::leave : Others::silent;
+}
+
+/// Where all leave there is nobody to hand anything to, once it is certain that they do.
+bool DrainServer::all_have_left_long(Others others) {
+  if (others != Others::leave) {
+    all_leave_until_ = Instant::min();
+    return false;
+  }
+  if (all_leave_until_ < now()) all_leave_since_ = now();
+  all_leave_until_ = now() + kStay;
+  return now() - all_leave_since_ >= kAllLeaveTime;
 }
 
 }  // namespace cluster

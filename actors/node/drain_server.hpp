@@ -35,7 +35,15 @@ class DrainServer : public GenServer<DrainServer, DrainNode, EndDrain, DrainFirs
   void handle_cast(const DrainFirst& first) { servers_.push_back(first.server); }
 
  private:
-  [[nodiscard]] bool somebody_stays() const;
+  /// The other members, as far as they can take what is handed over.
+  enum class Others : std::uint8_t {
+    none,    ///< there are none
+    stay,    ///< one at least answers, and stays
+    silent,  ///< none does; one at least does not answer
+    leave,   ///< all answer, and all leave as well
+  };
+  [[nodiscard]] Others others() const;
+  [[nodiscard]] bool all_have_left_long(Others others);
   Task<DrainState> look();
 
   NodeId id_;
@@ -43,6 +51,8 @@ class DrainServer : public GenServer<DrainServer, DrainNode, EndDrain, DrainFirs
   std::shared_ptr<const RingBoard> board_;
   std::shared_ptr<const MemberBoard> members_;
   std::vector<std::string> servers_{};
+  Instant all_leave_since_{};                 // while that is so
+  Instant all_leave_until_ = Instant::min();  // if nobody asks again
 };
 
 }  // namespace cluster

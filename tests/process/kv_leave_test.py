@@ -119,6 +119,27 @@ class Leaving(unittest.TestCase):
         self.assertEqual(nodes[1].stop(), 0)
         wait_until(lambda: nodes[0].ids() == {"n0", "n2"}, "it has left")
 
+    def test_the_last_one_who_stays_waits_for_those_whose_drains_are_broken_off(self):
+        nodes = self.ring(3)
+        self.fill(nodes[0], "default", 50)
+        drain = lambda node: nodes[0].cli("call", f"drain@{node.name}", "drain_node", '{"wait_ms": 5000}').data
+        wait_until(lambda: all(drain(node)["done"] for node in nodes[1:]), "two have handed over to the third")
+        # Nobody removes them, so they are members of full weight again after a while.
+        self.assertEqual(nodes[0].cli("leave").reply, {"ok": True})
+        for node in nodes[1:]:
+            wait_until(lambda: node.ids() == {"n1", "n2"} and self.settled(node), "the others have settled")
+            self.assertEqual(self.missing(node, "default", 50), 0)
+
+    def test_where_no_other_answers_a_leave_is_refused_unless_forced(self):
+        nodes = self.ring(2)
+        self.fill(nodes[0], "default", 10)
+        nodes[1].kill()
+        wait_until(lambda: nodes[0].states()["n1"] == "unreachable", "it is found dead")
+        refused = nodes[0].cli("leave", "--drain-timeout", "1s")
+        self.assertEqual((refused.code, refused.reply["error"]["executed"]), (1, "no"))
+        self.assertIn("no other member that stays answers", refused.reply["error"]["message"])
+        self.assertEqual(nodes[0].cli("leave", "-f").reply, {"ok": True})
+
     def test_where_nobody_stays_nobody_waits(self):
         nodes = self.ring(3, *ONE, "--leave-on-stop", "--drain-timeout", "600")
         self.fill(nodes[0], "one", 200)
