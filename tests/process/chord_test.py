@@ -1,53 +1,16 @@
 """The Chord overlay of real processes, held against its definition. Usage: chord_test.py BIN_DIR"""
-import hashlib
 import signal
 import sys
 import unittest
 import xml.etree.ElementTree
 
+from chord_ring import are_fingers_right, are_neighbours_right, owner, place
 from nodes import Programs, free_port, wait_until
 from web import WebNode
 
 programs = Programs(sys.argv.pop(1))
 COUNT = 8
 KEYS = [f"key {i}" for i in range(40)]
-
-
-def place(text):
-    return int.from_bytes(hashlib.sha1(text.encode()).digest(), "big")
-
-
-def owner(names, target):
-    """The definition: the first node at or after the target, clockwise."""
-    ring = sorted(names, key=place)
-    return next((name for name in ring if place(name) >= target), ring[0])
-
-
-def are_neighbours_right(nodes, listed=8):
-    ring = sorted((node.name for node in nodes), key=place)
-    for node in nodes:
-        at = ring.index(node.name)
-        expected = (ring[at + 1:] + ring[:at])[:listed]
-        if [row["id"] for row in node.get("/v1/chord/successors").data] != expected:
-            return False
-        if node.get("/v1/chord").data["predecessor"] != ring[at - 1]:
-            return False
-    return True
-
-
-def are_fingers_right(nodes):
-    names = {node.name for node in nodes}
-    for node in nodes:
-        held = {}
-        for row in node.get("/v1/chord/fingers").data:
-            first, _, last = row["finger"].partition("-")
-            for i in range(int(first), int(last or first) + 1):
-                held[i] = row["id"]
-        for i in range(1, 161):
-            expected = owner(names, (place(node.name) + 2 ** (i - 1)) % 2 ** 160)
-            if held.get(i, node.name) != expected:
-                return False
-    return True
 
 
 class Chord(unittest.TestCase):
