@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 
 export const kDeadline = 30_000; // milliseconds for whatever must happen soon, on a slow and busy machine
-const kCookie = 'a cookie for tests only';
+export const kCookie = 'a cookie for tests only';
 
 /** What holds `port`, or null. */
 const bound = (port) =>

@@ -1,5 +1,5 @@
 import type { Api } from './api';
-import { ApiError, path } from './api';
+import { run } from './command';
 import type { ChordFinger, ChordFound, ChordGraph, ChordInfo, ChordPlace } from './types';
 
 /** What a node knows of the Chord overlay. */
@@ -9,17 +9,7 @@ export interface ChordView {
   fingers: ChordFinger[];
 }
 
-/** Asks a node, this one or another, as `cluster-cli chord` does. Throws an ApiError if it says no. */
-export async function askChord<T>(api: Api, node: string, args: string[], trace = false): Promise<T> {
-  const server = node ? `command@${node}` : 'command';
-  const asked = JSON.stringify({ name: 'chord', args, trace });
-  const reply = await api.post<{ ok: boolean; data: T; error?: { message: string; code: string } }>(
-    path('v1', 'call', server, 'run'),
-    asked,
-  );
-  if (!reply.ok) throw new ApiError(200, reply.error?.code ?? 'unknown', reply.error?.message ?? 'No reason given.');
-  return reply.data;
-}
+const askChord = <T>(api: Api, node: string, args: string[], trace = false) => run<T>(api, node, { name: 'chord', args, trace });
 
 export async function readChord(api: Api, node: string): Promise<ChordView> {
   const info = await askChord<ChordInfo>(api, node, ['info']);

@@ -1,4 +1,5 @@
 import { type Api, ApiError, path } from './api';
+import { run } from './command';
 import { readEvents } from './sse';
 
 export interface KvStatus {
@@ -40,7 +41,8 @@ export const kKeysShown = 200;
 const kWatchAgain = 2000; // milliseconds before a watch that ended is begun again
 const kShownMax = 64 * 1024; // of a value that is drawn
 
-export const readKvStatus = (api: Api) => api.get<KvStatus>('/v1/kv');
+/** `node`: '' is this one. */
+export const readKvStatus = (api: Api, node = '') => run<KvStatus>(api, node, { name: 'kv', args: ['status'] });
 
 export function readKeys(api: Api, bucket: string, prefix: string, from: string): Promise<KvPage> {
   const query = new URLSearchParams({ prefix, from, limit: String(kKeysShown) });

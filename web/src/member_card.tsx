@@ -1,6 +1,8 @@
 import { duration, percent } from './format';
+import { handoverText } from './handover';
+import { LeavingBadge } from './handovers';
 import { StateBadge } from './state_badge';
-import { useStore } from './store';
+import { isLeaving, useStore } from './store';
 
 /** The member that is chosen on the ring or in the list. */
 export function MemberCard() {
@@ -10,11 +12,12 @@ export function MemberCard() {
   if (!member && !onRing) return null;
   const place = (onRing ?? member)!;
   const link = store.links.find((each) => each.id === place.id);
+  const keys = store.stores.get(place.id);
   const gossip = store.status?.members.find((each) => each.id === place.id)?.state;
   return (
     <section class="member-card" aria-label={`Member ${place.id}`}>
       <h2>
-        {place.id} {member && <StateBadge state={member.state} />}
+        {place.id} {member && <StateBadge state={member.state} />} {onRing && isLeaving(onRing) && <LeavingBadge />}
         <span class="spacer" />
         <button type="button" class="link" onClick={() => store.select(place.id)}>
           close
@@ -56,6 +59,12 @@ export function MemberCard() {
           <>
             <dt>link</dt>
             <dd>{link.connected ? `connected, ${link.protection}` : link.keep === 'on_demand' ? 'on demand' : (link.last_error ?? 'down')}</dd>
+          </>
+        )}
+        {keys && (
+          <>
+            <dt>its keys</dt>
+            <dd>{handoverText(keys) || 'are all where they belong'}</dd>
           </>
         )}
         {gossip && (

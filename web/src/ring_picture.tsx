@@ -3,7 +3,7 @@ import { wayOf } from './chord';
 import { colourOf, kSigns } from './colours';
 import { percent } from './format';
 import { kCentre, kSize, linkPath, placeLabels, point, sectorPath, sectorsByMember, shareSectors } from './ring_geometry';
-import { useStore } from './store';
+import { isLeaving, useStore } from './store';
 import type { MemberState } from './types';
 import { WayPicture } from './way_picture';
 
@@ -150,17 +150,19 @@ export function RingPicture() {
             class={`member ${state} ${isDimmed ? 'dim' : ''}`}
             role="option"
             aria-selected={store.selected === member.id}
-            aria-label={`${which >= 0 ? `${which + 1} ` : ''}${member.id}, ${state}, ${percent(member.share)} of all keys${
+            aria-label={`${which >= 0 ? `${which + 1} ` : ''}${member.id}, ${state}${isLeaving(member) ? ', leaving' : ''}, ${percent(member.share)} of all keys${
               which < 0 ? '' : which === 0 ? ', owner of the key' : `, copy ${which + 1} of the key`
             }${way.indexOf(member.id) > 0 ? `, hop ${way.indexOf(member.id)} of Chord's way to the key` : ''}`}
             data-member={member.id}
             data-state={state}
+            data-leaving={isLeaving(member) ? 'true' : undefined}
             data-replica={which >= 0 ? which : undefined}
             onMouseEnter={() => point_at(member.id)}
             onClick={() => store.select(member.id)}
           >
             {which >= 0 && <circle class={`halo ${which === 0 ? 'owner' : ''}`} cx={at.x} cy={at.y} r={size + 6} />}
             {store.selected === member.id && <circle class="chosen" cx={at.x} cy={at.y} r={size + 4} />}
+            {isLeaving(member) && <circle class="leaving-mark" cx={at.x} cy={at.y} r={size + 5} />}
             <circle cx={at.x} cy={at.y} r={size} style={{ fill: colourOf(member.id, state) }} />
             {size >= 8 && (which >= 0 || state !== 'alive') && (
               <text class="sign" x={at.x} y={at.y}>

@@ -1,13 +1,16 @@
 import { useEffect, useReducer } from 'preact/hooks';
 import { Api, ApiError, path } from './api';
 import { findByChord } from './chord';
+import { isMoving, mostLeft } from './handover';
+import { type KvStatus, readKvStatus } from './kv';
 import { type Family, Rate, parseMetrics, total } from './metrics';
 import { readEvents } from './sse';
-import type { Arcs, ChordFound, Happened, KeyPlace, Link, Member, MemberState, Ring, Status } from './types';
+import type { Arcs, ChordFound, Happened, KeyPlace, Link, Member, MemberState, Ring, RingMember, Status } from './types';
 
 const kPeriod = 2000; // between two looks at members, links and metrics
 const kStatusPeriod = 5000; // between two questions to all members
 const kAskAllMax = 64; // members that are asked without being told to: more are not all connected
+const kAskedAtOnce = 3; // connections of a browser to one server are few
 const kEventsKept = 2000;
 const kRetryMin = 500;
 const kRetryMax = 8000;
@@ -56,6 +59,8 @@ export class Store {
   readonly linkRates = new Map<string, LinkRates>();
   status?: Status;
   statusAt = 0;
+  stores = new Map<string, KvStatus>(); // what the members that keep keys say of them
+  mostLeft = new Map<string, number>(); // keys that each had to hand over when it began
   events: Happened[] = [];
   metrics: Family[] = [];
   readonly series = new Map<Series, Rate>();
@@ -73,6 +78,8 @@ export class Store {
   private stream?: AbortController;
   private queued = false;
   private running = false;
+  private storesAt = 0;
+  private readingStores = false;
 
   /** Tells all who `useStore`, once for all that changes in one turn. */
   changed(): void {
@@ -134,6 +141,7 @@ export class Store {
       await Promise.all([this.readRing(), this.readMembers(), this.readLinks(), this.readMetrics()]);
       this.connection = 'live';
       if (Date.now() - this.statusAt > kStatusPeriod && this.members.length <= kAskAllMax) void this.readStatus();
+      void this.readStores();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return this.refused();
       this.connection = 'lost';
@@ -195,6 +203,35 @@ export class Store {
     } catch {
       this.status = undefined;
     }
+    this.changed();
+  }
+  /** Asks the members how far they are with keys that move: of many, only those that have had some to move. */
+  private async readStores(): Promise<void> {
+    const keepsKeys = this.metrics.some((family) => family.name === 'cluster_kv_handing_over');
+    const period = [...this.stores.values()].some(isMoving) || this.ring?.members.some(isLeaving) ? 0 : kStatusPeriod;
+    if (!keepsKeys || this.readingStores || Date.now() - this.storesAt < period) return;
+    this.readingStores = true;
+    const members = this.ring?.members ?? [];
+    const isAsked = (member: RingMember) => {
+      const last = this.stores.get(member.id);
+      const few = members.length <= kAskAllMax || member.id === this.self || isLeaving(member) || (last && isMoving(last));
+      return few && this.stateOf(member.id) === 'alive';
+    };
+    const asked = members.filter(isAsked).map((member) => member.id);
+    const found: [string, KvStatus][] = [];
+    const ask = async () => {
+      for (let id = asked.pop(); id !== undefined; id = asked.pop())
+        try {
+          found.push([id, await readKvStatus(this.api, id === this.self ? '' : id)]);
+        } catch {
+          // it keeps no keys, or does not answer
+        }
+    };
+    await Promise.all(Array.from({ length: kAskedAtOnce }, ask));
+    this.stores = new Map(found);
+    this.mostLeft = mostLeft(this.mostLeft, this.stores);
+    this.storesAt = Date.now();
+    this.readingStores = false;
     this.changed();
   }
   private async learnOffers(): Promise<void> {
@@ -313,6 +350,9 @@ export class Store {
     return Date.now() + this.api.clockAhead;
   }
 }
+
+/** The ring gives it no keys any more. */
+export const isLeaving = (member: RingMember) => member.weight === 0;
 
 export const store = new Store();
 

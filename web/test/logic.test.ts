@@ -4,6 +4,8 @@ import { path } from '../src/api';
 import { fractionOf, wayOf } from '../src/chord';
 import { bytes, count, duration, percent, plainName } from '../src/format';
 import { controlOf, messageText } from '../src/forms';
+import { handoverText, isMoving, mostLeft } from '../src/handover';
+import type { KvStatus } from '../src/kv';
 import { Rate, parseMetrics, total } from '../src/metrics';
 import { hueOf, placeLabels, sectorsByMember, shareSectors } from '../src/ring_geometry';
 import { SseParser } from '../src/sse';
@@ -147,4 +149,17 @@ test('a name shows what would be invisible in it', () => {
 });
 test('a browser is not asked for what it would take for a step in a path', () => {
   assert.throws(() => path('v1', 'kv', 'default', '..'), /step in a path/);
+});
+
+test('what a member has to hand over is told in words, and measured against what it began with', () => {
+  const calm: KvStatus = { settled: true, to_compare: 0, handing_over: false, handed_over: 1, left: 0, leaving: false, hints: 0, durable: true };
+  assert.equal(handoverText(calm), '');
+  assert.equal(isMoving(calm), false);
+  assert.equal(handoverText({ ...calm, leaving: true, left: 1 }), '1 key to hand over');
+  assert.equal(handoverText({ ...calm, leaving: true }), 'has handed all over');
+  assert.equal(handoverText({ ...calm, settled: false, to_compare: 2, left: 1200 }), '1,200 keys to hand over, gets keys, to be compared with 2');
+  let most = mostLeft(new Map(), new Map([['a', { ...calm, left: 80 }], ['b', calm]]));
+  most = mostLeft(most, new Map([['a', { ...calm, left: 20 }], ['b', { ...calm, left: 5 }]]));
+  assert.deepEqual([...most], [['a', 80], ['b', 5]]);
+  assert.deepEqual([...mostLeft(most, new Map([['a', calm]]))], []);
 });

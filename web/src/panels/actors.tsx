@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { path } from '../api';
 import { CallForm } from '../call_form';
+import { run } from '../command';
 import { count } from '../format';
 import { useStore } from '../store';
 import type { Actor, ServerEvent } from '../types';
@@ -16,16 +17,8 @@ function useActors(node: string): { actors: Actor[]; problem: string } {
     let timer = 0;
     const ask = async () => {
       try {
-        let actors: Actor[];
-        if (node === '' || node === store.self) actors = await store.api.get<Actor[]>('/v1/actors');
-        else {
-          const reply = await store.api.post<{ ok: boolean; data: Actor[]; error?: { message: string } }>(
-            path('v1', 'call', `command@${node}`, 'run'),
-            '{"name":"actors"}',
-          );
-          if (!reply.ok) throw new Error(reply.error?.message);
-          actors = reply.data;
-        }
+        const isHere = node === '' || node === store.self;
+        const actors = await (isHere ? store.api.get<Actor[]>('/v1/actors') : run<Actor[]>(store.api, node, { name: 'actors' }));
         if (!ended) setAnswer({ actors, problem: '' });
       } catch (error) {
         if (!ended) setAnswer({ actors: [], problem: (error as Error).message });

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api';
 import { clock, count, plainName } from '../format';
+import { Handovers } from '../handovers';
 import { type KvChange, type KvFound, type KvPage, type KvStatus, deleteKey, readKey, readKeys, readKvStatus, watchKeys, writeKey } from '../kv';
 import { useLater } from '../later';
 import { useStore } from '../store';
@@ -132,13 +133,12 @@ export function KvPanel() {
       )}
       {status && (
         <p class="quiet" id="kv-status">
-          {status.settled ? 'This node holds all that it is to hold' : `This node is to compare itself with ${status.to_compare} first`}
-          {status.leaving ? '; it is leaving' : ''}
-          {status.handing_over || status.leaving ? `; handing keys over, ${count(status.left)} left` : ''}
+          {status.settled ? 'This node holds all that it is to hold' : 'This node has not got all that it is to hold'}
           {status.durable ? ', on its disk.' : ', in memory.'}
           {status.hints > 0 ? ` It keeps ${count(status.hints)} writes for nodes that missed them.` : ''}
         </p>
       )}
+      {status && <Handovers />}
       {page && (
         <>
           <ul class="kv-keys" id="kv-keys" aria-label="Keys">

@@ -1,8 +1,10 @@
 import { useState } from 'preact/hooks';
 import { colourOf } from '../colours';
 import { duration, percent } from '../format';
+import { handoverText } from '../handover';
+import { LeavingBadge } from '../handovers';
 import { StateBadge } from '../state_badge';
-import { useStore } from '../store';
+import { isLeaving, useStore } from '../store';
 
 const kFilterFrom = 12;
 
@@ -51,6 +53,8 @@ export function MembersPanel() {
               const member = store.members.find((each) => each.id === id);
               const place = onRing.get(id);
               const state = member?.state ?? 'unknown';
+              const keys = store.stores.get(id);
+              const moving = keys ? handoverText(keys) : '';
               return (
                 <tr key={id} data-member={id} data-state={state} aria-current={store.selected === id ? 'true' : undefined}>
                   <th scope="row">
@@ -61,7 +65,7 @@ export function MembersPanel() {
                     </button>
                   </th>
                   <td>
-                    <StateBadge state={state} />
+                    <StateBadge state={state} /> {place && isLeaving(place) && <LeavingBadge />}
                   </td>
                   <td class="wide">{member ? duration(member.for_ms + Date.now() - store.membersAt) : '–'}</td>
                   <td class="wide">{place || member ? `${(place ?? member)!.host}:${(place ?? member)!.port}` : '–'}</td>
@@ -80,6 +84,7 @@ export function MembersPanel() {
                     ) : (
                       <small>not in the ring</small>
                     )}
+                    {moving && <small class="moving">{moving}</small>}
                   </td>
                 </tr>
               );
