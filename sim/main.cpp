@@ -6,6 +6,7 @@
 
 #include "chord.hpp"
 #include "exit.hpp"
+#include "kv.hpp"
 #include "options.hpp"
 #include "report.hpp"
 #include "timeline.hpp"
@@ -121,6 +122,7 @@ int run_many(const Options& options) {
 int main(int count, char** words) {
   using namespace cluster::sim;
   if (count > 1 && std::string_view(words[1]) == "chord") return run_chord({words + 2, words + count});
+  if (count > 1 && std::string_view(words[1]) == "kv") return run_kv({words + 2, words + count});
   const auto options = parse_options({words + 1, words + count});
   if (!options) {
     std::cerr << "cluster-sim: " << options.error().message() << "\nTry cluster-sim --help.\n";

@@ -27,11 +27,6 @@ struct Without {
   bool detector = false, handshake = false, shrink = false, chaos = false;
 };
 
-/// CLI11 takes no text for 0, and -1 for the greatest number.
-std::string not_a_count(const std::string& text) {
-  return !text.empty() && text.front() != '-' ? "" : "'" + text + "' is no number from 0 on";
-}
-
 void declare(CLI::App& app, Options& options, Typed& typed, Without& without) {
   auto& scenario = options.scenario;
   app.add_option("--nodes", scenario.nodes, "how many nodes")->check(not_a_count)->capture_default_str();
@@ -130,6 +125,10 @@ Result<void> interpret(const Typed& typed, Scenario& scenario) {
 
 }  // namespace
 
+std::string not_a_count(const std::string& text) {
+  return !text.empty() && text.front() != '-' ? "" : "'" + text + "' is no number from 0 on";
+}
+
 Result<Options> parse_options(const std::vector<std::string>& arguments) {
   Options options;
   Typed typed;
@@ -137,6 +136,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   CLI::App app{
       "Runs a cluster on a virtual clock, with faults, and checks what must hold. One seed, one course of "
       "events.\n"
+      "cluster-sim kv runs the key-value store, cluster-sim chord a Chord ring: see their --help.\n"
       "Exit code: 0 all checks passed, 1 one failed, 2 wrong usage.",
       "cluster-sim"};
   declare(app, options, typed, without);

@@ -21,4 +21,7 @@ struct Options {
 /// `arguments` without the program's name. An error is for the user and means exit code 2.
 [[nodiscard]] Result<Options> parse_options(const std::vector<std::string>& arguments);
 
+/// Why a text is no count, else nothing: CLI11 takes no text for 0, and -1 for the greatest number.
+[[nodiscard]] std::string not_a_count(const std::string& text);
+
 }  // namespace cluster::sim

@@ -130,6 +130,73 @@ class ChordSim(unittest.TestCase):
             self.assertEqual(run("chord", *words).returncode, 2, words)
 
 
+KV_FIELDS = ("nodes", "seed", "writes_acknowledged", "reads", "lost", "stale", "siblings", "violations", "unavailable")
+
+
+class KvSim(unittest.TestCase):
+    def test_good_seeds_pass_and_the_json_summary_has_the_stated_fields(self):
+        done = run("kv", "--nodes", "6", "--seed", "7", "--zones", "3", "--clients", "8", "--duration", "30s", "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        report = json.loads(done.stdout)
+        for field in KV_FIELDS:
+            self.assertIn(field, report)
+        self.assertEqual((report["nodes"], report["seed"], report["lost"], report["stale"], report["violations"]), (6, 7, 0, 0, []))
+        self.assertGreater(report["writes_acknowledged"], 0)
+        self.assertGreater(report["reads"], 0)
+        self.assertEqual(run("kv", "-N", "5", "-R", "3", "-W", "3", "--disks-at-once", "2", "--seeds", "5").returncode, 0)
+        self.assertEqual(run("kv", "-N", "1", "-R", "1", "-W", "1", "--seeds", "5").returncode, 0)
+
+    def test_one_seed_gives_one_report_and_another_seed_another(self):
+        same = [run("kv", "--seed", seed, "--duration", "20s", "--json").stdout for seed in ("5", "5", "6")]
+        self.assertEqual(same[0], same[1])
+        self.assertNotEqual(same[0], same[2])
+
+    def test_only_the_faults_that_were_named_happen(self):
+        calm = json.loads(run("kv", "--no-chaos", "--json").stdout)
+        self.assertEqual((calm["unavailable"], calm["writes_unknown"], calm["disks_lost"], calm["left"]), (0, 0, 0, 0))
+        disks = json.loads(run("kv", "--faults", "disks", "--json").stdout)
+        self.assertGreater(disks["disks_lost"], 10)
+
+    def test_planted_mistakes_are_found_within_the_stated_seeds_and_the_replay_fails_as_well(self):
+        stated = dict(re.findall(r"^ +([a-z-]+): .* \((\d+)\)$", run("kv", "--help").stdout, re.MULTILINE))
+        self.assertGreaterEqual(len(stated), 9)
+        for name, seeds in stated.items():
+            done = run("kv", "--break", name, "--seeds", seeds, "--no-shrink")
+            self.assertEqual(done.returncode, 1, name)
+            self.assertIn("FAILED, seed", done.stdout)
+        done = run("kv", "--break", "amnesia", "--seeds", stated["amnesia"], "--json")
+        self.assertEqual(done.returncode, 1)
+        report = json.loads(done.stdout)
+        self.assertTrue(report["violations"])
+        self.assertGreater(report["lost"] + report["stale"], 0)
+        self.assertIn(f"seed {report['seeds_failed'][0]} fails; replay: " + report["replay"], done.stderr)
+        again = run(*shlex.split(report["replay"])[1:], "--no-shrink")
+        self.assertEqual(again.returncode, 1, report["replay"])
+        self.assertIn("FAILED, seed", again.stdout)
+
+    def test_what_a_bucket_does_not_promise_is_said_and_seen(self):
+        stale = run("kv", "-R", "1", "-W", "2", "--seeds", "10", "--json", "--no-shrink")
+        self.assertEqual(stale.returncode, 1)
+        self.assertIn("R + W <= N", stale.stderr)
+        self.assertGreater(json.loads(stale.stdout)["stale"], 0)
+        lost = run("kv", "--disks-at-once", "2", "--faults", "disks,partitions", "--seeds", "10", "--json", "--no-shrink")
+        self.assertIn("lost at once", lost.stderr)
+        self.assertTrue(json.loads(lost.stdout)["violations"])
+
+    def test_wrong_usage_gives_exit_code_2_and_names_what_is_wrong(self):
+        for arguments, said in ((("--nodes", "0"), "1 to 64"), (("--nodes", "65"), "1 to 64"), (("--nodes", "-1"), "--nodes"),
+                                (("--nodes", "many"), "--nodes"), (("--seed", "-1"), "--seed"), (("--seeds", "0"), "--seeds"),
+                                (("-N", "0"), "replicas"), (("-R", "4"), "R and W"), (("-W", "4"), "R and W"), (("-N", "6"), "replicas"),
+                                (("--clients", "0"), "clients"), (("--keys", "2000"), "keys"), (("--zones", "6"), "zones"),
+                                (("--duration", "soon"), "duration"), (("--duration", "0s"), "1s to 24h"),
+                                (("--faults", "rain"), "'rain' is no fault"), (("--faults", ""), "no fault"),
+                                (("--faults", "all", "--no-chaos"), "exclude"), (("--disks-at-once", "6"), "disks"),
+                                (("--break", "everything"), "choose early-ack"), (("--bogus",), "--bogus"), (("chord",), "chord")):
+            done = run("kv", *arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(said, done.stderr)
+
+
 if __name__ == "__main__":
     SIM = pathlib.Path(sys.argv.pop(1)).resolve()
     unittest.main()

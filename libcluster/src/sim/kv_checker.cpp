@@ -46,34 +46,40 @@ bool KvChecker::stands(Number write, const Values& values, Instant until) const 
   });
 }
 
-void KvChecker::read(const std::string& key, const Values& values, Instant began, Instant ended,
-                     const char* what) {
+void KvChecker::read(const std::string& key, const Values& values, Instant began, Instant ended, Seen seen) {
+  bool stale = false;
   for (const auto value : values) {
     if (value >= writes_.size() || writes_[value].key != key || writes_[value].deletes) {
-      violation(key, std::to_string(value) + " was never written", what);
+      violation(key, std::to_string(value) + " was never written", seen);
       return;
     }
     if (writes_[value].refused)
-      violation(key, std::to_string(value) + " is there, and its writer was told that it is not", what);
+      violation(key, std::to_string(value) + " is there, and its writer was told that it is not", seen);
     for (const auto other : values)
       if (writes_[other].replaces.contains(value))
         violation(key,
                   std::to_string(value) + " is there beside " + std::to_string(other) + ", which replaced it",
-                  what);
+                  seen);
   }
   if (const auto writes = of_key_.find(key); writes != of_key_.end())
     for (const auto number : writes->second) {
       const auto& write = writes_[number];
       if (!write.known_at || *write.known_at >= began) continue;
-      if (!write.deletes && !stands(number, values, ended))
-        violation(key, std::to_string(number) + " was acknowledged or read, and is lost", what);
+      if (!write.deletes && !stands(number, values, ended)) {
+        stale = true;
+        if (seen == Seen::replica) lost_.insert(number);
+        violation(key, std::to_string(number) + " was acknowledged or read, and is lost", seen);
+      }
       for (const auto value : values)
-        if (write.replaces.contains(value))
+        if (write.replaces.contains(value)) {
+          stale = true;
           violation(key,
                     std::to_string(value) + " is there, and " + std::to_string(number) +
                         (write.deletes ? " deleted it" : " replaced it"),
-                    what);
+                    seen);
+        }
     }
+  if (seen == Seen::read) stale_ += stale ? 1 : 0;
   for (const auto value : values) {
     auto& known_at = writes_[value].known_at;
     if (!known_at || ended < *known_at) known_at = ended;
@@ -85,8 +91,11 @@ std::size_t KvChecker::acknowledged() const {
       std::ranges::count_if(writes_, [](const Write& write) { return write.known_at.has_value(); }));
 }
 
-void KvChecker::violation(const std::string& key, std::string text, const char* what) {
-  violations_.push_back(std::string(what) + " of " + key + ": " + std::move(text));
+void KvChecker::violation(const std::string& key, const std::string& text, Seen seen) {
+  const auto* const what = seen == Seen::read        ? "a read of "
+                           : seen == Seen::condition ? "a condition of "
+                                                     : "a replica of ";
+  violations_.push_back(what + key + ": " + text);
 }
 
 }  // namespace cluster::sim

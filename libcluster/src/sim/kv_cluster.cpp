@@ -181,8 +181,9 @@ void KvCluster::perform(std::size_t place, proto::KvActions actions) {
       if (auto done = process.asked.extract(reply->id)) done.mapped()(std::move(reply->answer));
     } else if (auto* wanted = std::get_if<proto::KvSync>(&action)) {
       sync(place, wanted->ticket);
-    } else {
-      CLUSTER_ASSERT(!std::holds_alternative<proto::KvRefused>(action));  // what a Kv sends, a Kv takes
+    } else if (const auto* refused = std::get_if<proto::KvRefused>(&action); refused && refusal_.empty()) {
+      refusal_ = id(place).str() + " does not take what " + refused->from.str() +
+                 " sends: " + refused->why.message();
     }
   }
   if (process.kv) process.host.wake_at(process.kv->next_deadline());
@@ -291,6 +292,7 @@ bool KvCluster::drained(std::size_t place) const {
 }
 
 std::string KvCluster::differences() const {
+  if (!refusal_.empty()) return refusal_;
   if (!settled()) return "not all members have what they are to hold";
   std::map<proto::KvKey, std::uint64_t> known;
   for (const auto& [place, weight] : ring_)

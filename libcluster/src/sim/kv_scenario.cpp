@@ -1,346 +1,165 @@
 #include "cluster/sim/kv_scenario.hpp"
 
 #include <algorithm>
+#include <array>
 
-#include "cluster/sim/kv_checker.hpp"
+#include "cluster/sim/faults.hpp"
 
 namespace cluster::sim {
 namespace {
 
-using proto::KvCondition;
-using proto::KvVerb;
+constexpr std::array<std::pair<KvFault, std::string_view>, 12> kFaultNames{
+    {{KvFault::crashes, "crashes"},
+     {KvFault::power, "power"},
+     {KvFault::disks, "disks"},
+     {KvFault::pauses, "pauses"},
+     {KvFault::partitions, "partitions"},
+     {KvFault::network, "network"},
+     {KvFault::clocks, "clocks"},
+     {KvFault::joins, "joins"},
+     {KvFault::removals, "removals"},
+     {KvFault::leaves, "leaves"},
+     {KvFault::weights, "weights"},
+     {KvFault::zones, "zones"}}};
 
-constexpr std::uint32_t kWeight = 16;
-constexpr Duration kConvergenceMax = 180s;
-constexpr Duration kForgetting = 40s;
-constexpr Duration kDrainMax = 20s;
-
-KvClusterConfig config_of(const KvScenario& scenario) {
-  KvClusterConfig config{
-      .seed = scenario.seed, .faults = {.delay = Latency::uniform(200us, 10ms)}, .bug = scenario.bug};
-  config.kv.request_timeout = 2s;
-  config.kv.sync_interval = 2s;
-  config.kv.tombstone_age = scenario.bug == KvBug::hasty_forget ? 500ms : 20s;
-  config.kv.session_timeout = 2s;
-  if (scenario.one_copy) config.kv.bucket.n = config.kv.bucket.r = config.kv.bucket.w = 1;
-  // So that bounds of bytes are felt by values of some digits.
-  if (scenario.seed % 2 == 0) config.kv.large_bytes = 1;
-  if (scenario.seed % 4 == 0) config.kv.operation_bytes_max = 64;
-  if (scenario.seed % 3 == 0) config.kv.spread_bytes_max = 8;
-  return config;
-}
-
-class KvRun {
- public:
-  explicit KvRun(const KvScenario& scenario)
-      : scenario_(scenario), cluster_(config_of(scenario)), rng_(cluster_.simulator().rng().split()) {}
-
-  KvVerdict verdict() {
-    const auto spare = scenario_.ring_changes ? 2U : 0U;
-    std::map<std::size_t, std::uint32_t> ring;
-    for (std::size_t i = 0; i < scenario_.nodes + spare; ++i)
-      if (const auto place = cluster_.add(); place < scenario_.nodes) ring[place] = kWeight;
-    for (std::size_t place = 0; scenario_.zones > 0 && place < cluster_.size(); ++place)
-      cluster_.set_zone(place, zone(place));
-    cluster_.set_ring(ring);
-    for (std::size_t i = 0; i < scenario_.clients; ++i) clients_.push_back({});
-    for (std::size_t i = 0; i < scenario_.clients; ++i) think(i);
-    next_fault();
-    cluster_.simulator().run_for(scenario_.duration);
-    ending_ = true;
-    heal();
-    for (const auto drained_by = now() + kDrainMax; !leaving_.empty() && now() < drained_by;)
-      cluster_.simulator().run_for(200ms);
-    if (!leaving_.empty()) verdict_.violations.push_back("who is leaving does not get to go");
-    const auto healed = cluster_.simulator().now();
-    while (!(verdict_.converged = cluster_.simulator().now() - healed, cluster_.differences().empty()) &&
-           verdict_.converged < kConvergenceMax)
-      cluster_.simulator().run_for(200ms);
-    judge_replicas();
-    cluster_.simulator().run_for(kForgetting);  // deleted keys go
-    if (const auto text = cluster_.differences(); !text.empty())
-      verdict_.violations.push_back("no convergence: " + text);
-    judge_replicas();
-    verdict_.acknowledged = checker_.acknowledged();
-    for (std::size_t place = 0; place < cluster_.size(); ++place)
-      if (cluster_.running(place)) verdict_.forgotten += cluster_.at(place).counters().forgotten;
-    verdict_.violations.insert(verdict_.violations.end(), checker_.violations().begin(),
-                               checker_.violations().end());
-    verdict_.trace = cluster_.simulator().trace_hash();
-    return std::move(verdict_);
-  }
-
- private:
-  /// What a client remembers of a key: the context, and which values it stands for.
-  struct Token {
-    VersionVector context{};
-    KvChecker::Values values{};
-  };
-  struct Client {
-    std::map<std::string, Token> tokens{};
-  };
-
-  [[nodiscard]] std::string zone(std::size_t number) const {
-    return "zone " + std::to_string(number % scenario_.zones);
-  }
-  [[nodiscard]] Instant now() { return cluster_.simulator().now(); }
-  Duration between(Duration low, Duration high) { return Duration(rng_.between(low.count(), high.count())); }
-
-  void think(std::size_t client) {
-    cluster_.simulator().after(between(5ms, 150ms), [this, client] { act(client); });
-  }
-
-  void act(std::size_t client) {
-    if (ending_) return;
-    const auto place = static_cast<std::size_t>(rng_.below(cluster_.size()));
-    if (!cluster_.running(place) || !cluster_.ring().contains(place)) return think(client);
-    const auto key = "k" + std::to_string(rng_.below(scenario_.keys));
-    const auto dice = rng_.uniform();
-    if (dice < 0.5)
-      read(client, place, key);
-    else
-      write(client, place, key, dice < 0.6,
-            dice < 0.85  ? How::plain
-            : dice < 0.9 ? How::replace
-                         : How::condition);
-  }
-
-  void read(std::size_t client, std::size_t place, const std::string& key) {
-    const auto began = now();
-    cluster_.request(place, {.verb = KvVerb::get, .key = {"default", key}},
-                     [this, client, key, began](Result<proto::KvAnswer> answer) {
-                       if (!answer) {
-                         ++verdict_.refused;
-                         return think(client);
-                       }
-                       ++verdict_.reads;
-                       Token token{answer->context, {}};
-                       for (const auto& value : answer->values)
-                         token.values.insert(std::stoull(std::string(as_text(value))));
-                       verdict_.siblings += token.values.size() > 1 ? 1 : 0;
-                       checker_.read(key, token.values, began, now(), "a read");
-                       cluster_.simulator().trace(token.values.size() + token.context.entries.size());
-                       clients_[client].tokens[key] = std::move(token);
-                       think(client);
-                     });
-  }
-
-  enum class How { plain, replace, condition };
-  void write(std::size_t client, std::size_t place, const std::string& key, bool deletes, How how) {
-    auto& token = clients_[client].tokens[key];
-    proto::KvRequest request{.verb = deletes ? KvVerb::del : KvVerb::put, .key = {"default", key}};
-    const bool blind = rng_.chance(0.2);
-    if (!blind) request.context = token.context;
-    if (how == How::condition)
-      request.condition = request.context.entries.empty() ? KvCondition::absent : KvCondition::matches;
-    if (how == How::replace) request.condition = blind ? KvCondition::present : KvCondition::replace;
-    const auto seen = blind ? KvChecker::Values{} : token.values;
-    const auto began = now();
-    const auto number = checker_.begin_write(key, deletes, seen, began);
-    if (how == How::replace) checker_.replaces_all(number);
-    if (!deletes) {
-      const auto text = std::to_string(number);
-      request.value.assign(text.begin(), text.end());
-    }
-    cluster_.request(place, std::move(request),
-                     [this, client, key, number, deletes, how, seen, began](Result<proto::KvAnswer> answer) {
-                       auto& known = clients_[client].tokens[key];
-                       known = {};
-                       if (answer) {
-                         if (how == How::condition) {
-                           checker_.read(key, seen, began, now(), "a condition");
-                           ++verdict_.conditions;
-                         }
-                         verdict_.replaced += how == How::replace ? 1 : 0;
-                         checker_.acknowledged(number, now());
-                         if (!deletes && !answer->context.entries.empty())
-                           known = {answer->context, {number}};
-                       } else if (answer.error().executed() == Executed::no) {
-                         checker_.refused(number);
-                         ++verdict_.refused;
-                       } else {
-                         ++verdict_.unknown;
-                       }
-                       think(client);
-                     });
-  }
-
-  void next_fault() {
-    const auto wait = scenario_.disks_alone ? between(20ms, 200ms) : between(200ms, 3s);
-    cluster_.simulator().after(wait, [this] {
-      if (ending_) return;
-      if (damaged_ && cluster_.settled()) damaged_ = false;
-      if (scenario_.disks_alone)
-        lose_disk(some_member(), 300ms);
-      else
-        fault();
-      next_fault();
-    });
-  }
-
-  std::size_t some_member() {
-    auto at = cluster_.ring().begin();
-    std::advance(at, static_cast<std::ptrdiff_t>(rng_.below(cluster_.ring().size())));
-    return at->first;
-  }
-
-  void fault() {
-    const auto place = some_member();
-    switch (rng_.below(scenario_.zones > 0 ? 9 : 8)) {
-      case 0:
-        if (rng_.chance(0.8)) return restart_later(place, true);
-        for (std::size_t all = 0; all < cluster_.size(); ++all) restart_later(all, true);  // the power fails
-        return;
-      case 1:
-        return restart_later(place, true);
-      case 2:
-        if (!scenario_.disks_lost || !lose_disk(place, 8s)) restart_later(place, true);
-        return;
-      case 3:
-        cluster_.pause(place);
-        return cluster_.simulator().after(between(50ms, 5s), [this, place] { cluster_.resume(place); });
-      case 4:
-        return partition();
-      case 5:
-        return cluster_.network().set_faults(
-            {.delay = Latency::uniform(200us, rng_.chance(0.3) ? 200ms : 10ms),
-             .loss = rng_.chance(0.5) ? 0.05 * rng_.uniform() : 0,
-             .duplication = rng_.chance(0.3) ? 0.05 : 0,
-             .reordering = rng_.chance(0.3) ? 0.2 : 0});
-      case 6:
-        return cluster_.set_skew(place, between(-2s, 2s));
-      case 8:
-        for (const auto& [other, weight] : cluster_.ring())
-          if (cluster_.zone(other) == cluster_.zone(place)) restart_later(other, true);
-        return;
-      default:
-        if (scenario_.ring_changes) change_ring(place);
-    }
-  }
-
-  void restart_later(std::size_t place, bool keep_disk, Duration after_max = 8s) {
-    if (!cluster_.running(place)) return;  // what was begun with it goes on
-    cluster_.kill(place);
-    cluster_.simulator().after(between(50ms, after_max), [this, place, keep_disk] {
-      if (cluster_.ring().contains(place)) cluster_.restart(place, keep_disk);
-    });
-  }
-
-  /// Only when all have what they are to hold.
-  bool lose_disk(std::size_t place, Duration after_max) {
-    if (damaged_ || !cluster_.settled()) return false;
-    damaged_ = true;
-    restart_later(place, false, after_max);
-    return true;
-  }
-
-  void partition() {
-    std::vector<std::vector<std::size_t>> groups(2);
-    for (std::size_t place = 0; place < cluster_.size(); ++place) groups[rng_.below(2)].push_back(place);
-    const auto cut = cluster_.network().cut(groups, rng_.chance(0.2));
-    cluster_.simulator().after(between(500ms, 6s), [this, cut] { cluster_.network().mend(cut); });
-  }
-
-  void change_ring(std::size_t place) {
-    auto ring = cluster_.ring();
-    const auto dice = rng_.below(scenario_.zones > 0 ? 5 : 4);
-    if (dice == 3) return leave_alive();
-    if (dice == 4)
-      return cluster_.set_zone(place, zone(static_cast<std::size_t>(rng_.below(scenario_.zones))));
-    if (leaving_.contains(place)) return;
-    if (dice == 0) {
-      ring[place] = static_cast<std::uint32_t>(rng_.between(4, 32));
-    } else if (dice == 1) {
-      for (std::size_t other = 0; other < cluster_.size(); ++other)
-        if (!ring.contains(other)) {
-          ring[other] = kWeight;
-          if (!cluster_.running(other)) cluster_.restart(other, false);
-          break;
-        }
-    } else if (ring.size() > 4 && !scenario_.one_copy && !damaged_ && cluster_.settled()) {
-      // Gone for good, with its disk.
-      damaged_ = true;
-      ring.erase(place);
-      cluster_.resume(place);
-      cluster_.kill(place);
-    }
-    cluster_.set_ring(std::move(ring));
-  }
-
-  /// One to three at once.
-  void leave_alive() {
-    auto ring = cluster_.ring();
-    for (auto count = 1 + rng_.below(3); count > 0; --count) {
-      const auto place = some_member();
-      if (ring.size() - leaving_.size() <= 3 || leaving_.contains(place)) continue;
-      leaving_.emplace(place, now() + between(5s, kDrainMax));
-      ring[place] = 0;
-    }
-    cluster_.set_ring(std::move(ring));
-    if (!looks_) look_at_leavers();
-  }
-
-  /// Who has drained goes, with its disk; who has not in time stays.
-  void look_at_leavers() {
-    auto ring = cluster_.ring();
-    std::set<std::size_t> gone;
-    for (const auto& [place, until] : leaving_) {
-      if (cluster_.drained(place)) {
-        gone.insert(place);
-        ring.erase(place);
-        ++verdict_.left;
-      } else if (until < now() && !ending_) {
-        gone.insert(place);
-        ring[place] = kWeight;
-      }
-    }
-    for (const auto place : gone) leaving_.erase(place);
-    if (!gone.empty()) cluster_.set_ring(ring);
-    for (const auto place : gone)
-      if (!ring.contains(place) && rng_.chance(0.5)) cluster_.kill(place);
-    looks_ = !leaving_.empty();
-    if (looks_) cluster_.simulator().after(100ms, [this] { look_at_leavers(); });
-  }
-
-  void heal() {
-    cluster_.network().heal();
-    cluster_.network().set_faults({.delay = Latency::uniform(200us, 10ms)});
-    for (std::size_t place = 0; place < cluster_.size(); ++place) {
-      cluster_.resume(place);
-      if (!cluster_.running(place) && cluster_.ring().contains(place)) cluster_.restart(place, true);
-    }
-  }
-
-  void judge_replicas() {
-    for (const auto& [place, weight] : cluster_.ring()) {
-      if (!cluster_.running(place)) continue;
-      for (std::size_t i = 0; i < scenario_.keys; ++i) {
-        const proto::KvKey key{"default", "k" + std::to_string(i)};
-        if (!cluster_.at(place).replicas(key).has(cluster_.id(place))) continue;
-        KvChecker::Values values;
-        if (const auto held = cluster_.held(place).records().find(key);
-            held != cluster_.held(place).records().end())
-          for (const auto& sibling : held->second.siblings)
-            if (!sibling.value.deleted) values.insert(std::stoull(std::string(as_text(sibling.value.data))));
-        checker_.read(key.key, values, now(), now(), "a replica");
-      }
-    }
-  }
-
-  KvScenario scenario_;
-  KvCluster cluster_;
-  Rng rng_;
-  KvChecker checker_{};
-  std::vector<Client> clients_{};
-  KvVerdict verdict_{};
-  std::map<std::size_t, Instant> leaving_{};  // by place, and until when they try
-  bool looks_ = false;                        // at them
-  bool damaged_ = false;                      // a disk was lost, and not all have again what they are to hold
-  bool ending_ = false;
+constexpr std::array kPlanted{
+    KvPlantedBug{KvBug::early_ack, "early-ack", "writes are acknowledged by one replica", 20},
+    KvPlantedBug{KvBug::quick_read, "quick-read", "reads are answered by one replica", 5},
+    KvPlantedBug{KvBug::lying_disk, "lying-disk", "what is called durable is not", 40},
+    KvPlantedBug{KvBug::amnesia, "amnesia", "a node that lost its records believes that it has them", 5},
+    KvPlantedBug{KvBug::repeated_dots, "repeated-dots", "a restart gives the numbers of writes once more", 5},
+    KvPlantedBug{KvBug::lost_siblings, "lost-siblings", "of siblings on their way one arrives", 5},
+    KvPlantedBug{KvBug::no_condition, "no-condition", "conditions of writes are not heeded", 5},
+    KvPlantedBug{KvBug::hasty_forget, "hasty-forget", "deletions are forgotten without asking", 40},
+    KvPlantedBug{KvBug::hasty_leave, "hasty-leave", "who leaves does not wait for the others", 20},
 };
+
+constexpr std::size_t kNodesMax = 64;
+constexpr std::size_t kCountMax = 1000;
+
+Error bad_scenario(std::string why) { return {Errc::invalid_argument, std::move(why)}; }
+
+std::string names_of(const KvFaults& faults) {
+  std::string text;
+  for (const auto& [fault, name] : kFaultNames)
+    if (faults.contains(fault)) text.append(text.empty() ? "" : ",").append(name);
+  return text;
+}
 
 }  // namespace
 
-KvVerdict run(const KvScenario& scenario) { return KvRun(scenario).verdict(); }
+const KvFaults& all_kv_faults() {
+  static const KvFaults all = [] {
+    KvFaults faults;
+    for (const auto& [fault, name] : kFaultNames) faults.insert(fault);
+    return faults;
+  }();
+  return all;
+}
+
+Result<KvFaults> parse_kv_faults(std::string_view text) {
+  if (text == "all") return all_kv_faults();
+  if (text == "none") return KvFaults{};
+  KvFaults faults;
+  for (bool more = true; more;) {
+    const auto comma = text.find(',');
+    const auto word = text.substr(0, comma);
+    const auto* const found =
+        std::ranges::find(kFaultNames, word, &decltype(kFaultNames)::value_type::second);
+    if (found == kFaultNames.end())
+      return bad_scenario("'" + std::string(word) + "' is no fault: choose all, none, or some of " +
+                          names_of(all_kv_faults()));
+    faults.insert(found->first);
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  return faults;
+}
+
+std::string to_text(const KvFaults& faults) {
+  if (faults.empty()) return "none";
+  return faults == all_kv_faults() ? "all" : names_of(faults);
+}
+
+std::span<const KvPlantedBug> kv_planted_bugs() noexcept { return kPlanted; }
+
+KvScenario scenario_for(KvBug bug) {
+  KvScenario scenario{.bug = bug};
+  if (bug == KvBug::amnesia) scenario.faults = {KvFault::disks};
+  if (bug == KvBug::hasty_leave) {
+    scenario.bucket.n = scenario.bucket.r = scenario.bucket.w = 1;
+    scenario.faults.erase(KvFault::disks);
+    scenario.faults.erase(KvFault::removals);
+  }
+  return scenario;
+}
+
+Result<void> KvScenario::check() const {
+  const auto in_bounds = [](std::size_t number, std::size_t max) { return number >= 1 && number <= max; };
+  if (!in_bounds(nodes, kNodesMax)) return bad_scenario("the nodes are 1 to " + std::to_string(kNodesMax));
+  if (!in_bounds(clients, kCountMax))
+    return bad_scenario("the clients are 1 to " + std::to_string(kCountMax));
+  if (!in_bounds(keys, kCountMax)) return bad_scenario("the keys are 1 to " + std::to_string(kCountMax));
+  if (zones > nodes) return bad_scenario("there are at most as many zones as nodes");
+  if (!in_bounds(disks_at_once, nodes))
+    return bad_scenario("the disks that are lost at once are 1 or more, and no more than the nodes");
+  if (duration < 1s || duration > std::chrono::hours(24)) return bad_scenario("a run takes 1s to 24h");
+  if (auto ok = proto::check(bucket); !ok) return ok;
+  if (bucket.n > nodes) return bad_scenario("a key has at most as many replicas as there are nodes");
+  return {};
+}
+
+std::vector<std::string> KvScenario::arguments() const {
+  const auto usual = scenario_for(bug);
+  std::vector<std::string> words{"--nodes",    std::to_string(nodes), "--seed", std::to_string(seed),
+                                 "--duration", to_text(duration)};
+  const auto add = [&](const char* option, std::string value) {
+    words.emplace_back(option);
+    words.push_back(std::move(value));
+  };
+  if (clients != usual.clients) add("--clients", std::to_string(clients));
+  if (keys != usual.keys) add("--keys", std::to_string(keys));
+  if (zones != usual.zones) add("--zones", std::to_string(zones));
+  if (bucket.n != usual.bucket.n) add("-N", std::to_string(bucket.n));
+  if (bucket.r != usual.bucket.r) add("-R", std::to_string(bucket.r));
+  if (bucket.w != usual.bucket.w) add("-W", std::to_string(bucket.w));
+  if (faults != usual.faults || bucket.w != usual.bucket.w) add("--faults", to_text(faults));
+  if (disks_at_once != usual.disks_at_once) add("--disks-at-once", std::to_string(disks_at_once));
+  if (bug != KvBug::none)
+    add("--break", std::string(std::ranges::find(kPlanted, bug, &KvPlantedBug::bug)->name));
+  return words;
+}
+
+KvScenario shrink(const KvScenario& failing, std::size_t runs_max,
+                  const std::function<void(const KvScenario&)>& progress) {
+  auto smallest = failing;
+  const auto take = [&](const KvScenario& candidate) {
+    if (runs_max == 0 || !candidate.check()) return false;
+    --runs_max;
+    if (run(candidate).violations.empty()) return false;
+    smallest = candidate;
+    if (progress) progress(smallest);
+    return true;
+  };
+  for (bool smaller = true; smaller;) {
+    smaller = false;
+    for (const auto fault : KvFaults(smallest.faults)) {
+      auto without = smallest;
+      without.faults.erase(fault);
+      smaller = take(without) || smaller;
+    }
+    auto shorter = smallest;
+    shorter.duration = smallest.duration / 2 / 1s * 1s;
+    smaller = take(shorter) || smaller;
+    for (auto count : {&KvScenario::zones, &KvScenario::disks_at_once, &KvScenario::nodes,
+                       &KvScenario::clients, &KvScenario::keys}) {
+      auto fewer = smallest;
+      if (fewer.*count == 0) continue;
+      --(fewer.*count);
+      smaller = take(fewer) || smaller;
+    }
+  }
+  return smallest;
+}
 
 }  // namespace cluster::sim

@@ -31,11 +31,16 @@ class KvChecker {
   void acknowledged(Number write, Instant now) { writes_.at(write).known_at = writes_.at(write).ended = now; }
   /// It did not happen.
   void refused(Number write) { writes_.at(write).refused = true; }
-  /// Judges a read, or what a replica holds in the end.
-  void read(const std::string& key, const Values& values, Instant began, Instant ended, const char* what);
+  /// What a read returned, what a fulfilled condition says that is there, what a replica holds in the end.
+  enum class Seen : std::uint8_t { read, condition, replica };
+  void read(const std::string& key, const Values& values, Instant began, Instant ended, Seen seen);
 
   [[nodiscard]] const std::vector<std::string>& violations() const noexcept { return violations_; }
   [[nodiscard]] std::size_t acknowledged() const;
+  /// Acknowledged writes that a replica lacked in the end.
+  [[nodiscard]] std::size_t lost() const noexcept { return lost_.size(); }
+  /// Reads that lacked such a write, or showed what had been replaced.
+  [[nodiscard]] std::size_t stale() const noexcept { return stale_; }
 
  private:
   struct Write {
@@ -50,11 +55,13 @@ class KvChecker {
   };
   [[nodiscard]] bool may_replace(const Write& write, const Write& other, Number number) const;
   [[nodiscard]] bool stands(Number write, const Values& values, Instant until) const;
-  void violation(const std::string& key, std::string text, const char* what);
+  void violation(const std::string& key, const std::string& text, Seen seen);
 
   std::vector<Write> writes_{};
   std::map<std::string, std::vector<Number>> of_key_{};
   std::vector<std::string> violations_{};
+  Values lost_{};
+  std::size_t stale_ = 0;
 };
 
 }  // namespace cluster::sim

@@ -126,8 +126,8 @@ class KvCluster {
   [[nodiscard]] bool settled() const;
   /// Of a member that is leaving: whether it can go.
   [[nodiscard]] bool drained(std::size_t place) const;
-  /// Settled, and no two members differ in a key, nor does anybody hold a key of others. Empty, or what is
-  /// not so.
+  /// Settled, and no two members differ in a key, nor does anybody hold a key of others, nor did anybody
+  /// refuse another's message. Empty, or what is not so.
   [[nodiscard]] std::string differences() const;
 
  private:
@@ -169,6 +169,7 @@ class KvCluster {
   std::uint64_t ring_version_ = 0;
   std::uint64_t ring_time_ = 0;
   std::uint64_t requests_ = 0;
+  std::string refusal_{};  // the first
 };
 
 }  // namespace cluster::sim
