@@ -50,7 +50,7 @@ test('a member that leaves is shown with the keys that it has to hand over yet',
     return told > 0 && told < kKeys && (await shown()) === told;
   }, 'the page tells what kv status tells');
   assert.match(await page.textContent('[data-handover="leaver"] .what'), /^\d+ keys? to hand over/);
-  assert.match(await page.textContent('#kv-handover'), /to hand over by \d+ member/);
+  assert.match(await page.textContent('#kv-handover'), /: \d+ to hand over\.$/);
   assert.deepEqual(await browser.barriers(page), []);
   await page.click('[data-handover="leaver"] button');
   assert.match(await page.textContent('.member-card'), /leaving.*keys? to hand over/s);

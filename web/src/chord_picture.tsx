@@ -1,6 +1,7 @@
 import type { ChordView } from './chord';
 import { fractionOf, wayOf } from './chord';
 import { colourOf } from './colours';
+import { kPhone, kZoomSmall, useMedia } from './media';
 import { kCentre, kSize, linkPath, placeLabels, point } from './ring_geometry';
 import { useStore } from './store';
 import type { ChordPlace } from './types';
@@ -8,11 +9,13 @@ import { WayPicture } from './way_picture';
 
 const kCircle = 250;
 const kNames = 282;
+const kNamesSmall = 222; // on a phone there is no room around
 const kNamesMax = 16; // nodes that are named all the time
 
 /** Chord's circle: the nodes at their identifiers, the fingers of the chosen one, and the way to the key. */
 export function ChordPicture({ view, nodes }: { view: ChordView; nodes: ChordPlace[] }) {
   const store = useStore();
+  const isSmall = useMedia(kPhone);
   const bits = view.info.bits;
   const found = store.chordFound;
   const known = new Map<string, ChordPlace>();
@@ -33,8 +36,9 @@ export function ChordPicture({ view, nodes }: { view: ChordView; nodes: ChordPla
       .filter(({ id }) => known.size <= kNamesMax || rank(id) < way.length)
       .sort((a, b) => rank(a.id) - rank(b.id))
       .map(({ id, identifier }) => ({ id, text: id, turn: fractionOf(identifier, bits) })),
-    kNames,
-    'around',
+    isSmall ? kNamesSmall : kNames,
+    isSmall ? 'within' : 'around',
+    isSmall ? kZoomSmall : 1,
   );
   const label = `Chord ring as ${view.info.id} knows it: ${known.size} nodes, ${fingers.length} of them fingers${
     found ? `; the way to the key: ${way.join(', ')}` : ''

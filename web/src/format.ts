@@ -42,3 +42,7 @@ export function clock(milliseconds: number): string {
 export function plainName(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, (mark) => `\\u{${mark.codePointAt(0)!.toString(16)}}`);
 }
+
+/** Names in the order in which one looks for them: n2 before n10. */
+const collator = new Intl.Collator('en', { numeric: true });
+export const byName = (a: string, b: string) => collator.compare(a, b);

@@ -1,10 +1,11 @@
+import { byName } from './format';
 import { handoverText, isMoving } from './handover';
-import { useStore } from './store';
+import { kAskAllMax, useStore } from './store';
 
 /** Which members have keys to give or to get, and how far each is. */
 export function Handovers() {
   const store = useStore();
-  const moving = [...store.stores].filter(([, status]) => isMoving(status)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const moving = [...store.stores].filter(([, status]) => isMoving(status)).sort(([a], [b]) => byName(a, b));
   const left = moving.reduce((sum, [, status]) => sum + status.left, 0);
   const asked = store.stores.size;
   const all = store.ring?.members.length ?? 0;
@@ -13,7 +14,15 @@ export function Handovers() {
       <p class="quiet" id="kv-handover">
         {moving.length === 0
           ? `No keys are handed over${asked < all ? `, say ${asked} of ${all} members` : ''}.`
-          : `Keys on their way: ${left.toLocaleString('en')} to hand over by ${moving.length} ${moving.length === 1 ? 'member' : 'members'}.`}
+          : `Keys are on their way: ${left.toLocaleString('en')} to hand over.`}
+        {asked < all && all > kAskAllMax && (
+          <>
+            {' '}
+            <button type="button" class="link" onClick={() => void store.readStores(true)}>
+              ask all members
+            </button>
+          </>
+        )}
       </p>
       {moving.length > 0 && (
         <ul>

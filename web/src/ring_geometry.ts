@@ -52,37 +52,79 @@ export interface PlacedLabel {
   x: number;
   y: number;
   anchor: 'start' | 'middle' | 'end';
+  rotate?: number; // degrees; for names that lie along a radius
+  text: string;
+}
+/** A line of text, by its middle. */
+export interface Line {
+  left: number;
+  right: number;
+  y: number;
+}
+
+const kLetter = 9.5; // wide, at most, of the names' font
+const kLine = 22;
+
+/** Where the middle of the ring says what it is, its texts so many times as large. */
+export function middleOf(zoom: number): Line[] {
+  return [-34, -12, 10, 32, 48].map((y) => ({ left: kCentre - 80 * zoom, right: kCentre + 80 * zoom, y: kCentre + y * zoom }));
 }
 
 /** Names within a circle or around it, each as near to its member as those before it let it be: they give way up and
- *  down, but not onto the circle. */
-export function placeLabels(labels: Label[], radius: number, side: 'within' | 'around'): Map<string, PlacedLabel> {
-  const kLetter = 9.5; // wide, at most, of the names' font
-  const kLine = 22;
-  const kTries = 5; // after the last one names lie over each other
+ *  down, but not onto the circle; what finds no place is left out. `zoom`: of the names' font. */
+export function placeLabels(labels: Label[], radius: number, side: 'within' | 'around', zoom = 1, middle: Line[] = []): Map<string, PlacedLabel> {
+  const kTries = 9;
+  const line = kLine * zoom;
   const placed = new Map<string, PlacedLabel>();
-  const taken: { left: number; right: number; y: number }[] = [];
+  const taken = [...middle];
   for (const { id, text, turn } of labels) {
     const isMiddle = turn < 0.06 || turn > 0.94 || (turn > 0.44 && turn < 0.56);
     const anchor = isMiddle ? 'middle' : turn < 0.5 === (side === 'around') ? 'start' : 'end';
-    const width = text.length * kLetter;
+    const width = text.length * kLetter * zoom;
     const tryAt = (n: number) => {
       const at = point(turn, radius);
       const away = Math.sign(at.y - kCentre) * (side === 'around' ? 1 : -1);
       const lines = isMiddle ? n * away : (n % 2 === 1 ? -(n + 1) : n) / 2;
-      return { x: at.x, y: at.y + lines * kLine };
+      return { x: at.x, y: at.y + lines * line };
     };
     const boxAt = ({ x, y }: { x: number; y: number }) => {
       const left = x - (anchor === 'start' ? 0 : anchor === 'end' ? width : width / 2);
       return { left, right: left + width, y };
     };
-    const isFree = (box: ReturnType<typeof boxAt>) =>
-      taken.every((other) => Math.abs(other.y - box.y) >= kLine - 1 || box.left >= other.right || box.right <= other.left);
+    const isFree = (box: Line) =>
+      taken.every((other) => Math.abs(other.y - box.y) >= line - 1 || box.left >= other.right || box.right <= other.left);
     let n = 0;
     while (n < kTries && !isFree(boxAt(tryAt(n)))) ++n;
-    const at = tryAt(n % kTries);
+    if (n === kTries) continue;
+    const at = tryAt(n);
     taken.push(boxAt(at));
-    placed.set(id, { ...at, anchor });
+    placed.set(id, { ...at, anchor, text });
+  }
+  return placed;
+}
+
+/** Names along the radii, from `radius` inwards: of members that are too near to one before them there are none, and what
+ *  would reach where they meet is cut off. */
+export function placeAlongRadii(labels: Label[], radius: number): Map<string, PlacedLabel> {
+  const kHigh = 14; // of the names' font, with some air
+  const kWide = 7.4;
+  const kInner = 92; // what the middle of the ring takes
+  const gap = kHigh / (radius * kTurn); // turns
+  const inner = Math.max(kInner, (kHigh * labels.length) / kTurn - 12);
+  const letters = Math.floor((radius - inner) / kWide);
+  const placed = new Map<string, PlacedLabel>();
+  const turns: number[] = [];
+  for (const { id, text, turn } of labels) {
+    const isNear = (other: number) => Math.min(Math.abs(turn - other), 1 - Math.abs(turn - other)) < gap;
+    if (turns.some(isNear)) continue;
+    turns.push(turn);
+    const isRight = turn < 0.5;
+    placed.set(id, {
+      ...point(turn, radius),
+      anchor: isRight ? 'end' : 'start',
+      rotate: turn * 360 + (isRight ? -90 : 90),
+      text: text.length > letters ? `${text.slice(0, letters - 1)}…` : text,
+    });
   }
   return placed;
 }

@@ -2,7 +2,8 @@ import { useMemo, useState } from 'preact/hooks';
 import { wayOf } from './chord';
 import { colourOf, kSigns } from './colours';
 import { percent } from './format';
-import { kCentre, kSize, linkPath, placeLabels, point, sectorPath, sectorsByMember, shareSectors } from './ring_geometry';
+import { kPhone, kZoomSmall, useMedia } from './media';
+import { kCentre, kSize, linkPath, middleOf, placeAlongRadii, placeLabels, point, sectorPath, sectorsByMember, shareSectors } from './ring_geometry';
 import { isLeaving, useStore } from './store';
 import type { MemberState } from './types';
 import { WayPicture } from './way_picture';
@@ -11,7 +12,10 @@ const kBand = { inner: 286, outer: 312 }; // where the virtual nodes lie
 const kShares = { inner: 266, outer: 280 }; // how much each member owns
 const kDots = 236;
 const kLabels = 206;
-const kLabelsMax = 16; // members that are named on the ring all the time
+const kRadial = 219;
+const kLabelsMax = 16; // members that are named on the ring all the time, side by side
+const kLabelsMaxSmall = 8; // on a phone
+const kRadialMax = 64; // and along the radii
 const kTroubleNamedMax = 4; // of many, those that are not well are named if they are few
 
 /** The ring: outside whose keys lie where, inside each member at the middle of its share, with the links of this
@@ -40,7 +44,9 @@ export function RingPicture() {
   const shown = pointed || store.selected;
   const isDim = (id: string) => (shown ? shown !== id : replicas.length > 0 && !replicas.includes(id) && !way.includes(id));
   const alive = members.filter((member) => store.stateOf(member.id) === 'alive').length;
-  const usualSize = many ? 5 : members.length > 16 ? 8 : 13;
+  const isSmall = useMedia(kPhone);
+  const room = (Math.PI * kDots) / Math.max(1, members.length); // half of what each has on the circle
+  const usualSize = Math.min(many ? 5 : members.length > 16 ? 8 : 13, Math.max(2.5, 0.85 * room));
   const isTrouble = (state: MemberState) => state !== 'alive' && state !== 'unknown';
   const namesTrouble = members.filter((member) => isTrouble(store.stateOf(member.id))).length <= kTroubleNamedMax;
 
@@ -48,25 +54,30 @@ export function RingPicture() {
     const which = replicas.indexOf(id);
     return which >= 0 && usualSize < 8 ? `${which + 1} · ${id}` : id;
   };
+  const isRadial = !isSmall && members.length > kLabelsMax && members.length <= kRadialMax;
   const isNamed = (id: string) =>
-    members.length <= kLabelsMax || shown === id || replicas.includes(id) || way.includes(id) || (isTrouble(store.stateOf(id)) && namesTrouble);
+    isRadial ||
+    members.length <= (isSmall ? kLabelsMaxSmall : kLabelsMax) ||
+    shown === id ||
+    replicas.includes(id) ||
+    (way.includes(id) && !isSmall) ||
+    (isTrouble(store.stateOf(id)) && namesTrouble);
   const rank = (id: string) => (shown === id ? -1 : replicas.includes(id) ? replicas.indexOf(id) : replicas.length);
-  const names = placeLabels(
-    members
-      .filter(({ id }) => isNamed(id))
-      .sort((a, b) => rank(a.id) - rank(b.id)) // these lie at their members
-      .map(({ id }) => ({ id, text: nameOf(id), turn: middle(id) })),
-    kLabels,
-    'within',
-  );
+  const named = members
+    .filter(({ id }) => isNamed(id))
+    .sort((a, b) => rank(a.id) - rank(b.id)) // these lie at their members
+    .map(({ id }) => ({ id, text: nameOf(id), turn: middle(id) }));
+  const zoom = isSmall ? kZoomSmall : 1;
+  const names = isRadial ? placeAlongRadii(named, kRadial) : placeLabels(named, kLabels, 'within', zoom, middleOf(zoom));
 
   const onKey = (event: KeyboardEvent) => {
     const at = members.findIndex((member) => member.id === store.selected);
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const last = members.length - 1;
+    const [after, before] = [at < last ? at + 1 : 0, at > 0 ? at - 1 : last];
+    const next = { ArrowRight: after, ArrowDown: after, ArrowLeft: before, ArrowUp: before, Home: 0, End: last }[event.key];
     if (event.key === 'Escape' && store.selected) store.select(store.selected);
-    if (step === undefined || members.length === 0) return;
+    if (next === undefined || last < 0) return;
     event.preventDefault();
-    const next = at < 0 ? (step > 0 ? 0 : members.length - 1) : (at + step + members.length) % members.length;
     if (next !== at) store.select(members[next]!.id);
   };
 
@@ -79,7 +90,7 @@ export function RingPicture() {
       class="ring"
       viewBox={`0 0 ${kSize} ${kSize}`}
       role="listbox"
-      aria-label={`${label}. Arrow keys choose a member.`}
+      aria-label={`${label}. Arrow keys, Home and End choose a member.`}
       aria-activedescendant={store.selected ? `on-ring-${store.selected}` : undefined}
       tabindex={0}
       onKeyDown={onKey}
@@ -173,8 +184,14 @@ export function RingPicture() {
               <circle class="here" cx={at.x} cy={at.y} r={4.5} />
             )}
             {name && (
-              <text class="name" x={name.x} y={name.y} text-anchor={name.anchor}>
-                {nameOf(member.id)}
+              <text
+                class={name.rotate === undefined ? 'name' : 'name radial'}
+                x={name.x}
+                y={name.y}
+                text-anchor={name.anchor}
+                transform={name.rotate === undefined ? undefined : `rotate(${name.rotate.toFixed(2)} ${name.x} ${name.y})`}
+              >
+                {name.text}
               </text>
             )}
           </g>
@@ -189,12 +206,12 @@ export function RingPicture() {
         <text class="count" x={kCentre} y={kCentre - 4}>
           {store.ring ? members.length : '…'}
         </text>
-        <text class="under" x={kCentre} y={kCentre + 26}>
+        <text class="under" x={kCentre} y={kCentre + 26 * zoom}>
           {members.length === 1 ? 'member' : 'members'}
           {alive < members.length ? `, ${members.length - alive} not alive` : ''}
         </text>
         {store.arcs && (
-          <text class="under" x={kCentre} y={kCentre + 48}>
+          <text class="under" x={kCentre} y={kCentre + 48 * zoom}>
             {store.arcs.points.toLocaleString('en')} virtual nodes
           </text>
         )}

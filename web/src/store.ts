@@ -1,6 +1,7 @@
 import { useEffect, useReducer } from 'preact/hooks';
 import { Api, ApiError, path } from './api';
 import { findByChord } from './chord';
+import { byName } from './format';
 import { isMoving, mostLeft } from './handover';
 import { type KvStatus, readKvStatus } from './kv';
 import { type Family, Rate, parseMetrics, total } from './metrics';
@@ -9,7 +10,7 @@ import type { Arcs, ChordFound, Happened, KeyPlace, Link, Member, MemberState, R
 
 const kPeriod = 2000; // between two looks at members, links and metrics
 const kStatusPeriod = 5000; // between two questions to all members
-const kAskAllMax = 64; // members that are asked without being told to: more are not all connected
+export const kAskAllMax = 64; // members that are asked without being told to: more are not all connected
 const kAskedAtOnce = 3; // connections of a browser to one server are few
 const kEventsKept = 2000;
 const kRetryMin = 500;
@@ -152,6 +153,7 @@ export class Store {
 
   private async readRing(): Promise<void> {
     const ring = await this.api.get<Ring>('/v1/ring');
+    ring.members.sort((a, b) => byName(a.id, b.id));
     for (const member of ring.members) this.placeOf(member.id);
     const isNew = ring.state !== this.ring?.state || ring.ring !== this.ring.ring;
     this.ring = ring;
@@ -205,16 +207,17 @@ export class Store {
     }
     this.changed();
   }
-  /** Asks the members how far they are with keys that move: of many, only those that have had some to move. */
-  private async readStores(): Promise<void> {
+  /** Asks the members how far they are with keys that move: of many, only those that have had some to move,
+   *  unless `all` shall be asked. */
+  async readStores(all = false): Promise<void> {
     const keepsKeys = this.metrics.some((family) => family.name === 'cluster_kv_handing_over');
     const period = [...this.stores.values()].some(isMoving) || this.ring?.members.some(isLeaving) ? 0 : kStatusPeriod;
-    if (!keepsKeys || this.readingStores || Date.now() - this.storesAt < period) return;
+    if (!keepsKeys || this.readingStores || (!all && Date.now() - this.storesAt < period)) return;
     this.readingStores = true;
     const members = this.ring?.members ?? [];
     const isAsked = (member: RingMember) => {
       const last = this.stores.get(member.id);
-      const few = members.length <= kAskAllMax || member.id === this.self || isLeaving(member) || (last && isMoving(last));
+      const few = all || members.length <= kAskAllMax || member.id === this.self || isLeaving(member) || (last && isMoving(last));
       return few && this.stateOf(member.id) === 'alive';
     };
     const asked = members.filter(isAsked).map((member) => member.id);

@@ -1,6 +1,6 @@
 import { bytes, count, duration } from './format';
 import { Spark } from './spark';
-import { useStore } from './store';
+import { kAskAllMax, useStore } from './store';
 
 /** What one wants to know first. */
 export function Tiles() {
@@ -27,7 +27,7 @@ export function Tiles() {
           {!store.status ? '–' : late > 0 ? `${late} behind` : 'converged'}
         </p>
         <p class="quiet">
-          {members.length > 64 || (!store.status && store.ring) ? (
+          {members.length > kAskAllMax || (!store.status && store.ring) ? (
             <button type="button" class="link" onClick={() => void store.readStatus()}>
               ask all members
             </button>

@@ -1,3 +1,4 @@
+import { byName } from './format';
 import type { Happened, Member, MemberState } from './types';
 
 export interface Segment {
@@ -17,7 +18,7 @@ export function timelines(events: Happened[], members: Member[], from: number, t
   }
   const rows = new Map<string, Segment[]>();
   const ids = new Set([...members.map((member) => member.id), ...told.keys()]);
-  for (const id of [...ids].sort()) {
+  for (const id of [...ids].sort(byName)) {
     const changes = told.get(id) ?? [];
     const first = changes[0];
     const member = members.find((each) => each.id === id);

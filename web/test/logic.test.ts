@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { path } from '../src/api';
 import { fractionOf, wayOf } from '../src/chord';
-import { bytes, count, duration, percent, plainName } from '../src/format';
+import { byName, bytes, count, duration, percent, plainName } from '../src/format';
 import { controlOf, messageText } from '../src/forms';
 import { handoverText, isMoving, mostLeft } from '../src/handover';
 import type { KvStatus } from '../src/kv';
 import { Rate, parseMetrics, total } from '../src/metrics';
-import { hueOf, placeLabels, sectorsByMember, shareSectors } from '../src/ring_geometry';
+import { hueOf, middleOf, placeAlongRadii, placeLabels, sectorsByMember, shareSectors } from '../src/ring_geometry';
 import { SseParser } from '../src/sse';
 import { calmText, hadTrouble, timelines } from '../src/timeline';
 import type { Arcs, Happened, Member } from '../src/types';
@@ -48,6 +48,30 @@ test('names of neighbours lie beside each other, not over each other', () => {
     for (const [i, a] of boxes.entries())
       for (const b of boxes.slice(0, i)) assert.ok(Math.abs(a.y - b.y) >= 18 || a.left >= b.right || b.left >= a.right, `${side} ${i}`);
   }
+});
+
+test('what finds no place beside the others is not named', () => {
+  const labels = Array.from({ length: 40 }, (_, i) => ({ id: `n${i}`, text: 'host-100', turn: 0.25 }));
+  const placed = placeLabels(labels, 206, 'within', 1, middleOf(1));
+  assert.ok(placed.size > 4 && placed.size < 20);
+  assert.equal(new Set([...placed.values()].map(({ y }) => y)).size, placed.size);
+  assert.ok(placed.has('n0'), 'the first one has the first choice');
+});
+
+test('names along the radii turn with the ring, are cut before they meet, and make room for those before them', () => {
+  const of = (count: number, text: string) => placeAlongRadii(Array.from({ length: count }, (_, i) => ({ id: `n${i}`, text, turn: (i + 0.5) / count })), 219);
+  assert.equal(of(64, 'store-10').size, 64);
+  assert.deepEqual([...new Set([...of(50, 'store-10').values()].map(({ text }) => text))], ['store-10']);
+  const long = [...of(50, 'a-name-of-thirty-letters-or-so').values()].map(({ text }) => text.length);
+  assert.ok(Math.max(...long) < 20);
+  const angles = [...of(4, 'x').values()].map(({ rotate, anchor }) => [rotate, anchor]);
+  assert.deepEqual(angles, [[-45, 'end'], [45, 'end'], [315, 'start'], [405, 'start']]);
+  const near = placeAlongRadii([0.3, 0.301, 0.32].map((turn, i) => ({ id: `n${i}`, text: 'x', turn })), 219);
+  assert.deepEqual([...near.keys()], ['n0', 'n2']);
+});
+
+test('names are in the order of their numbers', () => {
+  assert.deepEqual(['n10', 'n2', 'm', 'n1'].sort(byName), ['m', 'n1', 'n2', 'n10']);
 });
 
 test('the first members have hues that differ, none of them that of trouble', () => {

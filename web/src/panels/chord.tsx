@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from '../api';
 import { type ChordView, readChord, readChordRing } from '../chord';
 import { ChordPicture } from '../chord_picture';
-import { count } from '../format';
+import { byName, count } from '../format';
 import { useStore } from '../store';
 import type { ChordPlace } from '../types';
 
@@ -63,7 +63,7 @@ export function ChordPanel() {
   const { seen, ring } = useChord(store.chordNode);
   const { view, problem } = seen;
   const found = store.chordFound;
-  const ids = [...new Set([store.self, ...(store.ring?.members.map((member) => member.id) ?? [])])];
+  const ids = [...new Set([store.self, ...(store.ring?.members.map((member) => member.id) ?? [])])].sort(byName);
   return (
     <>
       <label class="filter">

@@ -1,4 +1,4 @@
-import { bytes, count } from '../format';
+import { byName, bytes, count } from '../format';
 import { Spark } from '../spark';
 import { useStore } from '../store';
 import type { Link } from '../types';
@@ -9,7 +9,7 @@ const urgency = (link: Link) => (!link.connected && link.keep === 'standing' ? 2
 export function LinksPanel() {
   const store = useStore();
   if (store.links.length === 0) return <p class="quiet">This node has no links: it is alone.</p>;
-  const links = [...store.links].sort((a, b) => urgency(b) - urgency(a) || (a.id < b.id ? -1 : 1));
+  const links = [...store.links].sort((a, b) => urgency(b) - urgency(a) || byName(a.id, b.id));
   return (
     <div class="scroll" role="region" aria-label="Links" tabIndex={0}>
       <table class="links-table">

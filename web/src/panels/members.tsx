@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { colourOf } from '../colours';
-import { duration, percent } from '../format';
+import { byName, duration, percent } from '../format';
 import { handoverText } from '../handover';
 import { LeavingBadge } from '../handovers';
 import { StateBadge } from '../state_badge';
@@ -14,7 +14,7 @@ export function MembersPanel() {
   const onRing = new Map(store.ring?.members.map((member) => [member.id, member]));
   const ids = [...new Set([...onRing.keys(), ...store.members.map((member) => member.id)])]
     .filter((id) => id.includes(filter) || store.stateOf(id).includes(filter))
-    .sort();
+    .sort(byName);
   const zoned = [...onRing.values()].some((member) => member.zone);
   const most = Math.max(0.0001, ...[...onRing.values()].map((member) => member.share));
   return (
