@@ -8,31 +8,13 @@
 
 #include "cluster/base/rng.hpp"
 #include "cluster/wire/codec.hpp"
+#include "ring_support.hpp"
 
 using namespace cluster;
 using namespace cluster::proto;
+using namespace cluster::proto::testing;
 
 namespace {
-
-constexpr WallTime kStart{std::chrono::days(20'000)};
-const Endpoint kPlace{"localhost", 7022};
-
-RingState state_of(const char* id, WallTime wall = kStart) {
-  return RingState({.id = id, .boot = {1, 1}, .endpoint = kPlace}, wall);
-}
-
-/// All that `from` holds, merged into `to`.
-MergeReport merge_all(RingState& to, const RingState& from, WallTime wall) {
-  MergeReport last;
-  for (const auto& delta : from.deltas_since({})) last = to.merge(delta, wall);
-  return last;
-}
-
-/// What anti-entropy does: a clock one way, deltas the other way.
-void pull(RingState& to, const RingState& from, WallTime wall) {
-  to.hear_clock(from.self(), from.clock_entries(), {}, wall);
-  for (const auto& delta : from.deltas_since(to.clock_entries())) to.merge(delta, wall);
-}
 
 /// Random edits at random replicas that now and then hear of each other. Keeps every state that ever was.
 struct History {

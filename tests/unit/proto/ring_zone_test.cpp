@@ -13,22 +13,16 @@
 #include "cluster/proto/ring_file.hpp"
 #include "cluster/wire/codec.hpp"
 #include "cluster/wire/codec_types.hpp"
+#include "ring_support.hpp"
 
 using namespace cluster;
 using namespace cluster::proto;
+using namespace cluster::proto::testing;
 
 namespace {
 
-constexpr WallTime kZoneBegin{std::chrono::days(20'000)};
-const Endpoint kZonePlace{"localhost", 7022};
-
 Self in_zone(const NodeId& id, std::string zone, std::uint64_t boot = 1) {
-  return {.id = id, .boot = {boot, boot}, .endpoint = kZonePlace, .zone = std::move(zone)};
-}
-
-/// All that `from` holds, merged into `to`.
-void tell(const RingState& from, RingState& to, WallTime wall) {
-  for (const auto& delta : from.deltas_since({})) static_cast<void>(to.merge(delta, wall));
+  return {.id = id, .boot = {boot, boot}, .endpoint = kPlace, .zone = std::move(zone)};
 }
 
 std::string zone_at(const RingState& state, const NodeId& id) { return state.find(id)->endpoint.zone; }
@@ -52,7 +46,7 @@ struct ZoneHistory {
           replica = RingState(replica.image(), in_zone(replica.self(), zones[place], ++boots), wall);
           break;
         case 1:
-          static_cast<void>(replica.insert(other, kZonePlace, 8, wall));
+          static_cast<void>(replica.insert(other, kPlace, 8, wall));
           break;
         case 2:
           if (other != replica.self()) replica.remove(other, wall);
@@ -62,7 +56,7 @@ struct ZoneHistory {
               replica.update(other, Endpoint{"h", static_cast<std::uint16_t>(rng.between(1, 5))}, {}, wall));
           break;
         default:
-          tell(replicas[static_cast<std::size_t>(rng.below(4))], replica, wall);
+          merge_all(replica, replicas[static_cast<std::size_t>(rng.below(4))], wall);
       }
       for (auto& delta : replica.deltas_since({})) deltas.push_back(std::move(delta));
     }
@@ -73,7 +67,7 @@ struct ZoneHistory {
   }
 
   Rng rng;
-  WallTime wall = kZoneBegin;
+  WallTime wall = kStart;
   std::uint64_t boots = 1;
   std::vector<RingState> replicas{};
   std::vector<std::string> zones{};
@@ -147,7 +141,7 @@ TEST_CASE("ring zones: all orders and groupings of merging give one state, and e
     CAPTURE(seed);
     ZoneHistory history(seed);
     auto deltas = history.deltas;
-    const auto observer = [] { return RingState(in_zone("observer", "far away"), kZoneBegin); };
+    const auto observer = [] { return RingState(in_zone("observer", "far away"), kStart); };
     auto in_order = observer();
     for (const auto& delta : deltas) static_cast<void>(in_order.merge(delta, history.wall));
     history.rng.shuffle(deltas);
@@ -157,12 +151,12 @@ TEST_CASE("ring zones: all orders and groupings of merging give one state, and e
     std::array<RingState, 2> groups{observer(), observer()};
     for (const auto& delta : deltas)
       static_cast<void>(groups[static_cast<std::size_t>(history.rng.below(2))].merge(delta, history.wall));
-    tell(groups[1], groups[0], history.wall);
+    merge_all(groups[0], groups[1], history.wall);
     CHECK(groups[0].hash({}) == in_order.hash({}));
 
     for (int round = 0; round < 3; ++round)
       for (const auto& from : history.replicas)
-        for (auto& to : history.replicas) tell(from, to, history.wall);
+        for (auto& to : history.replicas) merge_all(to, from, history.wall);
     for (const auto& replica : history.replicas) {
       CHECK(replica.hash({}) == history.replicas[0].hash({}));
       for (std::size_t place = 0; place < 4; ++place) {
@@ -176,38 +170,38 @@ TEST_CASE("ring zones: all orders and groupings of merging give one state, and e
 }
 
 TEST_CASE("ring zones: who updates, removes or inserts a member keeps its zone; the member states its own") {
-  RingState a(in_zone("a", "north"), kZoneBegin), b(in_zone("b", "south"), kZoneBegin);
-  tell(a, b, kZoneBegin);
-  REQUIRE(b.update("a", Endpoint{"elsewhere", 1}, 7, kZoneBegin + 1s));
+  RingState a(in_zone("a", "north"), kStart), b(in_zone("b", "south"), kStart);
+  merge_all(b, a, kStart);
+  REQUIRE(b.update("a", Endpoint{"elsewhere", 1}, 7, kStart + 1s));
   CHECK(zone_at(b, "a") == "north");
-  tell(b, a, kZoneBegin + 1s);
+  merge_all(a, b, kStart + 1s);
   CHECK(zone_at(a, "a") == "north");
   CHECK(a.find("a")->endpoint.value == Endpoint{"elsewhere", 1});
   CHECK(a.hash({}) == b.hash({}));
-  b.remove("a", kZoneBegin + 2s);
-  REQUIRE(b.insert("a", kZonePlace, 8, kZoneBegin + 3s));
+  b.remove("a", kStart + 2s);
+  REQUIRE(b.insert("a", kPlace, 8, kStart + 3s));
   CHECK(zone_at(b, "a") == "north");
 
-  REQUIRE(b.insert("c", kZonePlace, 8, kZoneBegin + 3s));  // before it runs
+  REQUIRE(b.insert("c", kPlace, 8, kStart + 3s));  // before it runs
   CHECK(zone_at(b, "c").empty());
-  RingState c(in_zone("c", "west"), kZoneBegin + 4s);
-  tell(b, c, kZoneBegin + 4s);
+  RingState c(in_zone("c", "west"), kStart + 4s);
+  merge_all(c, b, kStart + 4s);
   CHECK(zone_at(c, "c") == "west");
-  tell(c, b, kZoneBegin + 4s);
+  merge_all(b, c, kStart + 4s);
   CHECK(zone_at(b, "c") == "west");
 }
 
 TEST_CASE(
     "ring zones: a restart in the same zone leaves the edition, another zone and each return make one") {
-  RingState a(in_zone("a", "north"), kZoneBegin), b(in_zone("b", "south"), kZoneBegin);
-  tell(a, b, kZoneBegin);
-  std::vector<KvEdition> seen{edition_of(b, kZoneBegin).edition};
-  auto wall = kZoneBegin;
+  RingState a(in_zone("a", "north"), kStart), b(in_zone("b", "south"), kStart);
+  merge_all(b, a, kStart);
+  std::vector<KvEdition> seen{edition_of(b, kStart).edition};
+  auto wall = kStart;
   std::uint64_t boot = 1;
   const auto restart = [&](const char* zone) {
     wall += 1s;
     a = RingState(a.image(), in_zone("a", zone, ++boot), wall);
-    tell(a, b, wall);
+    merge_all(b, a, wall);
     CHECK(zone_at(b, "a") == zone);
     CHECK(b.find("a")->endpoint.boot.number == boot);
     return edition_of(b, wall).edition;
@@ -222,15 +216,15 @@ TEST_CASE(
   }
   wall += 1s;  // the disk lost
   a = RingState(in_zone("a", "east", ++boot), wall);
-  tell(a, b, wall);
+  merge_all(b, a, wall);
   CHECK(zone_at(b, "a") == "east");
   CHECK(edition_of(b, wall).edition.time > seen.back().time);
 }
 
 TEST_CASE("ring zones: the hash ring spreads copies over them, made anew or brought up to date") {
-  RingState state(in_zone("a", "1"), kZoneBegin);
+  RingState state(in_zone("a", "1"), kStart);
   for (const auto& [id, zone] : {std::pair("b", "1"), {"c", "2"}, {"d", "2"}, {"e", "3"}, {"f", "3"}})
-    tell(RingState(in_zone(id, zone), kZoneBegin), state, kZoneBegin);
+    merge_all(state, RingState(in_zone(id, zone), kStart), kStart);
   const CHashConfig config{.rfactor = 32, .pfactor = 2};
   const auto ring = state.chash(config);
   const auto span_all = [](const CHash& of) {
@@ -243,20 +237,20 @@ TEST_CASE("ring zones: the hash ring spreads copies over them, made anew or brou
     return true;
   };
   CHECK(span_all(ring));
-  tell(RingState(in_zone("f", "2", 2), kZoneBegin + 1s), state, kZoneBegin + 1s);
+  merge_all(state, RingState(in_zone("f", "2", 2), kStart + 1s), kStart + 1s);
   CHECK(state.chash(ring) == state.chash(config));
   CHECK(state.chash(ring).get("f")->zone == "2");
   CHECK(span_all(state.chash(ring)));
 }
 
 TEST_CASE("ring zones: a ring file of before there were any is read, and its node states its zone then") {
-  RingState before({.id = "a", .boot = {5, 1}, .endpoint = kZonePlace}, kZoneBegin);
-  REQUIRE(before.insert("b", kZonePlace, 8, kZoneBegin));
+  RingState before({.id = "a", .boot = {5, 1}, .endpoint = kPlace}, kStart);
+  REQUIRE(before.insert("b", kPlace, 8, kStart));
   const SavedRing saved{"a", 5, "ring", before.image(), {}};
   const auto read = decode_ring_file(zoneless_file(saved));
   REQUIRE_MESSAGE(read, read.error().message());
   CHECK(*read == saved);
-  const RingState after(read->state, in_zone("a", "north", 6), kZoneBegin + 1s);
+  const RingState after(read->state, in_zone("a", "north", 6), kStart + 1s);
   CHECK(zone_at(after, "a") == "north");
   CHECK(zone_at(after, "b").empty());
   const SavedRing again{"a", 6, "ring", after.image(), {}};
@@ -264,15 +258,15 @@ TEST_CASE("ring zones: a ring file of before there were any is read, and its nod
 }
 
 TEST_CASE("ring zones: what a node without them passes on takes no zone away, and makes nobody a duplicate") {
-  const RingState a(in_zone("a", "north"), kZoneBegin);
-  const RingState b(in_zone("b", "south"), kZoneBegin);
+  const RingState a(in_zone("a", "north"), kStart);
+  const RingState b(in_zone("b", "south"), kStart);
   for (const bool passed_first : {false, true}) {
     CAPTURE(passed_first);
     RingState state = b;
     for (const bool passed : {passed_first, !passed_first})
       for (const auto* from : {&a, &b})
         for (const auto& delta : from->deltas_since({})) {
-          const auto report = state.merge(passed ? passed_on(delta) : delta, kZoneBegin);
+          const auto report = state.merge(passed ? passed_on(delta) : delta, kStart);
           CHECK(report.duplicate_editors.empty());
           CHECK(!report.superseded);
         }
@@ -281,29 +275,28 @@ TEST_CASE("ring zones: what a node without them passes on takes no zone away, an
     // Another edit under the same dot is still what it is.
     auto twin = passed_on(state.statement("a"));
     twin.members.at(0).endpoint.value.port ^= 1;
-    CHECK(state.merge(twin, kZoneBegin).duplicate_editors == std::vector<NodeId>{"a"});
+    CHECK(state.merge(twin, kStart).duplicate_editors == std::vector<NodeId>{"a"});
   }
 }
 
 TEST_CASE("ring zones: a ring without any has the hash that nodes of before there were any give it") {
-  const RingState state({.id = "a", .boot = {5, 7}, .endpoint = kZonePlace, .weight = 8}, kZoneBegin);
+  const RingState state({.id = "a", .boot = {5, 7}, .endpoint = kPlace, .weight = 8}, kStart);
   CHECK(hex(state.hash({})) == "5894bdcabc8db0d9b99d726c210c00eda02a5b17bc8cc1c21941ce1f7ca8cadb");
-  CHECK(RingState(in_zone("a", ""), kZoneBegin).hash({}) !=
-        RingState(in_zone("a", "x"), kZoneBegin).hash({}));
+  CHECK(RingState(in_zone("a", ""), kStart).hash({}) != RingState(in_zone("a", "x"), kStart).hash({}));
 }
 
 TEST_CASE("ring zones: a clock that was ahead when a node stated its zone is not that of others' edits") {
-  const auto ahead = kZoneBegin + 1h;
+  const auto ahead = kStart + 1h;
   const RingState started(in_zone("a", "north"), ahead);
-  const RingState joined(started, false, kZoneBegin);
+  const RingState joined(started, false, kStart);
   for (const auto* a : {&started, &joined}) {
-    RingState b(in_zone("b", "south"), kZoneBegin);
-    tell(*a, b, kZoneBegin);
-    REQUIRE(b.update("b", {}, 7, kZoneBegin + 1s));
-    CHECK(b.find("b")->weight.changed_at == kZoneBegin + 1s);
+    RingState b(in_zone("b", "south"), kStart);
+    merge_all(b, *a, kStart);
+    REQUIRE(b.update("b", {}, 7, kStart + 1s));
+    CHECK(b.find("b")->weight.changed_at == kStart + 1s);
   }
-  CHECK(joined.find("a")->endpoint.zone_since == kZoneBegin);
+  CHECK(joined.find("a")->endpoint.zone_since == kStart);
   // Yet no zone has the time of the one before.
-  const RingState restarted(started.image(), in_zone("a", "east", 2), kZoneBegin);
+  const RingState restarted(started.image(), in_zone("a", "east", 2), kStart);
   CHECK(restarted.find("a")->endpoint.zone_since > ahead);
 }
