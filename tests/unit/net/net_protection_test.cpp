@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "cluster/base/rng.hpp"
-#include "net_support.hpp"
-#include "raw_socket.hpp"
+#include "watched.hpp"
 
 using namespace cluster;
 using namespace cluster::net;
@@ -26,31 +25,7 @@ NetConfig config_at(const char* id, Protection most, Protection least = Protecti
   return config;
 }
 
-/// foo dials bar through a proxy that sees all that foo sends.
-struct Watched {
-  explicit Watched(Protection level) : foo(config_at("foo", level)), bar(config_at("bar", level)) {
-    foo.kernel->add_peer("bar", proxy.at());
-    REQUIRE(drive([&] { return connected(); }));
-  }
-  bool drive(const std::function<bool()>& done) {
-    return test::drive({&foo, &bar}, [&] {
-      proxy.pump();
-      return done();
-    });
-  }
-  [[nodiscard]] bool connected() const {
-    return foo.connected_to("bar") && bar.connected_to("foo") && foo.ups.size() == bar.ups.size();
-  }
-
-  TestNode foo;
-  TestNode bar;
-  Proxy proxy{bar.at()};
-};
-
-Protection level_of(const TestNode& node, const NodeId& peer) {
-  const auto peers = node.kernel->peers();
-  return std::ranges::find(peers, peer, &PeerStatus::id)->protection;
-}
+Watched watched(Protection level) { return {config_at("foo", level), config_at("bar", level)}; }
 
 bool contains(const Bytes& bytes, std::string_view text) {
   return as_text(bytes).find(text) != std::string_view::npos;
@@ -70,22 +45,7 @@ TEST_CASE("protection: the greatest level that both offer is used, told and kept
       CHECK(foo.ups[0].protection == expected);
       CHECK(bar.ups[0].protection == expected);
 
-      Rng rng(4);
-      std::vector<std::string> sent;
-      for (const std::size_t size : {0u, 1u, 100u, 65'532u, 65'533u, 200'000u, 3'000'000u}) {
-        std::string text(size, ' ');
-        for (auto& letter : text) letter = static_cast<char>('a' + rng.below(26));
-        sent.push_back(std::move(text));
-        CHECK(foo.send("bar", sent.back()));
-        CHECK(bar.send("foo", sent.back()));
-      }
-      REQUIRE(drive({&foo, &bar}, [&] {
-        return foo.messages.size() == sent.size() && bar.messages.size() == sent.size();
-      }));
-      for (std::size_t i = 0; i < sent.size(); ++i) {
-        CHECK(foo.messages[i].text == sent[i]);
-        CHECK(bar.messages[i].text == sent[i]);
-      }
+      send_all_sizes(foo, bar, [&](const auto& done) { return drive({&foo, &bar}, done); });
     }
   }
 }
@@ -97,17 +57,11 @@ TEST_CASE("protection: who offers less than the other demands is refused, with t
     const auto plain = [](const char* id) { return config_at(id, Protection::sign); };
     TestNode foo(dialler_demands ? strict("foo") : plain("foo"));
     TestNode bar(dialler_demands ? plain("bar") : strict("bar"));
-    std::optional<Result<PeerInfo>> answer;
-    foo.kernel->dial(bar.at(), 5s, [&](Result<PeerInfo> result) { answer = std::move(result); });
-    REQUIRE(drive({&foo, &bar},
-                  [&] { return answer.has_value() && bar.kernel->counters().handshakes_failed == 1; }));
-    REQUIRE_FALSE(*answer);
-    CHECK(answer->error().code() == Errc::incompatible);
-    CHECK(answer->error().message().find("no common protection level") != std::string::npos);
-    CHECK(answer->error().message().find("no less than seal") != std::string::npos);
+    const Error error = refused_dial(foo, bar);
+    CHECK(error.code() == Errc::incompatible);
+    CHECK(error.message().find("no common protection level") != std::string::npos);
+    CHECK(error.message().find("no less than seal") != std::string::npos);
     CHECK(foo.kernel->counters().handshakes_failed == 1);
-    CHECK(foo.ups.empty());
-    CHECK(bar.ups.empty());
   }
 }
 
@@ -124,7 +78,7 @@ TEST_CASE("protection: a kernel refuses levels that contradict each other, or th
 TEST_CASE("protection: a text is seen on the wire if it is signed, and not if it is sealed") {
   for (const auto level : kLevels) {
     CAPTURE(wire::name(level));
-    Watched w(level);
+    Watched w = watched(level);
     Bytes captured;
     w.proxy.on_bytes = [&](Bytes& bytes) { captured.insert(captured.end(), bytes.begin(), bytes.end()); };
     CHECK(w.foo.send("bar", kSecretText));
@@ -181,7 +135,7 @@ TEST_CASE(
     CAPTURE(wire::name(level));
     for (const auto& row : rows) {
       CAPTURE(row.what);
-      Watched w(level);
+      Watched w = watched(level);
       std::size_t index = 0;
       Bytes held;
       w.proxy.on_bytes = [&](Bytes& bytes) {
@@ -197,12 +151,7 @@ TEST_CASE(
       CHECK(counted.bad_frames + counted.frames_timed_out == 1);
       CHECK(w.bar.messages.size() == row.delivered);
 
-      w.proxy.on_bytes = nullptr;
-      w.bar.messages.clear();
-      REQUIRE(w.drive([&] { return w.bar.ups.size() == 2 && w.connected(); }));
-      CHECK(w.foo.send("bar", "after it"));
-      REQUIRE(w.drive([&] { return !w.bar.messages.empty(); }));
-      CHECK(w.bar.messages[0].text == "after it");
+      w.check_comes_back();
     }
   }
 }
@@ -212,14 +161,8 @@ TEST_CASE("protection: of a large message with one wrong frame nothing is delive
     CAPTURE(wire::name(level));
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
       CAPTURE(seed);
-      Watched w(level);
-      Rng rng(seed);
-      std::size_t seen = 0;
-      const std::size_t at = 10 + rng.below(290'000);
-      w.proxy.on_bytes = [&](Bytes& bytes) {
-        if (at >= seen && at < seen + bytes.size()) bytes[at - seen] ^= 1;
-        seen += bytes.size();
-      };
+      Watched w = watched(level);
+      w.alter(10 + Rng(seed).below(290'000));
       CHECK(w.foo.send("bar", std::string(300'000, 'x')));
       REQUIRE(w.drive([&] { return !w.bar.downs.empty(); }));
       CHECK(w.bar.downs[0].reason == PeerDownReason::protocol_error);

@@ -1,11 +1,18 @@
 #pragma once
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "cluster/base/rng.hpp"
 #include "cluster/net/net_kernel.hpp"
 
 /// Kernels of one process on loopback, driven by the test's own thread.
@@ -104,6 +111,65 @@ inline bool drive(std::initializer_list<TestNode*> nodes, const std::function<bo
     if (steps == 0) (*nodes.begin())->kernel->poll(1ms);
   }
   return true;
+}
+
+/// Polls one node on a thread of its own.
+class Poller {
+ public:
+  explicit Poller(TestNode& node)
+      : node_(node), thread_([this] {
+          while (!stop_) node_.kernel->poll(10s);
+        }) {}
+  ~Poller() {
+    stop_ = true;
+    node_.kernel->wake();
+    thread_.join();
+  }
+
+ private:
+  TestNode& node_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+/// Of the connection that `node` has to `peer`.
+inline Protection level_of(const TestNode& node, const NodeId& peer) {
+  const auto peers = node.kernel->peers();
+  return std::ranges::find(peers, peer, &PeerStatus::id)->protection;
+}
+
+/// `foo` and `bar`, connected, send each other texts of all sizes, from none to many fragments, and get them
+/// as they were sent. The last, and longest.
+inline std::string send_all_sizes(TestNode& foo, TestNode& bar,
+                                  const std::function<bool(const std::function<bool()>&)>& drive_until) {
+  Rng rng(4);
+  std::vector<std::string> sent;
+  for (const std::size_t size : {0u, 1u, 100u, 65'532u, 65'533u, 200'000u, 3'000'000u}) {
+    std::string text(size, ' ');
+    for (auto& letter : text) letter = static_cast<char>('a' + rng.below(26));
+    sent.push_back(std::move(text));
+    CHECK(foo.send("bar", sent.back()));
+    CHECK(bar.send("foo", sent.back()));
+  }
+  REQUIRE(
+      drive_until([&] { return foo.messages.size() == sent.size() && bar.messages.size() == sent.size(); }));
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    CHECK(foo.messages[i].text == sent[i]);
+    CHECK(bar.messages[i].text == sent[i]);
+  }
+  return sent.back();
+}
+
+/// What `foo` is told that dials `bar`, which refuses it.
+inline Error refused_dial(TestNode& foo, TestNode& bar) {
+  std::optional<Result<PeerInfo>> answer;
+  foo.kernel->dial(bar.at(), 5s, [&](Result<PeerInfo> result) { answer = std::move(result); });
+  REQUIRE(drive({&foo, &bar},
+                [&] { return answer.has_value() && bar.kernel->counters().handshakes_failed > 0; }));
+  REQUIRE_FALSE(*answer);
+  CHECK(foo.ups.empty());
+  CHECK(bar.ups.empty());
+  return answer->error();
 }
 
 /// Both know and are connected to each other.

@@ -13,29 +13,6 @@ using namespace cluster;
 using namespace cluster::net;
 using namespace cluster::net::test;
 
-namespace {
-
-/// Polls one node on a thread of its own.
-class Poller {
- public:
-  explicit Poller(TestNode& node)
-      : node_(node), thread_([this] {
-          while (!stop_) node_.kernel->poll(10s);
-        }) {}
-  ~Poller() {
-    stop_ = true;
-    node_.kernel->wake();
-    thread_.join();
-  }
-
- private:
-  TestNode& node_;
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
-
-}  // namespace
-
 TEST_CASE("net: threads that send at once keep each its order, and nothing is lost or torn") {
   TestNode foo("foo");
   TestNode bar("bar");

@@ -12,8 +12,7 @@
 #include "cluster/base/rng.hpp"
 #include "cluster/crypto/random.hpp"
 #include "cluster/net/client.hpp"
-#include "net_support.hpp"
-#include "raw_socket.hpp"
+#include "watched.hpp"
 
 using namespace cluster;
 using namespace cluster::net;
@@ -47,22 +46,12 @@ NetConfig sealing_config(const char* id) {
 class Intruder {
  public:
   Intruder(const Endpoint& to, const Tls& tls, const char* poses_as, proto::Role role)
-      : socket_(to),
-        session_(*tls, crypto::TlsSession::Side::dials),
-        handshake_(MonotonicClock::now(),
-                   {.dialler = true,
-                    .self = {.id = poses_as,
-                             .boot = {.number = 1u << 20, .nonce = crypto::random_u64()},
-                             .role = role,
-                             .ring = "ring",
-                             .advertised = {"127.0.0.1", 1}},
-                    .keyring = keyring(),
-                    .expected = {},
-                    .wall = wall_now(),
-                    .protection_max = Protection::tls},
-                   proto::HandshakeSecrets::fresh()) {
+      : Intruder(RawSocket(to), true, tls, poses_as, role) {
     shake({});
   }
+  /// Whom somebody has dialled.
+  Intruder(RawSocket accepted, const Tls& tls, const char* poses_as)
+      : Intruder(std::move(accepted), false, tls, poses_as, proto::Role::node) {}
 
   void pump() {
     if (over()) return;
@@ -82,6 +71,21 @@ class Intruder {
   bool established = false;
 
  private:
+  Intruder(RawSocket socket, bool dials, const Tls& tls, const char* poses_as, proto::Role role)
+      : socket_(std::move(socket)),
+        session_(*tls, dials ? crypto::TlsSession::Side::dials : crypto::TlsSession::Side::listens),
+        handshake_(MonotonicClock::now(),
+                   {.dialler = dials,
+                    .self = {.id = poses_as,
+                             .boot = {.number = 1u << 20, .nonce = crypto::random_u64()},
+                             .role = role,
+                             .ring = "ring",
+                             .advertised = {"127.0.0.1", 1}},
+                    .keyring = keyring(),
+                    .expected = {},
+                    .wall = wall_now(),
+                    .protection_max = Protection::tls},
+                   proto::HandshakeSecrets::fresh()) {}
   void shake(ByteView bytes) {
     const auto open = session_.shake(bytes);
     if (!open) failure = open.error();
@@ -113,7 +117,8 @@ class Intruder {
   void apply(proto::HandshakeActions actions) {
     for (auto& action : actions) {
       if (auto* send = std::get_if<proto::SendRecord>(&action)) CHECK(session_.write(send->bytes));
-      if (std::holds_alternative<proto::Greeted>(action)) apply(handshake_.proceed());
+      if (std::holds_alternative<proto::Greeted>(action) || std::holds_alternative<proto::Proven>(action))
+        apply(handshake_.proceed());
       if (auto* failed = std::get_if<proto::HandshakeFailed>(&action)) failure = failed->error;
       if (std::holds_alternative<proto::Established>(action)) established = true;
     }
@@ -126,48 +131,13 @@ class Intruder {
   Bytes inbox_;
 };
 
-Protection level_between(const TestNode& node, const NodeId& peer) {
-  const auto peers = node.kernel->peers();
-  return std::ranges::find(peers, peer, &PeerStatus::id)->protection;
-}
-
-/// What `foo` is told that dials `bar`.
-Error refused_dial(TestNode& foo, TestNode& bar) {
-  std::optional<Result<PeerInfo>> answer;
-  foo.kernel->dial(bar.at(), 5s, [&](Result<PeerInfo> result) { answer = std::move(result); });
-  REQUIRE(drive({&foo, &bar},
-                [&] { return answer.has_value() && bar.kernel->counters().handshakes_failed > 0; }));
-  REQUIRE_FALSE(*answer);
-  CHECK(foo.ups.empty());
-  CHECK(bar.ups.empty());
-  return answer->error();
-}
-
-class TlsPoller {
- public:
-  explicit TlsPoller(TestNode& node)
-      : node_(node), thread_([this] {
-          while (!stop_) node_.kernel->poll(10s);
-        }) {}
-  ~TlsPoller() {
-    stop_ = true;
-    node_.kernel->wake();
-    thread_.join();
-  }
-
- private:
-  TestNode& node_;
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
-
 }  // namespace
 
 TEST_CASE("tls: two nodes with certificates exchange messages of any size, and the wire shows TLS alone") {
   TestNode foo(tls_config("foo"));
   TestNode bar(tls_config("bar"));
   Proxy proxy(bar.at());
-  Bytes captured;
+  Bytes captured;  // from the first on
   proxy.on_bytes = [&](Bytes& bytes) { captured.insert(captured.end(), bytes.begin(), bytes.end()); };
   foo.kernel->add_peer("bar", proxy.at());
   const auto drive_all = [&](const std::function<bool()>& done) {
@@ -177,27 +147,13 @@ TEST_CASE("tls: two nodes with certificates exchange messages of any size, and t
     });
   };
   REQUIRE(drive_all([&] { return foo.connected_to("bar") && bar.connected_to("foo"); }));
-  CHECK(level_between(foo, "bar") == Protection::tls);
-  CHECK(level_between(bar, "foo") == Protection::tls);
+  CHECK(level_of(foo, "bar") == Protection::tls);
+  CHECK(level_of(bar, "foo") == Protection::tls);
 
-  Rng rng(4);
-  std::vector<std::string> sent;
-  for (const std::size_t size : {0u, 1u, 100u, 65'532u, 65'533u, 200'000u, 3'000'000u}) {
-    std::string text(size, ' ');
-    for (auto& letter : text) letter = static_cast<char>('a' + rng.below(26));
-    sent.push_back(std::move(text));
-    CHECK(foo.send("bar", sent.back()));
-    CHECK(bar.send("foo", sent.back()));
-  }
-  REQUIRE(
-      drive_all([&] { return foo.messages.size() == sent.size() && bar.messages.size() == sent.size(); }));
-  for (std::size_t i = 0; i < sent.size(); ++i) {
-    CHECK(foo.messages[i].text == sent[i]);
-    CHECK(bar.messages[i].text == sent[i]);
-  }
+  const auto longest = send_all_sizes(foo, bar, drive_all);
   const auto text = as_text(captured);
   CHECK(text.find("lcluster") == std::string_view::npos);  // not even a HELLO
-  CHECK(text.find(sent.back().substr(0, 20)) == std::string_view::npos);
+  CHECK(text.find(longest.substr(0, 20)) == std::string_view::npos);
   for (ByteView rest = captured; rest.size() >= 5;) {
     CHECK((rest[0] == 20 || rest[0] == 22 || rest[0] == 23));
     rest = rest.subspan(std::min<std::size_t>(rest.size(), 5u + load_be<std::uint16_t>(rest.data() + 3)));
@@ -211,7 +167,7 @@ TEST_CASE("tls: a node with a certificate and one without get on below tls, whoe
     TestNode bar(tls_dials ? sealing_config("bar") : tls_config("bar", Protection::sign));
     foo.kernel->add_peer("bar", bar.at());
     REQUIRE(drive({&foo, &bar}, [&] { return foo.connected_to("bar") && bar.connected_to("foo"); }));
-    CHECK(level_between(foo, "bar") == Protection::seal);
+    CHECK(level_of(foo, "bar") == Protection::seal);
     CHECK(foo.send("bar", "text"));
     REQUIRE(drive({&foo, &bar}, [&] { return bar.messages.size() == 1; }));
 
@@ -281,6 +237,34 @@ TEST_CASE("tls: who has the cookie and a certificate is that node, a client, and
   CHECK(bar.ups[0].protection == Protection::tls);
 }
 
+TEST_CASE("tls: who listens where a node was, with the cookie and another certificate, is not that node") {
+  for (const auto* poses_as : {"bar", "eve"}) {
+    CAPTURE(poses_as);
+    TestNode foo(tls_config("foo"));
+    RawListener listener;
+    std::optional<Intruder> intruder;
+    std::optional<Result<PeerInfo>> answer;
+    foo.kernel->dial(listener.at(), 5s, [&](Result<PeerInfo> result) { answer = std::move(result); });
+    REQUIRE(drive({&foo}, [&] {
+      if (auto accepted = listener.accept(); accepted.is_open())
+        intruder.emplace(std::move(accepted), tls_of("eve"), poses_as);
+      if (intruder) intruder->pump();
+      return answer.has_value();
+    }));
+    if (poses_as == std::string_view("eve")) {
+      REQUIRE_MESSAGE(*answer, answer->error().message());
+      CHECK((*answer)->protection == Protection::tls);
+      continue;
+    }
+    REQUIRE_FALSE(*answer);
+    CHECK(answer->error().code() == Errc::refused);
+    CHECK(answer->error().message().find("the certificate is not that of node 'bar'") == 0);
+    CHECK(foo.kernel->counters().certificates_refused == 1);
+    CHECK(foo.ups.empty());
+    CHECK_FALSE(intruder->established);
+  }
+}
+
 TEST_CASE("tls: a node does not start with the certificate of another one") {
   auto config = tls_config("foo");
   config.tls = tls_of("bar");
@@ -325,32 +309,13 @@ TEST_CASE(
     CAPTURE(seed);
     auto config = tls_config("bar");
     config.limits.frame_timeout = 1s;  // of a length that was altered
-    TestNode foo(tls_config("foo"));
-    TestNode bar(std::move(config));
-    Proxy proxy(bar.at());
-    foo.kernel->add_peer("bar", proxy.at());
-    const auto drive_all = [&](const std::function<bool()>& done) {
-      return drive({&foo, &bar}, [&] {
-        proxy.pump();
-        return done();
-      });
-    };
-    REQUIRE(drive_all([&] { return bar.ups.size() == 1 && foo.connected_to("bar"); }));
-    Rng rng(seed);
-    std::size_t seen = 0;
-    const std::size_t at = rng.below(300'000);
-    proxy.on_bytes = [&](Bytes& bytes) {
-      if (at >= seen && at < seen + bytes.size()) bytes[at - seen] ^= 1;
-      seen += bytes.size();
-    };
-    CHECK(foo.send("bar", std::string(300'000, 'x')));
-    REQUIRE(drive_all([&] { return !bar.downs.empty(); }));
-    CHECK(bar.downs[0].reason == PeerDownReason::protocol_error);
-    CHECK(bar.messages.empty());
-    REQUIRE(drive_all([&] { return bar.ups.size() == 2 && foo.connected_to("bar"); }));
-    CHECK(foo.send("bar", "after it"));
-    REQUIRE(drive_all([&] { return !bar.messages.empty(); }));
-    CHECK(bar.messages[0].text == "after it");
+    Watched w(tls_config("foo"), std::move(config));
+    w.alter(Rng(seed).below(300'000));
+    CHECK(w.foo.send("bar", std::string(300'000, 'x')));
+    REQUIRE(w.drive([&] { return !w.bar.downs.empty(); }));
+    CHECK(w.bar.downs[0].reason == PeerDownReason::protocol_error);
+    CHECK(w.bar.messages.empty());
+    w.check_comes_back();
   }
 }
 
@@ -359,26 +324,16 @@ TEST_CASE("tls: a record that was begun and not finished in time ends the connec
     CAPTURE(left_out);
     auto config = tls_config("bar");
     config.limits.frame_timeout = 150ms;
-    TestNode foo(tls_config("foo"));
-    TestNode bar(std::move(config));
-    Proxy proxy(bar.at());
-    foo.kernel->add_peer("bar", proxy.at());
-    const auto drive_all = [&](const std::function<bool()>& done) {
-      return drive({&foo, &bar}, [&] {
-        proxy.pump();
-        return done();
-      });
-    };
-    REQUIRE(drive_all([&] { return bar.ups.size() == 1 && foo.connected_to("bar"); }));
+    Watched w(tls_config("foo"), std::move(config));
     bool cut = false;
-    proxy.on_bytes = [&](Bytes& bytes) {
+    w.proxy.on_bytes = [&](Bytes& bytes) {
       if (!std::exchange(cut, true)) bytes.resize(bytes.size() - left_out);
     };
-    CHECK(foo.send("bar", "text"));
-    REQUIRE(drive_all([&] { return !bar.downs.empty(); }));
-    CHECK(bar.downs[0].reason == PeerDownReason::protocol_error);
-    CHECK(bar.kernel->counters().frames_timed_out == 1);
-    CHECK(bar.messages.empty());
+    CHECK(w.foo.send("bar", "text"));
+    REQUIRE(w.drive([&] { return !w.bar.downs.empty(); }));
+    CHECK(w.bar.downs[0].reason == PeerDownReason::protocol_error);
+    CHECK(w.bar.kernel->counters().frames_timed_out == 1);
+    CHECK(w.bar.messages.empty());
   }
 }
 
@@ -437,8 +392,8 @@ TEST_CASE("tls: threads that send both ways at once keep their order, and nothin
     };
   }
   {
-    const TlsPoller foo_poller(foo);
-    const TlsPoller bar_poller(bar);
+    const Poller foo_poller(foo);
+    const Poller bar_poller(bar);
     std::vector<std::thread> threads;
     for (int t = 0; t < kThreads; ++t)
       threads.emplace_back([&, t] {
@@ -478,6 +433,6 @@ TEST_CASE("tls: a connection goes on under another cookie without losing a messa
   };
   REQUIRE(drive({&foo, &bar}, [&] { return bar.messages.size() == 200 && renewed(foo) && renewed(bar); }));
   for (int i = 0; i < 200; ++i) CHECK(bar.messages[static_cast<std::size_t>(i)].text == std::to_string(i));
-  CHECK(level_between(foo, "bar") == Protection::tls);
+  CHECK(level_of(foo, "bar") == Protection::tls);
   CHECK(bar.ups.size() == 1);
 }

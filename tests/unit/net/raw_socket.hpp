@@ -67,30 +67,44 @@ class RawSocket {
   int descriptor_ = -1;
 };
 
+/// Where strangers listen. Never blocks.
+class RawListener {
+ public:
+  RawListener() : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address = RawSocket::loopback(0);
+    socklen_t size = sizeof address;
+    ::bind(descriptor_, reinterpret_cast<sockaddr*>(&address), size);
+    ::listen(descriptor_, 16);
+    ::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&address), &size);
+    ::fcntl(descriptor_, F_SETFL, O_NONBLOCK);
+    port_ = ntohs(address.sin_port);
+  }
+  ~RawListener() { ::close(descriptor_); }
+  RawListener(const RawListener&) = delete;
+  RawListener& operator=(const RawListener&) = delete;
+
+  [[nodiscard]] Endpoint at() const { return {"127.0.0.1", port_}; }
+  /// Not open: nobody waits.
+  [[nodiscard]] RawSocket accept() const { return RawSocket(::accept(descriptor_, nullptr, nullptr)); }
+
+ private:
+  int descriptor_;
+  std::uint16_t port_ = 0;
+};
+
 /// Stands between a dialler and a listener, and may change what it carries.
 class Proxy {
  public:
-  explicit Proxy(const Endpoint& target) : target_(target), listening_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address = RawSocket::loopback(0);
-    socklen_t size = sizeof address;
-    ::bind(listening_, reinterpret_cast<sockaddr*>(&address), size);
-    ::listen(listening_, 16);
-    ::getsockname(listening_, reinterpret_cast<sockaddr*>(&address), &size);
-    ::fcntl(listening_, F_SETFL, O_NONBLOCK);
-    port_ = ntohs(address.sin_port);
-  }
-  ~Proxy() { ::close(listening_); }
-  Proxy(const Proxy&) = delete;
-  Proxy& operator=(const Proxy&) = delete;
+  explicit Proxy(const Endpoint& target) : target_(target) {}
 
-  [[nodiscard]] Endpoint at() const { return {"127.0.0.1", port_}; }
+  [[nodiscard]] Endpoint at() const { return listener_.at(); }
   /// Sees, and may change, each piece on its way to the target.
   std::function<void(Bytes&)> on_bytes;
 
   /// Carries what is there.
   void pump() {
-    const int accepted = ::accept(listening_, nullptr, nullptr);
-    if (accepted >= 0) pairs_.push_back({RawSocket(accepted), RawSocket(target_)});
+    if (auto accepted = listener_.accept(); accepted.is_open())
+      pairs_.emplace_back(std::move(accepted), RawSocket(target_));
     for (auto& [dialler, listener] : pairs_) {
       carry(dialler, listener, true);
       carry(listener, dialler, false);
@@ -111,8 +125,7 @@ class Proxy {
     to.send(*bytes);
   }
   Endpoint target_;
-  int listening_;
-  std::uint16_t port_ = 0;
+  RawListener listener_;
   std::vector<std::pair<RawSocket, RawSocket>> pairs_;
 };
 
