@@ -87,7 +87,7 @@ Connector network_connector(CommonOptions options, Duration timeout, std::functi
     if (!keyring) return keyring.error();
     std::shared_ptr<const crypto::TlsContext> tls;
     if (!options.tls.empty()) {
-      auto loaded = crypto::TlsContext::load(options.tls);
+      auto loaded = crypto::TlsContext::load(options.tls, crypto::TlsUse::dials);
       if (!loaded) return loaded.error();
       tls = std::move(loaded).value();
     }

@@ -65,9 +65,10 @@ class Certificates(unittest.TestCase):
     def data(self, node, *command):
         return node.cli(*self.operator, *command).data
 
-    def over_tls(self, node, certificate="operator"):
+    def over_tls(self, node, certificate="operator", version=ssl.TLSVersion.TLSv1_3):
         """A TLS connection to the node, with a certificate (None: with none). Nothing is checked at this end."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.maximum_version = version
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if certificate:
             context.load_cert_chain(self.authority.file(certificate, "pem"), self.authority.file(certificate, "key"))
@@ -134,6 +135,8 @@ class Certificates(unittest.TestCase):
         with self.assertRaises((ssl.SSLError, ConnectionError, EOFError)):
             self.over_tls(foo, "mallory").recv(1)
         self.assertEqual(self.data(foo, "status")["network"]["certificates_refused"], 2)
+        with self.assertRaises((ssl.SSLError, ConnectionError)):  # nor does it speak an older version
+            self.over_tls(foo, version=ssl.TLSVersion.TLSv1_2)
         with connect(foo.port) as plain:
             plain.sendall(hello())
             record = read_record(plain)

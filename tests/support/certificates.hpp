@@ -42,12 +42,13 @@ class Certificates {
     authorities_.push_back({name, certificate, key});
   }
   /// Files of a certificate with these alternative names, such as "URI:lcluster:node:foo"; good from `from`
-  /// to `to`, in seconds from now.
+  /// to `to`, in seconds from now, for `usage`, such as "serverAuth" (null: it does not say).
   crypto::TlsFiles issue(const std::string& name, const std::string& names, long from = -60, long to = 3'600,
-                         const std::string& authority = "ca") {
+                         const std::string& authority = "ca", const char* usage = nullptr) {
     const auto& by = find(authority);
     EVP_PKEY* key = EVP_EC_gen("P-256");
     X509* certificate = make(name, key, names, from, to);
+    if (usage != nullptr) extend(certificate, NID_ext_key_usage, usage);
     X509_set_issuer_name(certificate, X509_get_subject_name(by.certificate));
     X509_sign(certificate, by.key, EVP_sha256());
     write(name, certificate, key);
@@ -97,6 +98,8 @@ class Certificates {
     to = BIO_new_file(file(name + ".key").c_str(), "w");
     PEM_write_bio_PrivateKey(to, key, nullptr, nullptr, 0, nullptr, nullptr);
     BIO_free(to);
+    std::filesystem::permissions(file(name + ".key"),
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   }
 
   std::string folder_;

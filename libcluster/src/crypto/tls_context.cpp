@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <ctime>
@@ -9,12 +10,16 @@
 #include <utility>
 
 #include "cluster/base/assert.hpp"
+#include "cluster/base/log.hpp"
 
 namespace cluster::crypto {
 namespace {
 
 // Of a peer's certificate and those behind it: room for five of RSA with 4,096 bits.
 constexpr long kChainBytesMax = 16 * 1024;
+// What a stranger can have computed before any proof: the great groups of OpenSSL's defaults take 300 times
+// as long.
+constexpr const char* kGroups = "X25519:P-256";
 
 using File = std::unique_ptr<BIO, Freer<&BIO_free>>;
 using Names = std::unique_ptr<GENERAL_NAMES, Freer<&GENERAL_NAMES_free>>;
@@ -56,12 +61,15 @@ std::optional<Error> use_key(SSL_CTX& context, const TlsFiles& files) {
   return std::nullopt;
 }
 
-/// What a peer would say of it, said at once.
-// What a stranger can have computed before any proof: the great groups of OpenSSL's defaults take 300 times
-// as long.
-constexpr const char* kGroups = "X25519:P-256";
+void warn_if_open(const std::string& key) {
+  struct stat status {};  // a pipe or a device has no readers but those that hold it
+  if (::stat(key.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+      (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    log::warn("tls", key, " can be read by others than its owner: chmod 600 ", key);
+}
 
-std::optional<Error> check_own(SSL_CTX& context, const TlsFiles& files) {
+/// What a peer would say of it, said at once.
+std::optional<Error> check_own(SSL_CTX& context, const TlsFiles& files, TlsUse use) {
   X509* own = SSL_CTX_get0_certificate(&context);
   const ASN1_TIME* end = X509_get0_notAfter(own);
   if (X509_cmp_current_time(end) < 0)
@@ -74,11 +82,20 @@ std::optional<Error> check_own(SSL_CTX& context, const TlsFiles& files) {
   const StoreContext check{X509_STORE_CTX_new()};
   CLUSTER_ASSERT(check &&
                  X509_STORE_CTX_init(check.get(), SSL_CTX_get_cert_store(&context), own, chain) == 1);
-  if (X509_verify_cert(check.get()) == 1) return std::nullopt;
-  ERR_clear_error();
-  return wrong("the certificate", files.certificate,
-               "is not of the authority in '" + files.authority +
-                   "': " + X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get())));
+  if (X509_verify_cert(check.get()) != 1) {
+    ERR_clear_error();
+    return wrong("the certificate", files.certificate,
+                 "is not of the authority in '" + files.authority +
+                     "': " + X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get())));
+  }
+  const auto limits = [](const std::string& purpose) {
+    return ": if it limits its use, it must name " + purpose + ", and digitalSignature";
+  };
+  if (X509_check_purpose(own, X509_PURPOSE_SSL_CLIENT, 0) != 1)
+    return wrong("the certificate", files.certificate, "is not for one who dials" + limits("clientAuth"));
+  if (use == TlsUse::both && X509_check_purpose(own, X509_PURPOSE_SSL_SERVER, 0) != 1)
+    return wrong("the certificate", files.certificate, "is not for one who listens" + limits("serverAuth"));
+  return std::nullopt;
 }
 
 }  // namespace
@@ -107,7 +124,7 @@ std::vector<std::string> uris_of(const X509& certificate) {
   return uris;
 }
 
-Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsFiles& files) {
+Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsFiles& files, TlsUse use) {
   ERR_clear_error();
   auto state = std::make_unique<State>();
   state->context.reset(SSL_CTX_new(TLS_method()));
@@ -124,9 +141,10 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsFiles& files
   if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1)
     return wrong("the certificate", files.certificate, "cannot be read: " + take_openssl_error());
   if (auto error = use_key(*context, files)) return std::move(*error);
+  warn_if_open(files.key);
   if (SSL_CTX_load_verify_file(context, files.authority.c_str()) != 1)
     return wrong("the authority's certificate", files.authority, "cannot be read: " + take_openssl_error());
-  if (auto error = check_own(*context, files)) return std::move(*error);
+  if (auto error = check_own(*context, files, use)) return std::move(*error);
 
   const X509* own = SSL_CTX_get0_certificate(context);
   state->uris = uris_of(*own);

@@ -4,14 +4,17 @@
 #include <openssl/ssl.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "certificates.hpp"
+#include "cluster/base/log.hpp"
 #include "cluster/base/rng.hpp"
 
 namespace cluster::crypto {
@@ -206,6 +209,39 @@ TEST_CASE("tls: what cannot be loaded is one error that names the file") {
             .find("the certificate '" + certificates.file("young.pem") + "' is not valid before 2") == 0);
 }
 
+TEST_CASE("tls: a certificate that limits its use to one end is refused at the start of who needs both") {
+  test::Certificates certificates;
+  const auto limited = [&](const char* usage) {
+    return certificates.issue(usage, "URI:lcluster:node:foo", -60, 3'600, "ca", usage);
+  };
+  CHECK(load_error(limited("serverAuth,clientAuth")).empty());
+  const auto name = [&](const char* usage) {
+    return "the certificate '" + certificates.file(usage) + ".pem' ";
+  };
+  CHECK(load_error(limited("serverAuth")).find(name("serverAuth") + "is not for one who dials: ") == 0);
+  CHECK(load_error(limited("clientAuth")).find(name("clientAuth") + "is not for one who listens: ") == 0);
+  CHECK(TlsContext::load(limited("clientAuth"), TlsUse::dials));
+  CHECK_FALSE(TlsContext::load(limited("serverAuth"), TlsUse::dials));
+}
+
+TEST_CASE("tls: a key that others than its owner can read is warned of") {
+  test::Certificates certificates;
+  const auto files = certificates.of_node("foo");
+  std::vector<std::string> lines;
+  log::set_sink([&](log::Level, std::string_view, std::string_view text) { lines.emplace_back(text); });
+  for (const auto& [mode, warned] :
+       {std::pair{0600, false}, {0400, false}, {0640, true}, {0604, true}, {0666, true}}) {
+    CAPTURE(mode);
+    lines.clear();
+    std::filesystem::permissions(files.key, static_cast<std::filesystem::perms>(mode));
+    CHECK(TlsContext::load(files));
+    CHECK(lines.size() == (warned ? 1 : 0));
+    if (warned)
+      CHECK(lines.at(0) == files.key + " can be read by others than its owner: chmod 600 " + files.key);
+  }
+  log::set_sink({});
+}
+
 TEST_CASE("tls: garbage, and records altered or cut off anywhere, are errors and no more") {
   test::Certificates certificates;
   const auto foo = load(certificates.of_node("foo"));
@@ -255,14 +291,15 @@ TEST_CASE("tls: garbage, and records altered or cut off anywhere, are errors and
 
 namespace {
 
-/// A dialler that does what OpenSSL can, and TlsSession does not.
-struct RawDialler {
-  explicit RawDialler(const TlsFiles& files) {
+/// An end that does what OpenSSL can, and TlsSession does not. It believes everybody.
+struct RawEnd {
+  explicit RawEnd(const TlsFiles& files, Side side = Side::dials) {
     SSL_CTX_use_certificate_chain_file(context.get(), files.certificate.c_str());
     SSL_CTX_use_PrivateKey_file(context.get(), files.key.c_str(), SSL_FILETYPE_PEM);
     ssl.reset(SSL_new(context.get()));
     SSL_set_bio(ssl.get(), in, out);
-    SSL_set_connect_state(ssl.get());
+    if (side == Side::dials) SSL_set_connect_state(ssl.get());
+    if (side == Side::listens) SSL_set_accept_state(ssl.get());
   }
   Bytes take_output() {
     Bytes output(BIO_ctrl_pending(out));
@@ -270,13 +307,13 @@ struct RawDialler {
     if (!output.empty()) BIO_read_ex(out, output.data(), output.size(), &got);
     return output;
   }
-  /// The first failure of the listener, or nothing.
-  std::optional<Error> shake(TlsSession& listener) {
+  /// The first failure of the other end, or nothing.
+  std::optional<Error> shake(TlsSession& other) {
     for (int turn = 0; turn < 4; ++turn) {
       SSL_do_handshake(ssl.get());
-      const auto open = listener.shake(take_output());
+      const auto open = other.shake(take_output());
       if (!open) return open.error();
-      const Bytes answer = listener.take_output();
+      const Bytes answer = other.take_output();
       std::size_t taken = 0;
       if (!answer.empty()) BIO_write_ex(in, answer.data(), answer.size(), &taken);
       if (*open) return std::nullopt;
@@ -302,11 +339,61 @@ TEST_CASE("tls: a stranger cannot choose a group that costs much") {
                                         {"ffdhe2048", false},
                                         {"ffdhe8192", false}}) {
     CAPTURE(group);
-    RawDialler dialler(certificates.of_node("bar"));
+    RawEnd dialler(certificates.of_node("bar"));
     REQUIRE(SSL_set1_groups_list(dialler.ssl.get(), group) == 1);
     TlsSession listener(*foo, Side::listens);
     CHECK(dialler.shake(listener).has_value() != accepted);
   }
+}
+
+TEST_CASE("tls: versions before 1.3 are refused at either end") {
+  test::Certificates certificates;
+  const auto foo = load(certificates.of_node("foo"));
+  for (const auto side : {Side::dials, Side::listens})
+    for (const auto& [version, accepted] : {std::pair{TLS1_3_VERSION, true}, {TLS1_2_VERSION, false}}) {
+      CAPTURE(version);
+      RawEnd raw(certificates.of_node("bar"), side);
+      REQUIRE(SSL_set_max_proto_version(raw.ssl.get(), version) == 1);
+      TlsSession session(*foo, side == Side::dials ? Side::listens : Side::dials);
+      const auto error = raw.shake(session);
+      CHECK(error.has_value() != accepted);
+      if (error) CHECK_MESSAGE(error->message().find("protocol") != std::string::npos, error->message());
+    }
+}
+
+TEST_CASE("tls: a peer's certificate that has expired, or is for another use, is refused in the handshake") {
+  test::Certificates certificates;
+  const auto foo = load(certificates.of_node("foo"));
+  struct Row {
+    const char* name;
+    long from;
+    long to;
+    const char* usage;
+    const char* at_listener;  // what the one says to whom it is shown; empty: nothing
+    const char* at_dialler;
+  };
+  constexpr auto kExpired = "certificate has expired", kYoung = "certificate is not yet valid",
+                 kOther = "certificate purpose";
+  for (const auto& row : {Row{"good", -60, 3'600, nullptr, "", ""},
+                          {"for_both", -60, 3'600, "serverAuth,clientAuth", "", ""},
+                          {"expired", -7'200, -3'600, nullptr, kExpired, kExpired},
+                          {"young", 3'600, 7'200, nullptr, kYoung, kYoung},
+                          {"for_servers", -60, 3'600, "serverAuth", kOther, ""},
+                          {"for_clients", -60, 3'600, "clientAuth", "", kOther}})
+    for (const auto side : {Side::dials, Side::listens}) {
+      CAPTURE(row.name);
+      const bool dials = side == Side::dials;
+      RawEnd raw(certificates.issue(row.name, "URI:lcluster:node:bar", row.from, row.to, "ca", row.usage),
+                 side);
+      TlsSession session(*foo, dials ? Side::listens : Side::dials);
+      const auto error = raw.shake(session);
+      const std::string expected = dials ? row.at_listener : row.at_dialler;
+      CHECK(error.has_value() != expected.empty());
+      if (!error) continue;
+      CHECK(error->code() == Errc::refused);
+      CHECK(error->message().find("the peer's certificate is not accepted: ") == 0);
+      CHECK(error->message().find(expected) != std::string::npos);
+    }
 }
 
 TEST_CASE("tls: changes of keys with no data between them are soon an end") {
@@ -316,7 +403,7 @@ TEST_CASE("tls: changes of keys with no data between them are soon an end") {
        {std::tuple{10, false, true}, {100, true, true}, {100, false, false}}) {
     CAPTURE(changes);
     CAPTURE(data_between);
-    RawDialler dialler(certificates.of_node("bar"));
+    RawEnd dialler(certificates.of_node("bar"));
     TlsSession listener(*foo, Side::listens);
     REQUIRE_FALSE(dialler.shake(listener));
     bool failed = false;

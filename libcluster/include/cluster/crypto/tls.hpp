@@ -23,12 +23,17 @@ struct TlsFiles {
   }
 };
 
+/// Which ends of connections somebody is.
+enum class TlsUse : std::uint8_t { dials, both };
+
 /// A certificate, its key and whom to believe. Any thread.
 class TlsContext {
  public:
   /// `invalid_argument` names the file: one that cannot be read, a key of another certificate, a certificate
-  /// that has expired or that the authority has not signed.
-  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> load(const TlsFiles& files);
+  /// that has expired, that the authority has not signed, or that is not for this use. A key that others than
+  /// its owner can read is warned of.
+  [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> load(const TlsFiles& files,
+                                                                      TlsUse use = TlsUse::both);
   ~TlsContext();
 
   /// The URIs among the certificate's alternative names.
