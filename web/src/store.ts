@@ -11,6 +11,8 @@ import type { Arcs, ChordFound, Happened, KeyPlace, Link, Member, MemberState, R
 const kPeriod = 2000; // between two looks at members, links and metrics
 const kStatusPeriod = 5000; // between two questions to all members
 export const kAskAllMax = 64; // members that are asked without being told to: more are not all connected
+const kMovingPeriod = 500; // between two questions to members that have keys to move,
+const kMovingFew = 10; // if they are no more than so many
 const kAskedAtOnce = 3; // connections of a browser to one server are few
 const kEventsKept = 2000;
 const kRetryMin = 500;
@@ -80,7 +82,9 @@ export class Store {
   private queued = false;
   private running = false;
   private storesAt = 0;
+  private storesTimer = 0;
   private readingStores = false;
+  private askAllStores = false;
 
   /** Tells all who `useStore`, once for all that changes in one turn. */
   changed(): void {
@@ -110,6 +114,7 @@ export class Store {
   private pause(): void {
     this.running = false;
     clearTimeout(this.timer);
+    clearTimeout(this.storesTimer);
     this.stream?.abort();
   }
 
@@ -161,6 +166,7 @@ export class Store {
     this.arcs = await this.api.get<Arcs>('/v1/ring/arcs');
     if (this.place) void this.findKey(this.place.key);
     this.statusAt = 0;
+    this.storesAt = 0;
   }
   private async readMembers(): Promise<void> {
     this.members = await this.api.get<Member[]>('/v1/members');
@@ -207,34 +213,43 @@ export class Store {
     }
     this.changed();
   }
-  /** Asks the members how far they are with keys that move: of many, only those that have had some to move,
-   *  unless `all` shall be asked. */
+  /** Asks the members how far they are with keys that move: all now and then, of many only this one unless `all` shall be;
+   *  those that have keys to move, and those that leave, again and again. */
   async readStores(all = false): Promise<void> {
     const keepsKeys = this.metrics.some((family) => family.name === 'cluster_kv_handing_over');
-    const period = [...this.stores.values()].some(isMoving) || this.ring?.members.some(isLeaving) ? 0 : kStatusPeriod;
-    if (!keepsKeys || this.readingStores || (!all && Date.now() - this.storesAt < period)) return;
-    this.readingStores = true;
+    this.askAllStores ||= all;
+    if (!keepsKeys || this.readingStores || !this.running) return;
+    all = this.askAllStores;
+    this.askAllStores = false;
     const members = this.ring?.members ?? [];
-    const isAsked = (member: RingMember) => {
+    const isDue = all || Date.now() - this.storesAt > kStatusPeriod;
+    if (isDue) this.storesAt = Date.now();
+    const isBusy = (member: RingMember) => {
       const last = this.stores.get(member.id);
-      const few = all || members.length <= kAskAllMax || member.id === this.self || isLeaving(member) || (last && isMoving(last));
-      return few && this.stateOf(member.id) === 'alive';
+      return isLeaving(member) || (last !== undefined && isMoving(last));
     };
-    const asked = members.filter(isAsked).map((member) => member.id);
-    const found: [string, KvStatus][] = [];
+    const isAsked = (member: RingMember) =>
+      isBusy(member) || (isDue && (all || members.length <= kAskAllMax || member.id === this.self));
+    const asked = members.filter((member) => isAsked(member) && this.stateOf(member.id) === 'alive').map((member) => member.id);
+    const stay = new Set(members.filter((member) => !isAsked(member)).map((member) => member.id));
+    const found = new Map([...this.stores].filter(([id]) => stay.has(id)));
+    const period = kMovingPeriod * Math.max(1, asked.length / kMovingFew);
     const ask = async () => {
       for (let id = asked.pop(); id !== undefined; id = asked.pop())
         try {
-          found.push([id, await readKvStatus(this.api, id === this.self ? '' : id)]);
+          found.set(id, await readKvStatus(this.api, id === this.self ? '' : id));
         } catch {
           // it keeps no keys, or does not answer
         }
     };
+    this.readingStores = true;
     await Promise.all(Array.from({ length: kAskedAtOnce }, ask));
-    this.stores = new Map(found);
-    this.mostLeft = mostLeft(this.mostLeft, this.stores);
-    this.storesAt = Date.now();
     this.readingStores = false;
+    this.stores = found;
+    this.mostLeft = mostLeft(this.mostLeft, found);
+    clearTimeout(this.storesTimer);
+    const next = this.askAllStores ? 0 : period; // it was asked for meanwhile
+    if (next === 0 || this.ring?.members.some(isBusy)) this.storesTimer = window.setTimeout(() => void this.readStores(), next);
     this.changed();
   }
   private async learnOffers(): Promise<void> {
