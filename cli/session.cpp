@@ -282,6 +282,8 @@ Exit Session::follow_drain(proto::CommandRequest request) {
       show({});
       return show_outcome(reply);
     }
+    const auto drain = data.find("drain");
+    request.drain = drain != data.end() && drain->is_number_unsigned() ? drain->get<std::uint64_t>() : 0;
     show("handing over: " + printable(text_field(data, "text")));
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cluster/crypto/random.hpp"
 #include "cluster/node/command_replies.hpp"
 
 // No aggregate is made inside a co_await expression here: GCC 12 would destroy it twice.
@@ -19,6 +20,7 @@ constexpr Duration kRecheckPeriod = 50ms;  // between two looks at the members' 
 constexpr Duration kDiskPeriod = 5ms;      // between two looks whether a file is written
 constexpr Duration kEventsPeriod = 50ms;   // between two looks for new events
 constexpr Duration kDrainSlice = 1s;       // after which a client that follows is told how far it is
+constexpr unsigned kIdBitsUnused = 11;     // the rest is exact in the numbers of JavaScript
 constexpr Duration kLookMin = 100ms;       // a look with less time would say only that nobody answered in it
 
 /// The time in which to answer, so that the answer is there before the client gives up.
@@ -152,14 +154,15 @@ Task<std::optional<Value>> CommandServer::drain(const proto::CommandRequest& req
   const Duration most = std::chrono::milliseconds(request.drain_ms.value_or(proto::kDrainMs));
   const Duration time = budget(request);
   const Duration slice = std::min({most, time / 2, request.follow ? kDrainSlice : Duration::max()});
-  auto state = co_await ask_to_drain(leavers, slice);
+  const auto by = request.drain != 0 ? request.drain : crypto::random_u64() >> kIdBitsUnused;
+  auto state = co_await ask_to_drain(leavers, slice, by);
   // Those that were done first may have had to take keys back meanwhile.
-  if (state.done) state = co_await ask_to_drain(leavers, {});
+  if (state.done) state = co_await ask_to_drain(leavers, {}, by);
   if (state.done) co_return std::nullopt;
   if (request.follow && most > slice)
-    co_return replies::answer(
-        Value::map({{"draining", true}, {"left", state.left}, {"text", std::move(state.text)}}));
-  for (const auto& id : leavers) static_cast<void>(cast(drain_server_of(id), EndDrain{}));
+    co_return replies::answer(Value::map(
+        {{"draining", true}, {"drain", by}, {"left", state.left}, {"text", std::move(state.text)}}));
+  for (const auto& id : leavers) static_cast<void>(cast(drain_server_of(id), EndDrain{by}));
   co_return replies::failure(Error(
       Errc::timeout,
       "not all is handed over to those who stay, so nobody has left (" + state.text +
@@ -174,12 +177,12 @@ Ref<DrainServer> CommandServer::drain_server_of(const NodeId& id) const {
 }
 
 /// All at once, for so long; what they say together. Who does not answer any more has nothing to say.
-Task<DrainState> CommandServer::ask_to_drain(std::vector<NodeId> leavers, Duration time) {
+Task<DrainState> CommandServer::ask_to_drain(std::vector<NodeId> leavers, Duration time, std::uint64_t by) {
   const auto time_ms =
       static_cast<std::uint32_t>(std::chrono::floor<std::chrono::milliseconds>(time).count());
   std::vector<DirectCall<DrainState>> asked;
   for (const auto& id : leavers)
-    asked.push_back(call_within<DrainNode>(time + kMemberTimeout, drain_server_of(id), time_ms));
+    asked.push_back(call_within<DrainNode>(time + kMemberTimeout, drain_server_of(id), time_ms, by));
   DrainState all{.done = true};
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto state = co_await asked[i];

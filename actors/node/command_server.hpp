@@ -47,7 +47,7 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   /// Nothing: all of `leavers` that are there have handed over what they held.
   Task<std::optional<wire::Value>> drain(const proto::CommandRequest& request,
                                          const std::vector<NodeId>& leavers);
-  Task<DrainState> ask_to_drain(std::vector<NodeId> leavers, Duration time);
+  Task<DrainState> ask_to_drain(std::vector<NodeId> leavers, Duration time, std::uint64_t by);
   [[nodiscard]] Ref<DrainServer> drain_server_of(const NodeId& id) const;
   Task<wire::Value> wait_for_all(Instant deadline);
   Task<wire::Value> drill(const proto::CommandRequest& request);

@@ -21,15 +21,18 @@ struct AskDrained {
 
 /// Sets the weight of this node in its ring to 0, and answers when all of its servers that hold something for
 /// the ring have handed it over, or after `wait_ms`. The weight stays 0 for 10 s more, in which the node is
-/// to leave, to be removed, or to be asked again; then it is what it was. A node that is in no ring, or alone
-/// in one, is done. One whose fellow members all leave as well is done after 16 s: by then those that stay
-/// after all have their weights again.
+/// to leave, to be removed, or to be asked again in the same name; then it is what it was, unless the node
+/// drains in another name as well. A node that is in no ring, or alone in one, is done. One whose fellow
+/// members all leave as well is done after 16 s: by then those that stay after all have their weights again.
 struct DrainNode {
   std::uint32_t wait_ms = 0;
+  std::uint64_t by = 0;  ///< in whose name: a number that each who has it drain draws; 0: the node's own
   using reply = DrainState;
 };
 
-/// It stays after all: the weight is what it was.
-struct EndDrain {};
+/// It stays after all, as far as that one is concerned. The weight is what it was when nobody has it drain.
+struct EndDrain {
+  std::uint64_t by = 0;
+};
 
 }  // namespace cluster

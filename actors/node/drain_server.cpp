@@ -10,6 +10,7 @@ constexpr Duration kLookPeriod = 50ms;  // between two looks how far the servers
 constexpr Duration kLookTime = 1s;      // for a server to answer
 constexpr Duration kStay = 10s;         // for which a node waits to be asked again, or removed
 constexpr Duration kWaitMax = 1h;
+constexpr std::size_t kDrainsMax = 16;  // at a time
 // Whose drain was broken off stays after all, and has its weight again by then: it may have been asked just
 // now to wait for some seconds.
 constexpr Duration kAllLeaveTime = kStay + 6s;
@@ -24,6 +25,10 @@ Task<DrainState> DrainServer::handle_call(DrainNode ask) {
     const auto there = board_->read()->ring.empty() ? Others::none : others();
     state.done = there == Others::none || all_have_left_long(there);
     if (state.done) co_return state;
+    if (!extend(ask.by)) {
+      state.text = "it drains for " + std::to_string(kDrainsMax) + " others already";
+      co_return state;
+    }
     proto::DrainCommand drain{.time = kStay};
     auto begun = call(ring_, ChangeRing{drain});
     const auto drains = co_await begun;
@@ -39,6 +44,14 @@ Task<DrainState> DrainServer::handle_call(DrainNode ask) {
     if (deadline - now() <= kLookPeriod) co_return state;
     co_await sleep(kLookPeriod);
   }
+}
+
+/// False: there are too many others.
+bool DrainServer::extend(std::uint64_t by) {
+  std::erase_if(drains_, [&](const auto& drain) { return drain.second <= now(); });
+  if (drains_.size() == kDrainsMax && !drains_.contains(by)) return false;
+  drains_[by] = now() + kStay;
+  return true;
 }
 
 /// What the servers say together.
@@ -58,8 +71,11 @@ Task<DrainState> DrainServer::look() {
   co_return all;
 }
 
-void DrainServer::handle_cast(const EndDrain&) {
-  static_cast<void>(cast(ring_, ChangeRing{proto::DrainCommand{}}));
+void DrainServer::handle_cast(const EndDrain& end) {
+  if (drains_.erase(end.by) == 0) return;
+  proto::DrainCommand rest;
+  for (const auto& [by, until] : drains_) rest.time = std::max(rest.time, until - now());
+  static_cast<void>(cast(ring_, ChangeRing{rest}));
 }
 
 DrainServer::Others DrainServer::others() const {

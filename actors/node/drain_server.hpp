@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,7 +32,7 @@ class DrainServer : public GenServer<DrainServer, DrainNode, EndDrain, DrainFirs
       : id_(std::move(id)), ring_(std::move(ring)), board_(std::move(board)), members_(std::move(members)) {}
 
   Task<DrainState> handle_call(DrainNode ask);
-  void handle_cast(const EndDrain&);
+  void handle_cast(const EndDrain& end);
   void handle_cast(const DrainFirst& first) { servers_.push_back(first.server); }
 
  private:
@@ -42,6 +43,7 @@ class DrainServer : public GenServer<DrainServer, DrainNode, EndDrain, DrainFirs
     silent,  ///< none does; one at least does not answer
     leave,   ///< all answer, and all leave as well
   };
+  bool extend(std::uint64_t by);
   [[nodiscard]] Others others() const;
   [[nodiscard]] bool all_have_left_long(Others others);
   Task<DrainState> look();
@@ -51,8 +53,9 @@ class DrainServer : public GenServer<DrainServer, DrainNode, EndDrain, DrainFirs
   std::shared_ptr<const RingBoard> board_;
   std::shared_ptr<const MemberBoard> members_;
   std::vector<std::string> servers_{};
-  Instant all_leave_since_{};                 // while that is so
-  Instant all_leave_until_ = Instant::min();  // if nobody asks again
+  std::map<std::uint64_t, Instant> drains_{};  // in whose name, and until when unless asked again
+  Instant all_leave_since_{};                  // while that is so
+  Instant all_leave_until_ = Instant::min();   // if nobody asks again
 };
 
 }  // namespace cluster

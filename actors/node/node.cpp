@@ -311,7 +311,7 @@ Result<void> Node::leave(Duration drain_time) {
   const auto drained = drain(drain_time);
   if (!drained) return drained.error();
   if (drained->done) return change(proto::LeaveCommand{});
-  static_cast<void>(change(proto::DrainCommand{}));
+  static_cast<void>(cast(*ref<DrainServer>(DrainServer::kName), EndDrain{}));
   return Error(Errc::timeout, drained->text, Executed::no);
 }
 

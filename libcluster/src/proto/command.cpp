@@ -225,7 +225,8 @@ Result<CommandRequest> check(CommandRequest request) {
   if (request.follow && !command->takes_follow && !command->takes_drain)
     return not_taken(*command, "--follow");
   if (request.for_ms && !command->takes_for) return not_taken(*command, "--for");
-  if (request.drain_ms && !command->takes_drain) return not_taken(*command, "--drain-timeout");
+  if ((request.drain_ms || request.drain != 0) && !command->takes_drain)
+    return not_taken(*command, "--drain-timeout");
   if (request.drain_ms && *request.drain_ms > kDrainMsMax)
     return bad_command(request.name + ": --drain-timeout is at most 1h");
   if (request.trace && !command->takes_chord_flags) return not_taken(*command, "--trace");

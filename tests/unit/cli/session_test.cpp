@@ -200,7 +200,8 @@ TEST_CASE("session: wrong usage is exit code 2 and one line, and connects to nob
 }
 
 TEST_CASE("session: who leaves is asked again while it hands over, for so long as it may take") {
-  constexpr const char* kNotYet = R"({"ok":true,"data":{"draining":true,"left":3,"text":"3 keys are left"}})";
+  constexpr const char* kNotYet =
+      R"({"ok":true,"data":{"draining":true,"drain":7,"left":3,"text":"3 keys are left"}})";
   Fixture f;
   f.will_answer(kNotYet);
   f.will_answer(kNotYet);
@@ -209,8 +210,10 @@ TEST_CASE("session: who leaves is asked again while it hands over, for so long a
   CHECK(f.out.str() == "{\"ok\": true}\n");
   CHECK(f.err.str().empty());  // no terminal
   REQUIRE(f.script.asked.size() == 3);
+  CHECK(f.script.asked.front().drain == 0);
   for (const auto& asked : f.script.asked) {
     CHECK(asked.follow);
+    CHECK((&asked == &f.script.asked.front() || asked.drain == 7));
     REQUIRE(asked.drain_ms);
     CHECK(*asked.drain_ms <= 90'000);
     CHECK(*asked.drain_ms > 80'000);

@@ -36,8 +36,10 @@ struct CommandRequest {
   std::optional<std::string> context{};  ///< of the read before, as `kv get` shows it; empty: of none
 
   /// --drain-timeout: for how long who leaves or is removed hands over first; none: kDrainMs. With `follow`
-  /// the answer after a second may be {"draining": true, "left": n, "text": text}: ask again within 10 s.
+  /// the answer after a second may be {"draining": true, "drain": id, "left": n, "text": text}: ask again
+  /// within 10 s, with that `drain`.
   std::optional<std::uint32_t> drain_ms{};
+  std::uint64_t drain = 0;
 
   static constexpr std::string_view event = "run";
   using reply = wire::Value;  ///< {"ok": true, "data": ...} or {"ok": false, "error": {...}}

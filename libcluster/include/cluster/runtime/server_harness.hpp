@@ -40,6 +40,14 @@ class ServerHarness {
     }
   };
 
+  /// The same by event name; its payload is encoded.
+  struct SentEvent {
+    std::string to;
+    std::string event;
+    Bytes payload;
+    runtime::ReplyTo reply_to;
+  };
+
   template <class... Args>
   requires(!(std::same_as<Args, runtime::HostConfig> || ...)) explicit ServerHarness(const Args&... args)
       : ServerHarness(runtime::HostConfig{.name = "server"}, args...) {}
@@ -88,10 +96,16 @@ class ServerHarness {
 
   /// What the server sent to others since the last time, oldest first.
   [[nodiscard]] std::vector<Sent> take_sent() { return std::exchange(services_.sent, {}); }
+  [[nodiscard]] std::vector<SentEvent> take_sent_events() { return std::exchange(services_.sent_events, {}); }
   /// Answers a call of the server with an R (or an Error).
   template <class R>
   void answer(Sent& call, Result<R> result) {
     runtime::deliver<R>(call.message->reply_to, std::move(result));
+    settle();
+  }
+  template <class R>
+  void answer(SentEvent& call, Result<R> result) {
+    runtime::deliver<R>(call.reply_to, std::move(result));
     settle();
   }
   /// Moves the clock and fires the timers that are due, in their order.
@@ -145,18 +159,18 @@ class ServerHarness {
     std::uint64_t timer_last = 0;
     std::vector<Timer> timers;
     std::vector<Sent> sent;
+    std::vector<SentEvent> sent_events;
 
     Result<void> post(const runtime::Target& to, const runtime::ServerType&,
                       runtime::MessagePtr& message) override {
       sent.push_back({to, std::move(message)});
       return {};
     }
-    Result<void> post_encoded(const wire::Target&, std::string_view event, ByteView,
+    Result<void> post_encoded(const wire::Target& to, std::string_view event, ByteView payload,
                               runtime::ReplyTo reply_to, Instant) override {
-      const Error refusal(Errc::no_server,
-                          "no other server in a harness, to take '" + std::string(event) + "'");
-      reply_to.fail(refusal);
-      return refusal;
+      sent_events.push_back({std::string(std::get<std::string_view>(to)), std::string(event),
+                             Bytes(payload.begin(), payload.end()), std::move(reply_to)});
+      return {};
     }
     // References that this harness resolves are all "here": typed messages are recorded, nothing is encoded.
     std::uint64_t open_call(const runtime::Target&, runtime::ReplyTo to) override { return to.forget(), 0; }
