@@ -112,6 +112,17 @@ class Leaving(unittest.TestCase):
         self.assertEqual(nodes[1].cli("leave", "-f").reply, {"ok": True})
         self.assertLess(time.monotonic() - begun, 10)
 
+    def test_who_is_killed_while_it_drains_comes_back_with_its_weight(self):
+        nodes = self.ring(3, on_disk=True)
+        self.assertEqual(nodes[0].cli("update", "n1", "localhost", nodes[1].port, "50").reply, {"ok": True})
+        wait_until(lambda: self.weights(nodes[1])["n1"] == 50, "n1 knows its weight")
+        nodes[0].cli("call", "drain@n1", "drain_node", '{"wait_ms": 0}')
+        wait_until(lambda: self.weights(nodes[0])["n1"] == 0, "it drains")
+        nodes[1].kill()
+        nodes[1].start()
+        for node in nodes:
+            wait_until(lambda: self.weights(node) == {"n0": 128, "n1": 50, "n2": 128}, "its weight is what it was")
+
     def test_another_signal_ends_the_wait_of_a_node_that_stops(self):
         nodes = self.ring_with_one_dead("--leave-on-stop", "--drain-timeout", "600")
         nodes[1].process.send_signal(signal.SIGTERM)

@@ -37,6 +37,7 @@ Gossip::Gossip(GossipConfig config, Rng rng, Moment at, SavedRing saved)
       ring_(std::move(saved.ring)),
       state_(saved.state, config_.self, at.wall),
       at_(at),
+      weight_(std::move(saved.weight)),
       departed_(saved.departed.begin(), saved.departed.end()) {
   if (ring_.empty() && !has_departed(config_.ring)) ring_ = config_.ring;
   start_rounds();
@@ -135,7 +136,7 @@ Actions Gossip::on_time(Moment at) {
 }
 
 SavedRing Gossip::saved() const {
-  return {self(), state_.boot().number, ring_, state_.image(), {departed_.begin(), departed_.end()}};
+  return {self(), state_.boot().number, ring_, state_.image(), {departed_.begin(), departed_.end()}, weight_};
 }
 
 Instant Gossip::next_deadline() const noexcept {
@@ -261,8 +262,8 @@ void Gossip::heed_own_presence() {
 void Gossip::heed_own_weight() {
   const auto& own = *state_.find(self());
   if (own.presence.removed) return;
-  if (own.weight.value != 0) weight_ = own.weight.value;
-  const auto wanted = drains_until_ ? 0 : weight_ != 0 ? weight_ : config_.self.weight;
+  if (own.weight.value != 0) weight_ = own.weight;
+  const auto wanted = drains_until_ ? 0 : weight_ ? weight_->value : config_.self.weight;
   if (own.weight.value == wanted) return;
   static_cast<void>(state_.update(self(), {}, wanted, at_.wall));
   note_changed(self(), false);

@@ -162,6 +162,17 @@ void Gossip::merge(const RingDelta& delta, bool force) {
     event(DuplicateId{self()});
     fall_out();
   }
+  heed_lost_weight(delta);
+}
+
+/// While this node drains its weight is 0 by an edit of its own, which people have not made: what they edited
+/// without knowledge of it is what the weight is to be afterwards.
+void Gossip::heed_lost_weight(const RingDelta& delta) {
+  const auto own = state_.find(self())->weight;
+  if (own.value != 0) return;
+  for (const auto& member : delta.members)
+    if (member.id == self() && member.weight.value != 0 && member.weight > weight_ && member.weight < own)
+      static_cast<void>(state_.update(self(), {}, member.weight.value, at_.wall));  // 0 again in finish()
 }
 
 Error Gossip::of_future(const NodeId& member) {

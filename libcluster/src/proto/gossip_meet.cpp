@@ -241,7 +241,7 @@ void Gossip::fall_out() {
   if (departed_.size() > SavedRing::kDepartedMax) departed_.pop_front();
   leave_.reset();
   drains_until_.reset();
-  weight_ = 0;
+  weight_.reset();
   for (const auto& [command, meet] : meets_)
     done(command, Error(Errc::cancelled, "Node '" + self().str() + "' fell out of ring '" + ring_ + "'"));
   meets_.clear();

@@ -53,6 +53,11 @@ Result<void> check(const SavedRing& saved) {
   if (saved.boot > kCountMax) return damaged("holds a boot out of bounds");
   if (!saved.ring.empty() && !check_ring_id(saved.ring)) return damaged("names no ring");
   if (auto ok = check(saved.state, saved.self); !ok) return ok;
+  if (saved.weight) {
+    auto own = *std::ranges::lower_bound(saved.state.members, saved.self, {}, &RingMember::id);
+    own.weight = *saved.weight;
+    if (own.weight.value == 0 || !check(own)) return damaged("holds a weight out of bounds");
+  }
   if (saved.departed.size() > SavedRing::kDepartedMax) return damaged("holds too many rings that were left");
   for (const auto& left : saved.departed)
     if (!check_ring_id(left.ring) || !check(left.own) || left.own.id != saved.self)

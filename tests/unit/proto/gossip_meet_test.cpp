@@ -211,11 +211,57 @@ TEST_CASE(
 }
 
 TEST_CASE("gossip: who finds that an earlier process of it drained has its weight again") {
+  const auto run = [](Gossip& gossip, const RingCommand& what) {
+    REQUIRE(all_of<Done>(gossip.on_command(kThen, 1, what)).at(0).result);
+  };
+  const auto restarted = [](const SavedRing& saved) {
+    Gossip again({.self = {.id = "a", .boot = {2, 1}, .endpoint = kHere, .weight = 5}, .ring = "ring"},
+                 Rng(1), kThen, decode_ring_file(encode_ring_file(saved)).value());
+    std::ignore = again.on_start(kThen);
+    return again;
+  };
   auto before = make("a");
-  REQUIRE(all_of<Done>(before.on_command(kThen, 1, DrainCommand{10s})).at(0).result);
-  auto saved = before.saved();
-  Gossip again({.self = {.id = "a", .boot = {2, 1}, .endpoint = kHere, .weight = 5}, .ring = "ring"}, Rng(1),
-               kThen, saved);
-  std::ignore = again.on_start(kThen);
-  CHECK(again.state().find("a")->weight.value == 5);
+  run(before, UpdateCommand{.id = "a", .weight = 9});
+  run(before, DrainCommand{10s});
+  CHECK(restarted(before.saved()).state().find("a")->weight.value == 9);
+  run(before, UpdateCommand{.id = "a", .weight = 7});
+  CHECK(before.state().find("a")->weight.value == 0);
+  CHECK(restarted(before.saved()).state().find("a")->weight.value == 7);
+  run(before, DrainCommand{});
+  CHECK(before.state().find("a")->weight.value == 7);
+
+  // Without its file: as it was started.
+  auto lost = before.saved();
+  run(before, DrainCommand{10s});
+  lost.state = before.saved().state;
+  lost.weight.reset();
+  CHECK(restarted(lost).state().find("a")->weight.value == 5);
+}
+
+TEST_CASE("gossip: a weight that another gives to a node before he hears that it drains is not lost") {
+  const auto later = [](std::chrono::milliseconds time) {
+    return Moment{kThen.now + time, kThen.wall + time};
+  };
+  const auto weight = [](const Gossip& gossip) { return gossip.state().find("a")->weight.value; };
+  auto a = make("a");
+  auto b = make("b");
+  std::ignore = b.on_message(kThen, "a", RingUpdate{"ring", a.state().statement("a")});
+  const auto first = b.state().statement("a");
+  std::ignore = b.on_command(later(1ms), 1, UpdateCommand{.id = "a", .weight = 9});
+  const auto second = b.state().statement("a");
+  std::ignore = b.on_command(later(2ms), 1, UpdateCommand{.id = "a", .weight = 8});
+  std::ignore = a.on_command(later(3ms), 1, DrainCommand{10s});
+  REQUIRE(weight(a) == 0);
+  for (const auto& statement : {b.state().statement("a"), second, first, b.state().statement("a")}) {
+    std::ignore = a.on_message(later(4ms), "b", RingUpdate{"ring", statement});
+    CHECK(weight(a) == 0);
+  }
+  // Both know the same now, and what they know does not grow by hearing it again.
+  const auto version = a.state().version();
+  std::ignore = b.on_message(later(5ms), "a", RingUpdate{"ring", a.state().statement("a")});
+  CHECK(weight(b) == 0);
+  std::ignore = a.on_message(later(6ms), "b", RingUpdate{"ring", b.state().statement("a")});
+  CHECK(a.state().version() == version);
+  std::ignore = a.on_time(later(11s));
+  CHECK(weight(a) == 8);
 }

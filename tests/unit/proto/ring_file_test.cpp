@@ -128,6 +128,15 @@ TEST_CASE("ring file: content out of bounds is refused although its checksum is 
         "holds a count or time out of bounds");
   CHECK(refused([](SavedRing& s) { s.state.members.push_back(s.state.members.front()); }) ==
         "is out of order");
+  CHECK(refused([](SavedRing& s) { s.weight = s.state.members.front().weight; }) == "accepted");
+  CHECK(refused([](SavedRing& s) {
+          s.weight = s.state.members.front().weight;
+          s.weight->count = 0;
+        }) == "holds a weight out of bounds");
+  CHECK(refused([](SavedRing& s) {
+          s.weight = s.state.members.front().weight;
+          s.weight->value = 0;
+        }) == "holds a weight out of bounds");
   CHECK(refused([](SavedRing& s) { s.state.clock = {{"b", 1}, {"a", 1}}; }) == "is out of order");
   CHECK(refused([](SavedRing& s) {
           s.state.members.front().weight.value = 65'536;

@@ -247,6 +247,7 @@ class Gossip {
   bool accept_invitation(const RingUpdate& m);
   bool tell_if_removed(const NodeId& peer);
   void merge(const RingDelta& delta, bool force);
+  void heed_lost_weight(const RingDelta& delta);
   [[nodiscard]] static Error of_future(const NodeId& member);
   void send_digest(const NodeId& to);
   void send_clock(const NodeId& to, bool answer, const EditorInterval& interval = {});
@@ -344,7 +345,7 @@ class Gossip {
   std::map<std::uint64_t, Meet> meets_{};
   std::optional<Leave> leave_{};
   std::optional<Instant> drains_until_{};
-  std::uint32_t weight_ = 0;  // of this node, when it does not drain
+  std::optional<WeightRegister> weight_{};  // of this node, when it last did not drain
   std::uint64_t leave_attempts_ = 0;
   std::deque<DepartedRing> departed_{};
   std::deque<RingConflict> conflicts_seen_{};

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ struct SavedRing {
   std::uint64_t boot = 0;  ///< the greatest number that a process of this node has had
   std::string ring{};      ///< empty: in none
   RingImage state{};
-  std::vector<DepartedRing> departed{};  ///< the oldest first
+  std::vector<DepartedRing> departed{};    ///< the oldest first
+  std::optional<WeightRegister> weight{};  ///< of this node, when it last did not drain
 
   friend bool operator==(const SavedRing&, const SavedRing&) = default;
 };
