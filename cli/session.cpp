@@ -338,7 +338,7 @@ Exit Session::show_reply(const Json& reply, bool as_json) {
   else if (succeeded)
     out_ << (data == reply.end() ? "ok\n" : to_table(*data)) << note_line(reply);
   else
-    err_ << "error: " << printable(text_field(error, "message")) << '\n';
+    err_ << "error: " << printable(text_field(error, "message")) << '\n' << note_line(reply);
   if (succeeded) return Exit::ok;
   return text_field(error, "executed") == "unknown" ? Exit::unknown : Exit::refused;
 }

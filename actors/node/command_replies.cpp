@@ -178,6 +178,25 @@ std::optional<Value> from_ring(const proto::CommandRequest& request, const CHash
   return std::nullopt;
 }
 
+Value with_lost(Value reply, const std::map<NodeId, bool>& asked) {
+  std::vector<NodeId> lost;
+  std::string names;
+  for (const auto& [id, done] : asked) {
+    if (done) continue;
+    lost.push_back(id);
+    names += (names.empty() ? "'" : ", '") + id.str() + "'";
+  }
+  const auto* error = reply.find("error");  // it may have changed all the same: not all know of it yet
+  if (lost.empty() || (error != nullptr && *error->find("executed")->text() != name(Executed::yes)))
+    return reply;
+  reply.set("not_handed_over", ids(lost));
+  const auto note = names + " did not answer any more before all was handed over: what the others lack is " +
+                    "unreadable until it is back";
+  const auto* before = reply.find("note");
+  reply.set("note", before == nullptr ? note : *before->text() + "; " + note);
+  return reply;
+}
+
 std::vector<NodeId> to_drain(const proto::RingCommand& command, const NodeId& self,
                              const MemberBoard::View& members) {
   if (const auto* leave = std::get_if<proto::LeaveCommand>(&command))

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -54,5 +55,9 @@ namespace cluster::replies {
 /// answers, unless that is forced.
 [[nodiscard]] std::vector<NodeId> to_drain(const proto::RingCommand& command, const NodeId& self,
                                            const MemberBoard::View& members);
+
+/// The reply to a change before which members were `asked` to hand over what they hold (true: they had): with
+/// a note, and the field `not_handed_over`, if one that had not was gone by then.
+[[nodiscard]] wire::Value with_lost(wire::Value reply, const std::map<NodeId, bool>& asked);
 
 }  // namespace cluster::replies

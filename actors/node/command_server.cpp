@@ -20,8 +20,10 @@ constexpr Duration kRecheckPeriod = 50ms;  // between two looks at the members' 
 constexpr Duration kDiskPeriod = 5ms;      // between two looks whether a file is written
 constexpr Duration kEventsPeriod = 50ms;   // between two looks for new events
 constexpr Duration kDrainSlice = 1s;       // after which a client that follows is told how far it is
-constexpr unsigned kIdBitsUnused = 11;     // the rest is exact in the numbers of JavaScript
-constexpr Duration kLookMin = 100ms;       // a look with less time would say only that nobody answered in it
+constexpr Duration kHandoverKept = 10s;    // for that client to ask again
+constexpr std::size_t kHandoversMax = 64;
+constexpr unsigned kIdBitsUnused = 11;  // the rest is exact in the numbers of JavaScript
+constexpr Duration kLookMin = 100ms;    // a look with less time would say only that nobody answered in it
 
 /// The time in which to answer, so that the answer is there before the client gives up.
 Duration budget(const proto::CommandRequest& request) {
@@ -84,6 +86,7 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
   auto checked = proto::check(std::move(request));
   if (!checked) co_return replies::failure(checked.error());
   const proto::CommandRequest& command = *checked;
+  const Instant deadline = now() + budget(command);
   const auto view = board_->read();
   if (auto reply = replies::from_ring(command, view->hash)) co_return std::move(*reply);
   std::vector<NodeId> leaving;
@@ -96,11 +99,13 @@ Task<Value> CommandServer::handle_call(proto::CommandRequest request) {
                              ? replies::to_drain(*change, actors_->id(), *members_->read())
                              : std::vector<NodeId>();
     // All members hold something for the ring, or none does.
+    auto handover = take_handover(command.drain);
     if (!leavers.empty() && actors_->describe(DrainServer::kName)) {
-      auto not_yet = co_await drain(command, leavers);
+      auto not_yet = co_await drain(command, leavers, deadline, handover);
       if (not_yet) co_return std::move(*not_yet);
     }
-    co_return co_await change_ring(command, *change);
+    auto reply = co_await change_ring(command, *change, deadline);
+    co_return replies::with_lost(std::move(reply), handover.asked);
   }
   if (command.name == "ping") co_return replies::answer("pong");
   if (command.name == "actors") co_return list_actors();
@@ -130,9 +135,8 @@ Error not_changed(const Error& error) {
 }
 
 Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
-                                       const proto::RingCommand& command) {
-  const Duration time = budget(request);
-  const Instant deadline = now() + time;
+                                       const proto::RingCommand& command, Instant deadline) {
+  const Duration time = std::max<Duration>(deadline - now(), kLookMin);
   auto change = command;
   if (auto* meet = std::get_if<proto::MeetCommand>(&change)) meet->timeout = std::min(time, kMeetTimeout);
   const auto changed = co_await call_within<ChangeRing>(time, ring_, std::move(change));
@@ -150,19 +154,23 @@ Task<Value> CommandServer::change_ring(const proto::CommandRequest& request,
 }
 
 Task<std::optional<Value>> CommandServer::drain(const proto::CommandRequest& request,
-                                                const std::vector<NodeId>& leavers) {
+                                                const std::vector<NodeId>& leavers, Instant deadline,
+                                                Handover& handover) {
   const Duration most = std::chrono::milliseconds(request.drain_ms.value_or(proto::kDrainMs));
-  const Duration time = budget(request);
-  const Duration slice = std::min({most, time / 2, request.follow ? kDrainSlice : Duration::max()});
-  const auto by = request.drain != 0 ? request.drain : crypto::random_u64() >> kIdBitsUnused;
-  auto state = co_await ask_to_drain(leavers, slice, by);
+  const Duration slice =
+      std::min({most, (deadline - now()) / 2, request.follow ? kDrainSlice : Duration::max()});
+  auto state = co_await ask_to_drain(leavers, slice, deadline, handover);
   // Those that were done first may have had to take keys back meanwhile.
-  if (state.done) state = co_await ask_to_drain(leavers, {}, by);
+  if (state.done) state = co_await ask_to_drain(leavers, {}, deadline, handover);
   if (state.done) co_return std::nullopt;
-  if (request.follow && most > slice)
-    co_return replies::answer(Value::map(
-        {{"draining", true}, {"drain", by}, {"left", state.left}, {"text", std::move(state.text)}}));
-  for (const auto& id : leavers) static_cast<void>(cast(drain_server_of(id), EndDrain{by}));
+  if (request.follow && most > slice) {
+    auto answer = Value::map(
+        {{"draining", true}, {"drain", handover.id}, {"left", state.left}, {"text", std::move(state.text)}});
+    keep(std::move(handover));
+    co_return replies::answer(std::move(answer));
+  }
+  for (const auto& [id, done] : handover.asked)
+    static_cast<void>(cast(drain_server_of(id), EndDrain{handover.id}));
   co_return replies::failure(Error(
       Errc::timeout,
       "not all is handed over to those who stay, so nobody has left (" + state.text +
@@ -171,21 +179,42 @@ Task<std::optional<Value>> CommandServer::drain(const proto::CommandRequest& req
       Executed::no));
 }
 
+/// That of the request before, or a new one.
+CommandServer::Handover CommandServer::take_handover(std::uint64_t id) {
+  std::erase_if(handovers_, [&](const Handover& kept) { return kept.until <= now(); });
+  const auto found = std::ranges::find(handovers_, id, &Handover::id);
+  Handover handover{.id = id != 0 ? id : crypto::random_u64() >> kIdBitsUnused};
+  if (found == handovers_.end()) return handover;
+  handover = std::move(*found);
+  handovers_.erase(found);
+  return handover;
+}
+
+void CommandServer::keep(Handover handover) {
+  if (handovers_.size() == kHandoversMax) handovers_.erase(handovers_.begin());  // the oldest
+  handover.until = now() + kHandoverKept;
+  handovers_.push_back(std::move(handover));
+}
+
 Ref<DrainServer> CommandServer::drain_server_of(const NodeId& id) const {
   return Ref<DrainServer>(
       runtime::Target{std::string(DrainServer::kName), id == actors_->id() ? NodeId() : id});
 }
 
 /// All at once, for so long; what they say together. Who does not answer any more has nothing to say.
-Task<DrainState> CommandServer::ask_to_drain(std::vector<NodeId> leavers, Duration time, std::uint64_t by) {
+Task<DrainState> CommandServer::ask_to_drain(std::vector<NodeId> leavers, Duration time, Instant deadline,
+                                             Handover& handover) {
+  const Duration patience = std::clamp<Duration>(deadline - now(), kLookMin, time + kMemberTimeout);
   const auto time_ms =
       static_cast<std::uint32_t>(std::chrono::floor<std::chrono::milliseconds>(time).count());
   std::vector<DirectCall<DrainState>> asked;
   for (const auto& id : leavers)
-    asked.push_back(call_within<DrainNode>(time + kMemberTimeout, drain_server_of(id), time_ms, by));
+    asked.push_back(call_within<DrainNode>(patience, drain_server_of(id), time_ms, handover.id));
   DrainState all{.done = true};
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto state = co_await asked[i];
+    auto& done = handover.asked[leavers[i]];
+    if (state) done = state->done;
     if (state ? state->done : !answers(*members_->read(), leavers[i])) continue;
     all.done = false;
     all.left += state ? state->left : 0;

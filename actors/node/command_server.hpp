@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,12 +43,24 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   Task<wire::Value> handle_call(proto::CommandRequest request);
 
  private:
+  /// Members that are asked to hand over before they go, over all requests of a client that follows.
+  struct Handover {
+    std::uint64_t id = 0;
+    std::map<NodeId, bool> asked{};  ///< true: had handed over all when it last answered
+    Instant until{};                 ///< to be gone on with, while it waits for the client
+  };
+
   // These run inside handle_call, which keeps what they refer to.
-  Task<wire::Value> change_ring(const proto::CommandRequest& request, const proto::RingCommand& command);
-  /// Nothing: all of `leavers` that are there have handed over what they held.
+  Task<wire::Value> change_ring(const proto::CommandRequest& request, const proto::RingCommand& command,
+                                Instant deadline);
+  /// Nothing: all of `leavers` that are there have handed over what they held. `handover` says who was asked.
   Task<std::optional<wire::Value>> drain(const proto::CommandRequest& request,
-                                         const std::vector<NodeId>& leavers);
-  Task<DrainState> ask_to_drain(std::vector<NodeId> leavers, Duration time, std::uint64_t by);
+                                         const std::vector<NodeId>& leavers, Instant deadline,
+                                         Handover& handover);
+  Task<DrainState> ask_to_drain(std::vector<NodeId> leavers, Duration time, Instant deadline,
+                                Handover& handover);
+  [[nodiscard]] Handover take_handover(std::uint64_t id);
+  void keep(Handover handover);
   [[nodiscard]] Ref<DrainServer> drain_server_of(const NodeId& id) const;
   Task<wire::Value> wait_for_all(Instant deadline);
   Task<wire::Value> drill(const proto::CommandRequest& request);
@@ -73,6 +86,7 @@ class CommandServer : public GenServer<CommandServer, proto::CommandRequest> {
   DataWriter* data_;
   std::optional<Ref<DrillServer>> drill_;
   KeyCommand keys_;
+  std::vector<Handover> handovers_{};  // whose clients are to ask again
 };
 
 }  // namespace cluster

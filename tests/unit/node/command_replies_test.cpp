@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
+#include <string>
+#include <utility>
+
 #include "cluster/node/command_plan.hpp"
 #include "cluster/wire/json.hpp"
 #include "json_line.hpp"
@@ -52,6 +56,26 @@ TEST_CASE("replies: a lone node of rfactor 3 is shown exactly as the reference s
   CHECK(line(ring, "weights") == R"({"ok": true, "data": {"foo": 3}})");
   CHECK(line(ring, "owner", {"any key"}) ==
         R"({"ok": true, "data": {"id": "foo", "host": "localhost", "port": 7022}})");
+}
+
+TEST_CASE("replies: who did not hand over all is named, if the ring has changed") {
+  const auto line = [](wire::Value reply, const std::map<NodeId, bool>& asked) {
+    return cli::to_line(wire::to_json(with_lost(std::move(reply), asked)));
+  };
+  CHECK(line(done(), {}) == R"({"ok": true})");
+  CHECK(line(done(), {{"foo", true}}) == R"({"ok": true})");
+  const std::string lost =
+      R"("not_handed_over": ["bar", "baz"], "note": "'bar', 'baz' did not answer any more before all was )"
+      R"(handed over: what the others lack is unreadable until it is back"})";
+  CHECK(line(done(), {{"bar", false}, {"baz", false}, {"foo", true}}) == R"({"ok": true, )" + lost);
+  for (const auto executed : {Executed::no, Executed::unknown, Executed::yes}) {
+    const auto reply = failure(Error(Errc::timeout, "late", executed));
+    CHECK((line(reply, {{"bar", false}, {"baz", false}}).find(lost) != std::string::npos) ==
+          (executed == Executed::yes));
+  }
+  auto noted = done();
+  noted.set("note", "not on this node's disk");
+  CHECK(line(noted, {{"bar", false}}).find("disk; 'bar' did not") != std::string::npos);
 }
 
 TEST_CASE("replies: who is not in the ring is said not to be, with code and executed") {
