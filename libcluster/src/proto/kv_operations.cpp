@@ -23,6 +23,25 @@ WallTime last_expiry(const KvRecord& record, WallTime wall) {
   return last;
 }
 
+/// The writes that both have seen.
+VersionVector common(const VersionVector& a, const VersionVector& b) {
+  VersionVector both;
+  for (auto dot : a.entries) {
+    const auto at = std::ranges::lower_bound(b.entries, dot.actor, {}, &Dot::actor);
+    if (at == b.entries.end() || at->actor != dot.actor) continue;
+    dot.count = std::min(dot.count, at->count);
+    both.entries.push_back(dot);
+  }
+  return both;
+}
+
+/// Where the last write wins it has to be later than what it replaces: who writes it must have seen that.
+bool has_missed_some(const KvStorage& storage, const KvBucket& rule, const KvRequest& request) {
+  if (rule.resolve != KvResolve::last || request.context.entries.empty()) return false;
+  const auto held = storage.outline(request.key);
+  return held && !held->record.context.descends(request.context);
+}
+
 }  // namespace
 
 /// Their number and their values are bounded; short ones always find room for their bytes.
@@ -63,7 +82,8 @@ void Kv::place(Operations::iterator at) {
     operation.coordinator = coordinator;
     return forward(at);
   }
-  if (operation.request.condition != KvCondition::none) return begin_read(at);
+  const bool has_missed = has_missed_some(storage_, bucket(operation.request.key.bucket), operation.request);
+  if (operation.request.condition != KvCondition::none || has_missed) return begin_read(at);
   if (operation.granted) return begin_write(at);
   operation.phase = Phase::claiming;
   operation.retry_at = now_ + config_.retry_interval;
@@ -99,12 +119,15 @@ void Kv::begin_write(Operations::iterator at) {
   if (static_cast<std::size_t>(present) < operation.replicas.w)
     return fail(at, Errc::unreachable, "too few replicas of the key can be reached for a write");
   std::uint64_t before = 0;
+  const Dot own{actor_, count_ + 1};
   auto record = written(operation, before);
   if (!record) return fail(at, record.error().code(), record.error().message());
   operation.record = std::move(record).value();
   operation.hash = fingerprint(key, operation.record);
-  // What the writer has seen: with siblings beside its own it has to read them first.
-  if (operation.record.siblings.size() == 1) operation.answer.context = operation.record.context;
+  // What the writer has seen: others' values, beside its own or merged with it, it has to read first.
+  const auto& siblings = operation.record.siblings;
+  if (siblings.size() == 1 && siblings.front().dot == own)
+    operation.answer.context = operation.record.context;
   if (auto held = hold(key, operation.record, before); !held)
     return fail(at, held.error().code(), held.error().message());
   operation.placed = true;
@@ -128,7 +151,9 @@ Result<KvRecord> Kv::written(const Operation& operation, std::uint64_t& before) 
       for (const auto& sibling : into.siblings)
         value.written = std::max(value.written, sibling.value.written + std::chrono::microseconds(1));
     if (request.ttl_ms != 0) value.expires = wall_ + std::chrono::milliseconds(request.ttl_ms);
-    into.put(request.context, dot, std::move(value));
+    auto seen = request.context;
+    if (rule.resolve == KvResolve::last) seen = common(seen, into.context);
+    into.put(seen, dot, std::move(value));
     prune(rule, into);
   };
   Result<KvRecord> held = std::move(outline->record);

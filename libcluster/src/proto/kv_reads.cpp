@@ -164,7 +164,7 @@ void Kv::end_read(Operations::iterator at) {
 
 bool Kv::fulfils(const Operation& operation, const KvRecord& record) const {
   const auto condition = operation.request.condition;
-  if (condition == KvCondition::replace) return true;
+  if (condition == KvCondition::none || condition == KvCondition::replace) return true;
   if (condition == KvCondition::absent) return is_dead(record, wall_);
   if (condition == KvCondition::present) return !is_dead(record, wall_);
   return !is_dead(record, wall_) &&
