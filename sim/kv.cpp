@@ -10,6 +10,7 @@
 #include <optional>
 #include <sstream>
 
+#include "cluster/proto/kv_bucket.hpp"
 #include "cluster/sim/faults.hpp"
 #include "cluster/sim/kv_scenario.hpp"
 #include "exit.hpp"
@@ -36,7 +37,8 @@ struct KvTyped {
   std::optional<std::uint64_t> seed;
   std::optional<std::size_t> nodes, clients, keys, zones, disks_at_once;
   std::optional<std::uint32_t> n, r, w;
-  std::optional<std::string> duration, faults, bug;
+  std::optional<double> ttl, batches;
+  std::optional<std::string> duration, faults, rule, bug;
   bool no_chaos = false, no_shrink = false;
 };
 
@@ -62,6 +64,14 @@ void declare(CLI::App& app, KvOptions& options, KvTyped& typed) {
   number("-N,--copies", typed.n, "replicas of each key", usual.bucket.n);
   number("-R,--read-quorum", typed.r, "replicas that must answer a read", usual.bucket.r);
   number("-W,--write-quorum", typed.w, "replicas that must have a write on their disks", usual.bucket.w);
+  app.add_option("--rule", typed.rule,
+                 "what becomes of values written without knowledge of each other:\n"
+                 "siblings (the default), last (the one written last by the clocks), union (merged)");
+  app.add_option("--ttl", typed.ttl, "the share of values that have a time to live (default 0)")
+      ->check(not_a_count);
+  app.add_option("--batches", typed.batches,
+                 "the share of turns in which a client asks for several things at once (default 0)")
+      ->check(not_a_count);
   number("--zones", typed.zones, "over which the nodes are spread; 0: they have none", usual.zones);
   number("--clients", typed.clients, "each does one thing after the other", usual.clients);
   number("--keys", typed.keys, "that they read and write", usual.keys);
@@ -104,6 +114,10 @@ Result<KvOptions> interpret(KvOptions options, const KvTyped& typed) {
   take(typed.n, scenario.bucket.n);
   take(typed.r, scenario.bucket.r);
   take(typed.w, scenario.bucket.w);
+  take(typed.ttl, scenario.ttl);
+  take(typed.batches, scenario.batches);
+  if (typed.rule)
+    if (auto ok = set_rule(*typed.rule, scenario.bucket); !ok) return std::move(ok).error();
   options.shrink = !typed.no_shrink;
   if (typed.duration) {
     const auto duration = parse_duration(*typed.duration);
@@ -167,6 +181,7 @@ std::string kv_json(const KvScenario& scenario, const KvSummary& summary, const 
             {"n", bucket.n},
             {"r", bucket.r},
             {"w", bucket.w},
+            {"rule", proto::resolve_name(bucket)},
             {"zones", scenario.zones},
             {"clients", scenario.clients},
             {"keys", scenario.keys},
@@ -211,8 +226,8 @@ std::string kv_text(const KvScenario& scenario, const KvSummary& summary) {
     out << "seed " << scenario.seed;
   else
     out << summary.runs << " seeds";
-  out << ", N " << bucket.n << ", R " << bucket.r << ", W " << bucket.w << ", "
-      << to_text(std::chrono::floor<std::chrono::seconds>(sum.virtual_time)) << " of virtual time, "
+  out << ", N " << bucket.n << ", R " << bucket.r << ", W " << bucket.w << ", " << proto::resolve_name(bucket)
+      << ", " << to_text(std::chrono::floor<std::chrono::seconds>(sum.virtual_time)) << " of virtual time, "
       << sum.events << " events\n";
   row("faults") << to_text(scenario.faults) << "; " << sum.disks_lost << " disks lost, " << sum.left
                 << " members left alive\n";

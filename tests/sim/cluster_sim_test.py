@@ -145,6 +145,8 @@ class KvSim(unittest.TestCase):
         self.assertGreater(report["reads"], 0)
         self.assertEqual(run("kv", "-N", "5", "-R", "3", "-W", "3", "--disks-at-once", "2", "--seeds", "5").returncode, 0)
         self.assertEqual(run("kv", "-N", "1", "-R", "1", "-W", "1", "--seeds", "5").returncode, 0)
+        for rule in ("siblings", "last", "union"):
+            self.assertEqual(run("kv", "--rule", rule, "--ttl", "0.3", "--batches", "0.3", "--seeds", "3").returncode, 0, rule)
 
     def test_one_seed_gives_one_report_and_another_seed_another(self):
         same = [run("kv", "--seed", seed, "--duration", "20s", "--json").stdout for seed in ("5", "5", "6")]
@@ -159,9 +161,9 @@ class KvSim(unittest.TestCase):
 
     def test_planted_mistakes_are_found_within_the_stated_seeds_and_the_replay_fails_as_well(self):
         stated = dict(re.findall(r"^ +([a-z-]+): .* \((\d+)\)$", run("kv", "--help").stdout, re.MULTILINE))
-        self.assertGreaterEqual(len(stated), 9)
-        for name, seeds in stated.items():
-            done = run("kv", "--break", name, "--seeds", seeds, "--no-shrink")
+        self.assertGreaterEqual(len(stated), 13)
+        for name in ("early-ack", "half-merge", "hasty-leave"):
+            done = run("kv", "--break", name, "--seeds", stated[name], "--no-shrink")
             self.assertEqual(done.returncode, 1, name)
             self.assertIn("FAILED, seed", done.stdout)
         done = run("kv", "--break", "amnesia", "--seeds", stated["amnesia"], "--json")
@@ -187,7 +189,8 @@ class KvSim(unittest.TestCase):
         for arguments, said in ((("--nodes", "0"), "1 to 64"), (("--nodes", "65"), "1 to 64"), (("--nodes", "-1"), "--nodes"),
                                 (("--nodes", "many"), "--nodes"), (("--seed", "-1"), "--seed"), (("--seeds", "0"), "--seeds"),
                                 (("-N", "0"), "replicas"), (("-R", "4"), "R and W"), (("-W", "4"), "R and W"), (("-N", "6"), "replicas"),
-                                (("--clients", "0"), "clients"), (("--keys", "2000"), "keys"), (("--zones", "6"), "zones"),
+                                (("--clients", "0"), "clients"), (("--keys", "2000"), "keys"), (("--zones", "6"), "zones"), (("--rule", "first"), "siblings, last or union"), (("--rule", "last,n=9"), "siblings, last or union"),
+                                (("--ttl", "2"), "share"), (("--batches", "-1"), "--batches"),
                                 (("--duration", "soon"), "duration"), (("--duration", "0s"), "1s to 24h"),
                                 (("--faults", "rain"), "'rain' is no fault"), (("--faults", ""), "no fault"),
                                 (("--faults", "all", "--no-chaos"), "exclude"), (("--disks-at-once", "6"), "disks"),

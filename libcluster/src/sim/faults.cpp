@@ -145,6 +145,12 @@ std::string to_text(Duration duration) {
   return whole(1us, "us");
 }
 
+std::string plain_text(double number) {
+  std::ostringstream out;
+  out << number;
+  return out.str();
+}
+
 Result<std::size_t> parse_place(std::string_view text) {
   if (text.size() == 1 && text[0] >= 'A' && text[0] <= 'Z') return static_cast<std::size_t>(text[0] - 'A');
   if (text.starts_with('n')) text.remove_prefix(1);

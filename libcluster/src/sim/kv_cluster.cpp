@@ -60,6 +60,8 @@ KvCluster::KvCluster(KvClusterConfig config)
       rng_(simulator_.rng().split()) {
   if (config_.bug == KvBug::early_ack) config_.kv.bucket.w = 1;
   if (config_.bug == KvBug::quick_read) config_.kv.bucket.r = 1;
+  if (config_.bug == KvBug::half_merge)
+    config_.kv.bucket.merge = [](ByteView a, ByteView) { return Bytes(a.begin(), a.end()); };
   simulator_.after(kWatchInterval, [this] { watch(); });
 }
 
@@ -190,9 +192,7 @@ void KvCluster::perform(std::size_t place, proto::KvActions actions) {
 }
 
 void KvCluster::carry(std::size_t place, proto::KvSend& send) {
-  if (config_.bug == KvBug::lost_siblings)
-    if (auto* write = std::get_if<proto::KvWrite>(&send.message); write && write->record.siblings.size() > 1)
-      write->record.keep(0);
+  if (auto* write = std::get_if<proto::KvWrite>(&send.message)) damage(write->record);
   if (config_.bug == KvBug::hasty_forget)
     if (const auto* ask = std::get_if<proto::KvForget>(&send.message); ask != nullptr && !ask->now)
       return agree_for(place, send.to, *ask);
@@ -208,6 +208,16 @@ void KvCluster::carry(std::size_t place, proto::KvSend& send) {
       perform(target, host.kv->on_message(simulator_.now(), wall(target), id(from), std::move(*message)));
     });
   });
+}
+
+void KvCluster::damage(proto::KvRecord& record) const {
+  if (config_.bug == KvBug::lost_siblings && record.siblings.size() > 1) record.keep(0);
+  for (auto& [dot, value] : record.siblings) {
+    if (config_.bug == KvBug::lost_times) value.written = {};
+    if (config_.bug == KvBug::lost_expiry) value.expires = {};
+    if (config_.bug == KvBug::hasty_expiry && value.expires != WallTime{})
+      value.expires -= (value.expires - value.written) / 2;
+  }
 }
 
 void KvCluster::agree_for(std::size_t place, const NodeId& other, const proto::KvForget& ask) {

@@ -1,5 +1,7 @@
 // A run of a KvScenario.
 #include <algorithm>
+#include <memory>
+#include <sstream>
 #include <utility>
 
 #include "cluster/sim/kv_checker.hpp"
@@ -25,25 +27,19 @@ constexpr std::pair<KvFault, int> kShares[] = {
     {KvFault::partitions, 20}, {KvFault::network, 20}, {KvFault::clocks, 20}, {KvFault::joins, 5},
     {KvFault::removals, 5},    {KvFault::leaves, 5},   {KvFault::weights, 5}, {KvFault::zones, 20}};
 
-KvClusterConfig config_of(const KvScenario& scenario) {
-  KvClusterConfig config{
-      .seed = scenario.seed, .faults = {.delay = Latency::uniform(200us, 10ms)}, .bug = scenario.bug};
-  config.kv.request_timeout = 2s;
-  config.kv.sync_interval = 2s;
-  config.kv.tombstone_age = scenario.bug == KvBug::hasty_forget ? 500ms : 20s;
-  config.kv.session_timeout = 2s;
-  config.kv.bucket = scenario.bucket;
-  // So that bounds of bytes are felt by values of some digits.
-  if (scenario.seed % 2 == 0) config.kv.large_bytes = 1;
-  if (scenario.seed % 4 == 0) config.kv.operation_bytes_max = 64;
-  if (scenario.seed % 3 == 0) config.kv.spread_bytes_max = 8;
-  return config;
+/// The writes in a value: more than one if it was merged of them.
+void add_numbers(const Bytes& value, KvChecker::Values& into) {
+  std::istringstream lines{std::string(as_text(value))};
+  for (KvChecker::Number number = 0; lines >> number;) into.insert(number);
 }
 
 class KvRun {
  public:
   explicit KvRun(const KvScenario& scenario)
-      : scenario_(scenario), cluster_(config_of(scenario)), rng_(cluster_.simulator().rng().split()) {}
+      : scenario_(scenario),
+        cluster_(config_of(scenario)),
+        rng_(cluster_.simulator().rng().split()),
+        checker_(promise_of(scenario)) {}
 
   KvVerdict verdict() {
     const auto spare = has(KvFault::joins) ? kSpare : 0;
@@ -110,77 +106,101 @@ class KvRun {
     if (ending_) return;
     const auto place = static_cast<std::size_t>(rng_.below(cluster_.size()));
     if (!cluster_.running(place) || !cluster_.ring().contains(place)) return think(client);
+    const auto several = rng_.chance(scenario_.batches) ? 2 + rng_.below(4) : 1;
+    const auto left = std::make_shared<std::size_t>(several);
+    for (std::size_t i = 0; i < several; ++i)
+      ask(client, place, [this, client, left] {
+        if (--*left == 0) think(client);
+      });
+  }
+
+  using Then = std::function<void()>;
+  void ask(std::size_t client, std::size_t place, Then then) {
     const auto key = "k" + std::to_string(rng_.below(scenario_.keys));
     const auto dice = rng_.uniform();
     if (dice < 0.5)
-      read(client, place, key);
+      read(client, place, key, std::move(then));
     else
       write(client, place, key, dice < 0.6,
             dice < 0.85  ? How::plain
             : dice < 0.9 ? How::replace
-                         : How::condition);
+                         : How::condition,
+            std::move(then));
   }
 
-  void read(std::size_t client, std::size_t place, const std::string& key) {
+  void read(std::size_t client, std::size_t place, const std::string& key, Then then) {
     const auto began = now();
     cluster_.request(place, {.verb = KvVerb::get, .key = {"default", key}},
-                     [this, client, key, began](Result<proto::KvAnswer> answer) {
+                     [this, client, key, began, then](Result<proto::KvAnswer> answer) {
                        if (!answer) {
                          ++verdict_.unavailable;
-                         return think(client);
+                         return then();
                        }
                        ++verdict_.reads;
                        Token token{answer->context, {}};
-                       for (const auto& value : answer->values)
-                         token.values.insert(std::stoull(std::string(as_text(value))));
-                       verdict_.siblings += token.values.size() > 1 ? 1 : 0;
+                       for (const auto& value : answer->values) add_numbers(value, token.values);
+                       verdict_.siblings += answer->values.size() > 1 ? 1 : 0;
                        checker_.read(key, token.values, began, now(), Seen::read);
                        cluster_.simulator().trace(token.values.size() + token.context.entries.size());
                        clients_[client].tokens[key] = std::move(token);
-                       think(client);
+                       then();
                      });
   }
 
   enum class How { plain, replace, condition };
-  void write(std::size_t client, std::size_t place, const std::string& key, bool deletes, How how) {
+  void write(std::size_t client, std::size_t place, const std::string& key, bool deletes, How how,
+             Then then) {
     auto& token = clients_[client].tokens[key];
     proto::KvRequest request{.verb = deletes ? KvVerb::del : KvVerb::put, .key = {"default", key}};
     const bool blind = rng_.chance(0.2);
     if (!blind) request.context = token.context;
-    if (how == How::condition)
-      request.condition = request.context.entries.empty() ? KvCondition::absent : KvCondition::matches;
-    if (how == How::replace) request.condition = blind ? KvCondition::present : KvCondition::replace;
     const auto seen = blind ? KvChecker::Values{} : token.values;
+    if (how == How::condition) request.condition = seen.empty() ? KvCondition::absent : KvCondition::matches;
+    if (how == How::replace) request.condition = blind ? KvCondition::present : KvCondition::replace;
+    Duration ttl{};
+    if (!deletes && scenario_.ttl > 0 && rng_.chance(scenario_.ttl)) ttl = between(500ms, 10s) / 1ms * 1ms;
+    request.ttl_ms = static_cast<std::uint64_t>(ttl / 1ms);
     const auto began = now();
-    const auto number = checker_.begin_write(key, deletes, seen, began);
+    const auto number = checker_.begin_write(key, deletes, seen, began, ttl);
     if (how == How::replace) checker_.replaces_all(number);
     if (!deletes) {
       const auto text = std::to_string(number);
       request.value.assign(text.begin(), text.end());
     }
-    cluster_.request(place, std::move(request),
-                     [this, client, key, number, deletes, how, seen, began](Result<proto::KvAnswer> answer) {
-                       auto& known = clients_[client].tokens[key];
-                       known = {};
-                       if (answer) {
-                         if (how == How::condition) {
-                           checker_.read(key, seen, began, now(), Seen::condition);
-                           ++verdict_.conditions;
-                         }
-                         verdict_.replaced += how == How::replace ? 1 : 0;
-                         checker_.acknowledged(number, now());
-                         if (!deletes && !answer->context.entries.empty())
-                           known = {answer->context, {number}};
-                       } else if (answer.error().executed() == Executed::no) {
-                         checker_.refused(number);
-                         const auto code = answer.error().code();
-                         const bool unmet = code == Errc::already_exists || code == Errc::refused;
-                         ++(unmet ? verdict_.conditions_unmet : verdict_.unavailable);
-                       } else {
-                         ++verdict_.unknown;
-                       }
-                       think(client);
-                     });
+    const auto condition = request.condition;
+    cluster_.request(
+        place, std::move(request),
+        [this, client, key, number, deletes, condition, seen, began, then](Result<proto::KvAnswer> answer) {
+          auto& known = clients_[client].tokens[key];
+          known = {};
+          if (answer) {
+            judge_condition(condition, key, seen, began);
+            checker_.acknowledged(number, now());
+            if (!deletes && !answer->context.entries.empty()) known = {answer->context, {number}};
+          } else if (answer.error().executed() == Executed::no) {
+            checker_.refused(number);
+            judge_refusal(answer.error().code(), key, began);
+          } else {
+            ++verdict_.unknown;
+          }
+          then();
+        });
+  }
+
+  void judge_condition(KvCondition condition, const std::string& key, const KvChecker::Values& seen,
+                       Instant began) {
+    if (condition == KvCondition::absent || condition == KvCondition::matches) {
+      checker_.read(key, seen, began, now(), Seen::condition);
+      ++verdict_.conditions;
+    }
+    verdict_.replaced += condition == KvCondition::replace || condition == KvCondition::present ? 1 : 0;
+    if (condition == KvCondition::present) checker_.present(key, began, now());
+  }
+
+  void judge_refusal(Errc code, const std::string& key, Instant began) {
+    if (code == Errc::already_exists) checker_.present(key, began, now());
+    const bool unmet = code == Errc::already_exists || code == Errc::refused;
+    ++(unmet ? verdict_.conditions_unmet : verdict_.unavailable);
   }
 
   void next_fault() {
@@ -367,7 +387,7 @@ class KvRun {
         if (const auto held = cluster_.held(place).records().find(key);
             held != cluster_.held(place).records().end())
           for (const auto& sibling : held->second.siblings)
-            if (!sibling.value.deleted) values.insert(std::stoull(std::string(as_text(sibling.value.data))));
+            if (!sibling.value.is_dead(cluster_.wall(place))) add_numbers(sibling.value.data, values);
         checker_.read(key.key, values, now(), now(), Seen::replica);
       }
     }
@@ -376,7 +396,7 @@ class KvRun {
   KvScenario scenario_;
   KvCluster cluster_;
   Rng rng_;
-  KvChecker checker_{};
+  KvChecker checker_;
   std::vector<Client> clients_{};
   KvVerdict verdict_{};
   std::map<std::size_t, Instant> leaving_{};  // by place, and until when they try

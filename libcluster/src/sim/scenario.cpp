@@ -1,7 +1,6 @@
 #include "cluster/sim/scenario.hpp"
 
 #include <algorithm>
-#include <sstream>
 
 #include "cluster/proto/ring_state.hpp"
 #include "cluster/sim/planted_bugs.hpp"
@@ -11,12 +10,6 @@ namespace {
 
 constexpr std::size_t kIntrudersMax = 100;
 constexpr Duration kScenarioMax = std::chrono::hours(24);
-
-std::string plain_text(double value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
-}
 
 /// A node that stands in two groups of a fault, or twice in one.
 std::optional<std::size_t> named_twice(const Fault& fault, std::size_t nodes) {

@@ -54,6 +54,8 @@ inline constexpr Duration kSlowUnit = 1ms;
 /// `1500us`, `200ms`, `10s`, `2m`, `1h`, and sums of them: `1m30s`. A bare number is seconds.
 [[nodiscard]] Result<Duration> parse_duration(std::string_view text);
 [[nodiscard]] std::string to_text(Duration duration);
+/// A share or a rate as an option takes it.
+[[nodiscard]] std::string plain_text(double number);
 /// A node's place from its name: `17`, `n17`, or a letter: `A` is place 0.
 [[nodiscard]] Result<std::size_t> parse_place(std::string_view text);
 /// `n17`; in clusters of at most 26 nodes a letter.

@@ -74,6 +74,10 @@ enum class KvBug : std::uint8_t {
   lost_siblings,  ///< of siblings on their way one arrives
   no_condition,   ///< conditions of writes are not heeded
   hasty_forget,   ///< deleted keys are forgotten without asking the others, nor heeding who is away
+  lost_times,     ///< when a value was written does not travel with it
+  lost_expiry,    ///< nor when its time to live is over
+  hasty_expiry,   ///< half of the time to live gets lost on the way
+  half_merge,     ///< of two values that are merged the first is what comes of it
   hasty_leave,    ///< a member that leaves does not wait until the others have what it holds
 };
 
@@ -111,6 +115,7 @@ class KvCluster {
   void restart(std::size_t place, bool keep_disk);
   void pause(std::size_t place) { processes_.at(place).host.pause(); }
   void resume(std::size_t place) { processes_.at(place).host.resume(); }
+  [[nodiscard]] WallTime wall(std::size_t place) const;
   void set_skew(std::size_t place, Duration skew) { processes_.at(place).skew = skew; }
   void request(std::size_t place, proto::KvRequest request, Done done);
 
@@ -154,11 +159,11 @@ class KvCluster {
   void announce_ring(bool has_time);
   void perform(std::size_t place, proto::KvActions actions);
   void carry(std::size_t place, proto::KvSend& send);
+  void damage(proto::KvRecord& record) const;
   void agree_for(std::size_t place, const NodeId& other, const proto::KvForget& ask);
   void sync(std::size_t place, std::uint64_t ticket);
   void tick(std::size_t place);
   void watch();
-  [[nodiscard]] WallTime wall(std::size_t place) const;
 
   KvClusterConfig config_;
   Simulator simulator_;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/sim/kv_checker.hpp"
 #include "cluster/sim/kv_cluster.hpp"
 
 namespace cluster::sim {
@@ -46,7 +47,9 @@ struct KvScenario {
   std::size_t keys = 6;
   std::size_t zones = 0;  ///< over which the nodes are spread in turn; 0: they have none
   Duration duration = 60s;
-  proto::KvBucket bucket{};
+  proto::KvBucket bucket{};  ///< that merges: with `union`
+  double ttl = 0;            ///< the share of values that have a time to live
+  double batches = 0;        ///< the share of turns in which a client asks for several things at once
   KvFaults faults = all_kv_faults();
   std::size_t disks_at_once = 1;
   KvBug bug = KvBug::none;
@@ -56,6 +59,13 @@ struct KvScenario {
   /// The arguments of `cluster-sim kv` that give this scenario again.
   [[nodiscard]] std::vector<std::string> arguments() const;
 };
+
+/// `siblings`, `last` or `union`.
+[[nodiscard]] Result<void> set_rule(std::string_view rule, proto::KvBucket& bucket);
+
+/// How its nodes are set, and what they are held to.
+[[nodiscard]] KvClusterConfig config_of(const KvScenario& scenario);
+[[nodiscard]] KvPromise promise_of(const KvScenario& scenario);
 
 struct KvVerdict {
   std::vector<std::string> violations{};
