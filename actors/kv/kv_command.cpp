@@ -52,6 +52,43 @@ Result<void> take_conditions(const proto::CommandRequest& request, proto::KvRequ
   return {};
 }
 
+/// What a write of a batch depends on. A condition that cannot be heeded must not be passed over.
+Result<proto::CommandRequest> flags_of(const Value& entry) {
+  proto::CommandRequest flags{.name = "kv"};
+  for (const auto& [name, value] : *entry.map()) {
+    const auto bad = [&, &name = name](const char* what) {
+      return Error(Errc::invalid_argument, "an entry of a batch: '" + name.substr(0, 64) + "' " + what);
+    };
+    if (name == "if_absent" || name == "if_unchanged") {
+      if (value.boolean() == nullptr) return bad("is true or false");
+      (name == "if_absent" ? flags.if_absent : flags.if_unchanged) = *value.boolean();
+    } else if (name == "ttl_ms") {
+      if (value.integer() == nullptr || *value.integer() < 0) return bad("is a number of milliseconds");
+      flags.ttl_ms = static_cast<std::uint64_t>(*value.integer());
+    } else if (name == "context") {
+      if (value.text() == nullptr) return bad("is text, as an answer gave it");
+      flags.context = *value.text();
+    } else if (name != "put" && name != "get" && name != "del" && name != "value") {
+      return bad("is not known");
+    }
+  }
+  return flags;
+}
+
+/// As the command line has it.
+Result<void> check_flags(const proto::CommandRequest& flags, proto::KvVerb verb) {
+  const auto bad = [](const char* what) {
+    return Error(Errc::invalid_argument, std::string("an entry of a batch: ") + what);
+  };
+  if (verb != proto::KvVerb::put && (flags.ttl_ms != 0 || flags.if_absent))
+    return bad("'ttl_ms' and 'if_absent' are for a put");
+  if (verb == proto::KvVerb::get && (flags.if_unchanged || flags.context))
+    return bad("'if_unchanged' and 'context' are for a put or a del");
+  if (flags.if_unchanged && !flags.context) return bad("'if_unchanged' needs a 'context'");
+  if (flags.if_absent && flags.context) return bad("'if_absent' and 'context' exclude each other");
+  return {};
+}
+
 /// {"put": KEY, "value": VALUE}, {"get": KEY} or {"del": KEY}, and what goes with a write.
 Result<proto::KvRequest> request_of(const Value& entry, const std::string& bucket) {
   const auto bad = [] {
@@ -77,23 +114,11 @@ Result<proto::KvRequest> request_of(const Value& entry, const std::string& bucke
     if (const auto* bytes = value->bytes()) one.value = *bytes;
   }
   if (one.verb == proto::KvVerb::put && entry.find("value") == nullptr) return bad();
+  const auto flags = flags_of(entry);
+  if (!flags) return flags.error();
+  if (auto fits = check_flags(*flags, one.verb); !fits) return std::move(fits).error();
   if (one.verb == proto::KvVerb::get) return one;
-  proto::CommandRequest flags{.name = "kv"};
-  const auto is_set = [&](const char* name) {
-    const auto* found = entry.find(name);
-    return found != nullptr && found->boolean() != nullptr && *found->boolean();
-  };
-  flags.if_absent = is_set("if_absent");
-  flags.if_unchanged = is_set("if_unchanged");
-  if (const auto* ttl = entry.find("ttl_ms")) {
-    if (ttl->integer() == nullptr || *ttl->integer() < 0) return bad();
-    flags.ttl_ms = static_cast<std::uint64_t>(*ttl->integer());
-  }
-  if (const auto* context = entry.find("context")) {
-    if (context->text() == nullptr) return bad();
-    flags.context = *context->text();
-  }
-  if (auto taken = take_conditions(flags, one); !taken) return std::move(taken).error();
+  if (auto taken = take_conditions(*flags, one); !taken) return std::move(taken).error();
   return one;
 }
 

@@ -122,6 +122,25 @@ class KeyValueStore(unittest.TestCase):
         self.assertEqual(refused.reply["error"]["code"], "invalid_argument")
         self.assertEqual(foo.cli("kv", "get", "a").code, 1)
 
+    def test_a_batch_heeds_its_conditions_or_refuses_them(self):
+        foo = self.node("foo", "--ring", "ring")
+        wait_until(lambda: self.settled(foo), "it has settled")
+        foo.cli("kv", "put", "k", "first")
+        context = foo.cli("kv", "get", "k").data["context"]
+        put = {"put": "k", "value": "x"}
+        for entry in ({**put, "if_absent": True, "context": context}, {**put, "if_unchanged": True}, {**put, "if_absent": "yes"},
+                      {**put, "if_absent": 1}, {**put, "if_unchanged": 1, "context": context}, {**put, "context": 1},
+                      {**put, "ttl_ms": "1s"}, {**put, "ttl_ms": -1}, {**put, "if_absnt": True}, {"del": "k", "if_absent": True},
+                      {"del": "k", "if_unchanged": True}, {"get": "k", "context": context}, {"get": "k", "ttl_ms": 1}):
+            with self.subTest(entry):
+                refused = foo.cli("kv", "batch", stdin=json.dumps([{"put": "other", "value": "x"}, entry]))
+                self.assertEqual((refused.code, refused.reply["error"]["code"]), (1, "invalid_argument"))
+        self.assertEqual(foo.cli("kv", "get", "k").data["value"], "first")
+        self.assertEqual(foo.cli("kv", "get", "other").code, 1)
+        done = foo.cli("kv", "batch", stdin=json.dumps([{**put, "if_absent": True}, {**put, "if_unchanged": True, "context": context},
+                                                        {"put": "new", "value": "x", "if_absent": True, "if_unchanged": False}]))
+        self.assertEqual([row["ok"] for row in done.data], [False, True, True])
+
     def watch(self, node, *options):
         """The lines that a `kv watch` says, from the one on that tells that it watches."""
         process = subprocess.Popen([programs.cli, "-H", "localhost", "-p", str(node.port), "-a", COOKIE, "--json", "kv", "watch",
