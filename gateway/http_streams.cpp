@@ -12,6 +12,22 @@ namespace {
 constexpr std::size_t kPieceBytes = 1u << 20;         // of a body that is not held
 constexpr std::size_t kSocketMessageBytesMax = 4096;  // from a client, who has nothing to say
 
+/// Of a handshake that RFC 6455 (4.2.1) does not know; Beast would say it in its own way.
+std::optional<Response> handshake_refusal(const Request& request) {
+  constexpr std::size_t kKeyLength = 24;  // 16 bytes in base64
+  const auto key = request.header("sec-websocket-key");
+  if (request.count("sec-websocket-key") != 1 || key.size() != kKeyLength || !key.ends_with("=="))
+    return refusal(400, name(Errc::invalid_argument),
+                   "a WebSocket needs a Sec-WebSocket-Key of 16 bytes in base64");
+  if (request.count("sec-websocket-version") != 1)
+    return refusal(400, name(Errc::invalid_argument), "a WebSocket needs a Sec-WebSocket-Version");
+  if (request.header("sec-websocket-version") == "13") return std::nullopt;
+  auto refused = refusal(426, "upgrade_required", "WebSockets are of version 13 here");
+  refused.headers.emplace_back("Sec-WebSocket-Version", "13");
+  refused.headers.emplace_back("Upgrade", "websocket");
+  return refused;
+}
+
 }  // namespace
 
 asio::awaitable<std::optional<Response>> HttpSession::take_in(const Route& route, const Head& head,
@@ -125,6 +141,10 @@ asio::awaitable<void> HttpSession::serve_socket(const Route& route, const Reques
   if (buffer_.size() != 0) {
     const auto early = refusal(400, name(Errc::invalid_argument), "frames before the WebSocket is open");
     co_await respond(early, false);
+    co_return;
+  }
+  if (const auto refused = handshake_refusal(request)) {
+    co_await respond(*refused, false);
     co_return;
   }
   auto opened = route.feed(request);

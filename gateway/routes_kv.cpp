@@ -171,6 +171,8 @@ void write_key(const Toolbox& tools, Request request, const Answer& answer) {
   if (!timeout) return answer(failure(timeout.error()));
   auto write = write_of(request);
   if (!write) return answer(failure(write.error()));
+  if (request.count("content-range") > 0)
+    return answer(failure(Error(Errc::invalid_argument, "a value is put as a whole, without Content-Range")));
   const bool creates = request.method == Method::post;
   if (creates && write->condition != proto::KvCondition::replace)
     return answer(failure(Error(Errc::invalid_argument, "POST creates a key: it takes no other condition")));

@@ -350,6 +350,18 @@ class Events(unittest.TestCase):
             with contextlib.closing(WebSocket(node, headers=headers, token=False)) as stream:
                 self.assertEqual(stream.status, status, headers)
 
+    def test_a_handshake_that_is_none_is_refused_as_all_else_is(self):
+        node = ring_of(self, programs, 1)[0]
+        good = {"Sec-WebSocket-Key": WebSocket.KEY, "Sec-WebSocket-Version": "13"}
+        for changed, status in (({"Sec-WebSocket-Version": "12"}, 426), ({"Sec-WebSocket-Version": None}, 400),
+                                ({"Sec-WebSocket-Key": None}, 400), ({"Sec-WebSocket-Key": "short"}, 400)):
+            with self.subTest(changed):
+                headers = [(name, value) for name, value in {**good, **changed}.items() if value]
+                answer = node.get("/v1/events", headers=[("Upgrade", "websocket"), ("Connection", "Upgrade"), *headers])
+                self.assertEqual((answer.status, answer.headers["content-type"]), (status, "application/json"))
+                self.assertNotIn("Beast", answer.headers.get("server", ""))
+                self.assertEqual(answer.headers.get("sec-websocket-version"), "13" if status == 426 else None)
+
     def test_a_socket_answers_pings_takes_no_messages_and_says_goodbye(self):
         node = ring_of(self, programs, 1)[0]
         end = node.get("/v1/events").data[-1]["seq"]
