@@ -22,11 +22,13 @@ struct Since {
 
 Response not_ready(std::string_view why) { return refusal(503, "not_ready", why); }
 
-Response readiness_of(const Result<Value>& store) {
+/// `has_settled`: once, among others.
+Response readiness_of(const Result<Value>& store, bool is_in_ring, bool has_settled) {
   if (!store && store.error().code() == Errc::no_server) return success("ready");
   const auto info = store ? store->to<KvInfo::Answer>() : store.error();
   if (!info) return not_ready("the node's store does not answer");
-  if (info->progress.settled) return success("ready");
+  if (!is_in_ring) return not_ready("the node has a store and is in no ring");
+  if (info->progress.settled || has_settled) return success("ready");
   return not_ready("the node's store has not yet got all that it is to hold");
 }
 
@@ -47,11 +49,10 @@ void answer_ready(const Toolbox& tools, const std::shared_ptr<Since>& since, con
     return answer(not_ready("the node has not yet met those that it was told to meet"));
   tools.caller->call("ring", "ring_info", {}, kReadyTimeout, [=](const Result<Value>& info) {
     if (!info) return answer(not_ready("the node's servers do not answer"));
-    if (since->settled) return answer(success("ready"));
     tools.caller->call(std::string(KvServer::kName), std::string(KvInfo::event), {}, kReadyTimeout,
                        [=](const Result<Value>& store) {
-                         auto readiness = readiness_of(store);
-                         if (store && readiness.status == 200) since->settled = !alone;
+                         auto readiness = readiness_of(store, !ring->ring.empty(), since->settled);
+                         if (store && readiness.status == 200 && !alone) since->settled = true;
                          answer(std::move(readiness));
                        });
   });

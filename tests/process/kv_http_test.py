@@ -66,6 +66,14 @@ class Store(unittest.TestCase):
         for i, key in enumerate(keys):
             self.assertEqual(self.status(200, nodes[i % 3].get(key)).body, f"{i}".encode())
 
+    def test_a_node_with_a_store_is_ready_in_a_ring_alone(self):
+        foo, _ = self.ring(2)  # it was not told to meet anybody
+        self.assertEqual(foo.get("/readyz").status, 200)
+        foo.cli("leave")
+        wait_until(lambda: foo.get("/v1/ring").data["ring"] is None, "it has left")
+        wait_until(lambda: foo.get("/readyz").status == 503, "it is not ready")
+        self.assertIn("in no ring", foo.get("/readyz").error["message"])
+
     def test_post_creates_and_answers_409_if_there_is_such_a_key(self):
         foo, bar, _ = self.ring()
         self.status(201, foo.request("POST", "/v1/kv/users/ada", b"1"))
@@ -149,7 +157,9 @@ class Store(unittest.TestCase):
                                         ("GET", "/v1/kv/b%20c", []), ("PUT", "/v1/kv/b/k", [("X-Cluster-Context", "nonsense")]),
                                         ("PUT", "/v1/kv/b/k", [("If-Match", "AAAA")]), ("PUT", "/v1/kv/b/k", [("If-None-Match", "x")]),
                                         ("PUT", "/v1/kv/b/k", [("If-None-Match", "*"), *EMPTY]),
-                                        ("POST", "/v1/kv/b/k", [("If-None-Match", "*")])):
+                                        ("POST", "/v1/kv/b/k", [("If-None-Match", "*")]),
+                                        ("PUT", "/v1/kv/b/k", [("Content-Range", "bytes 0-0/9")]),
+                                        ("POST", "/v1/kv/b/new", [("Content-Range", "bytes 0-0/9")])):
             with self.subTest(f"{method} {target[:30]} {headers}"):
                 self.assertTrue(self.status(400, foo.request(method, target, b"y" if method != "GET" else None, headers)).error["message"])
         self.status(401, foo.get("/v1/kv/b/k", token=False))
