@@ -1,5 +1,7 @@
 #include "cluster/ds/dotted_set.hpp"
 
+#include <algorithm>
+
 namespace cluster {
 
 bool VersionVector::covers(const Dot& dot) const noexcept {
@@ -21,6 +23,12 @@ void VersionVector::add(const Dot& dot) {
 
 void VersionVector::merge(const VersionVector& other) {
   for (const auto& dot : other.entries) add(dot);
+}
+
+std::uint64_t VersionVector::last() const noexcept {
+  std::uint64_t last = 0;
+  for (const auto& entry : entries) last = std::max(last, entry.count);
+  return last;
 }
 
 bool VersionVector::is_valid(std::size_t size_max) const noexcept {

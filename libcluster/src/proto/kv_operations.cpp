@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cluster/proto/kv.hpp"
+#include "cluster/proto/moment.hpp"
 
 namespace cluster::proto {
 namespace {
@@ -11,6 +12,8 @@ constexpr Errc kPlacedElsewhere = Errc::cancelled;
 // How long replicas are waited for once the client has its answer.
 constexpr Duration kLinger = 1s;
 constexpr std::size_t kForwardsMax = 4096;  // remembered
+// Greater counts that somebody claims to have seen leave room for honest ones.
+constexpr std::uint64_t kSeenCountMax = std::uint64_t{1} << 62;
 
 /// When the last of the values that are alive goes; none: never.
 WallTime last_expiry(const KvRecord& record, WallTime wall) {
@@ -119,8 +122,8 @@ void Kv::begin_write(Operations::iterator at) {
   if (static_cast<std::size_t>(present) < operation.replicas.w)
     return fail(at, Errc::unreachable, "too few replicas of the key can be reached for a write");
   std::uint64_t before = 0;
-  const Dot own{actor_, count_ + 1};
-  auto record = written(operation, before);
+  Dot own;
+  auto record = written(operation, before, own);
   if (!record) return fail(at, record.error().code(), record.error().message());
   operation.record = std::move(record).value();
   operation.hash = fingerprint(key, operation.record);
@@ -136,14 +139,17 @@ void Kv::begin_write(Operations::iterator at) {
   send_phase(at);
 }
 
-/// The record after this write, and the fingerprint of the one before.
-Result<KvRecord> Kv::written(const Operation& operation, std::uint64_t& before) {
+/// The record after this write, the fingerprint of the one before, and the write's number.
+Result<KvRecord> Kv::written(const Operation& operation, std::uint64_t& before, Dot& own) {
   const auto& request = operation.request;
   auto outline = storage_.outline(request.key);
   if (!outline) return outline.error();
   before = fingerprint(request.key, outline->record);
   const auto& rule = bucket(request.key.bucket);
-  const Dot dot{actor_, ++count_};
+  // Not less than the clock says: who lost its disk has seen nothing.
+  const auto last = std::max({outline->record.context.last(), request.context.last(), millis(wall_)});
+  count_ = std::max(count_, std::min(last, kSeenCountMax)) + 1;
+  own = {actor_, count_};
   const auto put_in = [&](KvRecord& into) {
     KvValue value{.deleted = request.verb == KvVerb::del, .written = wall_};
     if (!value.deleted) value.data = request.value;
@@ -153,7 +159,7 @@ Result<KvRecord> Kv::written(const Operation& operation, std::uint64_t& before) 
     if (request.ttl_ms != 0) value.expires = wall_ + std::chrono::milliseconds(request.ttl_ms);
     auto seen = request.context;
     if (rule.resolve == KvResolve::last) seen = common(seen, into.context);
-    into.put(seen, dot, std::move(value));
+    into.put(seen, own, std::move(value));
     prune(rule, into);
   };
   Result<KvRecord> held = std::move(outline->record);

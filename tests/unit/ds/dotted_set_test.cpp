@@ -109,6 +109,23 @@ TEST_CASE("dotted set: it tells what explicit histories tell, in whatever order 
   }
 }
 
+TEST_CASE("dotted set: what a long context forgets is old, so no value that was replaced comes back") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    Rng rng(seed);
+    Set sets[3];
+    for (int step = 1; step <= 200; ++step) {
+      // A new actor for each write, as by a change of the ring: greater or less than those of before.
+      auto& writer = sets[rng.below(3)];
+      const auto seen = writer.context;
+      writer.put(seen, {{rng.below(5), rng.next()}, seen.last() + 1}, step);
+      const auto written = writer;
+      for (auto& set : sets) set.merge(written);
+      for (const auto& set : sets) REQUIRE(set.siblings.size() == 1);
+    }
+  }
+}
+
 TEST_CASE("dotted set: a long context loses its oldest actors, and no value") {
   Set set;
   for (std::uint64_t i = 1; i <= Set::kContextMax + 10; ++i) set.put(set.context, {{i, i}, 1}, 0);

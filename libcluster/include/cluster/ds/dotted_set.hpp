@@ -11,8 +11,10 @@
 
 namespace cluster {
 
-/// One write: the `count`-th of `actor`, who never gives a number twice. A store's actor is one life of one
-/// process, so that a node that lost its disk does not repeat itself.
+/// One write of `actor`, who never gives a count twice, and gives greater ones later. A store's actor is one
+/// life of one process, so that a node that lost its disk does not repeat itself. A write's count is to be
+/// greater than all that its writer has seen, whose ever (`VersionVector::last`; Lamport, 1978), and than its
+/// clock: by that the oldest are known.
 struct Dot {
   static constexpr bool wire_positional = true;
 
@@ -28,6 +30,8 @@ struct VersionVector {
   std::vector<Dot> entries{};
 
   [[nodiscard]] bool covers(const Dot& dot) const noexcept;
+  /// The greatest count of all; 0 without any.
+  [[nodiscard]] std::uint64_t last() const noexcept;
   [[nodiscard]] bool descends(const VersionVector& other) const noexcept;
   void add(const Dot& dot);
   void merge(const VersionVector& other);
@@ -44,8 +48,8 @@ struct VersionVector {
 template <class Value>
 struct DottedSet {
   static constexpr bool wire_positional = true;
-  /// A context with more entries loses the oldest of them; a copy that had not seen such a write may bring
-  /// its value back as a sibling, and none is lost.
+  /// A context with more entries loses those with the least counts; a copy that had not seen such a write may
+  /// bring its value back as a sibling, and none is lost.
   static constexpr std::size_t kContextMax = 32;
 
   struct Sibling {
@@ -123,13 +127,15 @@ struct DottedSet {
  private:
   void trim() {
     auto& entries = context.entries;
-    for (std::size_t i = 0; entries.size() > kContextMax && i < entries.size();) {
-      const bool in_use =
-          std::ranges::any_of(siblings, [&](const Sibling& s) { return s.dot.actor == entries[i].actor; });
-      if (in_use)
-        ++i;
-      else
-        entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i));
+    while (entries.size() > kContextMax) {
+      auto oldest = entries.end();
+      for (auto at = entries.begin(); at != entries.end(); ++at) {
+        const bool in_use =
+            std::ranges::any_of(siblings, [&](const Sibling& s) { return s.dot.actor == at->actor; });
+        if (!in_use && (oldest == entries.end() || at->count < oldest->count)) oldest = at;
+      }
+      if (oldest == entries.end()) return;
+      entries.erase(oldest);
     }
   }
 };

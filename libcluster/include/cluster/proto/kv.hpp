@@ -234,7 +234,7 @@ class Kv {
   void fail(Operations::iterator at, Errc code, std::string text);
   void check_operations();
   [[nodiscard]] std::size_t ready_answers(const Operation& operation) const;
-  [[nodiscard]] Result<KvRecord> written(const Operation& operation, std::uint64_t& before);
+  [[nodiscard]] Result<KvRecord> written(const Operation& operation, std::uint64_t& before, Dot& own);
   void on(const NodeId& from, KvForward& m);
   void on(const NodeId& from, KvForwarded& m);
   void on(const NodeId& from, KvClaim& m);
@@ -338,7 +338,7 @@ class Kv {
   bool broken_ = false;  // the disk failed
 
   Boot actor_{};             // of this node's dots, anew in each ring
-  std::uint64_t count_ = 0;  // of the last of them
+  std::uint64_t count_ = 0;  // of the last of them, and no less than any that this node wrote upon
 
   std::string ring_name_{};
   KvPlacement ring_{};
