@@ -57,7 +57,8 @@ class ScriptedDrain : public GenServer<ScriptedDrain, DrainNode, EndDrain> {
 struct DrainedRing {
   DrainedRing() {
     for (std::size_t i = 0; i < 3; ++i) {
-      NodeConfig config{.id = "n" + std::to_string(i), .host = "127.0.0.1", .port = 0, .cookie = "a cookie"};
+      NodeConfig config{
+          .id = "n" + std::to_string(i), .host = "127.0.0.1", .port = 0, .cookie = "a cookie for tests"};
       if (i == 0) config.ring = "ring";
       config.rfactor = 3;
       config.scrypt = net::Keyring::cost_for_tests();
@@ -159,9 +160,9 @@ TEST_CASE(
     "command: a removal that is waited for is answered before its client gives up, however long it drained") {
   DrainedRing ring;
   ring.set_done(1);
-  ring.scripts[1]->takes = 700ms;
+  ring.scripts[1]->takes = 2s;
   REQUIRE(ring.nodes[0].change(proto::InsertCommand{.members = {{NodeId("ghost"), {"127.0.0.1", 1}, 3}}}));
-  const auto reply = ring.run({.name = "remove", .args = {"n1"}, .wait = true, .timeout_ms = 2'000});
+  const auto reply = ring.run({.name = "remove", .args = {"n1"}, .wait = true, .timeout_ms = 5'000});
   REQUIRE(reply);
   CHECK_FALSE(*reply->find("ok")->boolean());
   CHECK(*reply->find("error")->find("executed")->text() == "yes");
