@@ -170,7 +170,7 @@ int run(const NodeOptions& options) {
   auto config = node_config(options, std::move(cookie).value());
   config.on_ring_event = [give_up, id = config.id](const proto::GossipEvent& event) {
     const auto* duplicate = std::get_if<proto::DuplicateId>(&event);
-    if (duplicate && duplicate->id.str() == id) give_up();
+    if (duplicate && duplicate->refused && duplicate->id.str() == id) give_up();
   };
   auto node = Node::start(std::move(config));
   if (!node) {

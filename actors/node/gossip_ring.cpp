@@ -81,7 +81,7 @@ void GossipRing::handle_cast(const DialEnded& ended) {
   const Result<NodeId> peer =
       ended.code == 0 ? Result<NodeId>(ended.peer) : Error(static_cast<Errc>(ended.code), ended.text);
   if (!peer && peer.error().code() == Errc::duplicate_id)  // the other end knows a living process of this id
-    perform(proto::GossipEvent(proto::DuplicateId{gossip_.self()}));
+    perform(proto::GossipEvent(proto::DuplicateId{gossip_.self(), true}));
   perform(gossip_.on_dialed(moment(), ended.command, peer));
 }
 

@@ -54,25 +54,27 @@ def read_record(connection):
     return header + read_exactly(connection, int.from_bytes(header[1:], "big"))
 
 
-def hello(identity="eve", role=NODE, ring="", boot=None, public_key=None, protections=b"\1\0"):
+def hello(identity="eve", role=NODE, ring="", boot=None, public_key=None, protections=b"\1\0", capabilities=0):
     """A HELLO record."""
     boot = boot or (time.time_ns() // 1_000_000, int.from_bytes(os.urandom(8), "big"))
     host, port = ("127.0.0.1", 7) if role == NODE else ("", 0)
     body = session.hello_body(public_key or OWN[1], os.urandom(32), identity, boot, time.time_ns() // 1000, role=role,
                               ring=ring, host=host, port=port)
-    return session.record(session.HELLO, body[:10] + protections + body[12:])
+    return session.record(session.HELLO, body[:10] + protections + capabilities.to_bytes(4, "big") + body[16:])
 
 
 class Link:
     """A connection after its handshake. `refusal` is set instead of keys if the node refused it."""
 
-    def __init__(self, port, identity="eve", role=NODE, ring="", boot=None, key=KEY, change_hello=None, change_proof=None):
+    def __init__(self, port, identity="eve", role=NODE, ring="", boot=None, key=KEY, change_hello=None, change_proof=None,
+                 capabilities=0):
         self.socket = connect(port)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.identity = identity
         self.sent = self.received = self.calls = 0
         self.refusal = None
         try:
-            self.shake_hands(hello(identity, role, ring, boot), key, change_hello, change_proof)
+            self.shake_hands(hello(identity, role, ring, boot, capabilities=capabilities), key, change_hello, change_proof)
         except BaseException:
             self.close()
             raise

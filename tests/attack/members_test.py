@@ -13,6 +13,16 @@ def digest(ring="ring"):
     return {"ring_digest": [ring, bytes(32), WALL]}
 
 
+def records(eve):
+    """What the node holds of the members of its ring, by id."""
+    eve.cast("ring", "ring_gossip", [{"ring_pull": ["ring"]}, eve.identity], lane=0)
+    while True:
+        message = eve.read_message()
+        gossip = message[2][0] if message[0] == 4 and isinstance(message[2], list) else {}
+        if "ring_update" in gossip:
+            return {member[0]: member for member in gossip["ring_update"][1]["members"]}
+
+
 class Members(AttackTest):
     def test_gossip_in_another_nodes_name_is_refused_counted_and_logged_once_a_period(self):
         with self.attack([("inbound", "forged", 300)], "router: a message of .* was refused"):
@@ -99,6 +109,40 @@ class Members(AttackTest):
         finally:
             bar.cli("leave", "-f")
             bar.stop()
+
+    def test_nobody_takes_the_place_of_a_living_member_by_naming_its_boot(self):
+        bar = Victim(self.programs, "bar").start()
+        try:
+            with self.attack():
+                self.assertTrue(self.node.cli("meet", f"127.0.0.1:{bar.port}", "--wait").reply["ok"])
+                with Link(self.node.port, "eve", NODE) as eve:
+                    boot = records(eve)["bar"][3][1]
+                for capabilities in (0, 1, 3):
+                    with Link(self.node.port, "bar", NODE, ring="ring", boot=(boot["number"], boot["nonce"]),
+                              capabilities=capabilities) as twin:
+                        self.assertEqual(twin.refusal and twin.refusal[1], "already_exists", capabilities)
+                    self.assertEqual(self.node.cli("call", "echo@bar", "echo", "1").data, 1)
+        finally:
+            bar.cli("leave", "-f")
+            bar.stop()
+
+    def test_no_gossip_ends_a_process_or_takes_it_out_of_its_ring(self):
+        with self.attack([], "two processes have the id"):
+            with Link(self.node.port, "eve", NODE) as eve:
+                own = records(eve)["victim"]
+                own[2][4] += 1  # another weight under the same number of an edit
+                updates = [own]
+                for boot in range(1, 9):  # a newer process, again and again
+                    newer = [own[0], own[1], own[2], list(own[3])]
+                    newer[3][1] = {"number": time.time_ns() // 10**6 + 1000 * boot, "nonce": 1}
+                    newer[3][2], newer[3][3], newer[3][4] = time.time_ns() // 1000 + 10**6 * boot, "eve", time.time_ns() // 10**6
+                    updates.append(newer)
+                for update in updates:
+                    message = {"ring_update": ["ring", {"members": [update], "ranges": []}, 0, False]}
+                    self.assertEqual(eve.call("ring", "ring_gossip", [message, "eve"])[0], "reply")
+            self.assertIn("victim", self.node.ids())
+            at = lambda: next(m for m in self.node.cli("members").data if m["id"] == "victim")["port"]
+            wait_until(lambda: at() == self.node.port, "it states its own address again")
 
     def test_a_record_of_the_far_future_does_not_stop_the_last_writer_from_winning(self):
         far = 2**61 - 1

@@ -45,6 +45,32 @@ class Relay:
                 pass
 
 
+class Refusing:
+    """Listens, and answers whatever comes with a refusal that no key stands for."""
+
+    def __init__(self, code):
+        self.record = session.record(REFUSED, code.to_bytes(2, "big"))
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.asked = 0
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listening.accept()
+                with connection:
+                    connection.recv(65536)
+                    self.asked += 1
+                    connection.sendall(self.record)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listening.close()
+
+
 class Strangers(AttackTest):
     def refuses(self, **how):
         with Link(self.node.port, **how) as link:
@@ -57,6 +83,13 @@ class Strangers(AttackTest):
         with self.attack(counts, "INVALID_CHECKSUM"):
             for _ in range(100):
                 self.assertEqual(self.refuses(key=os.urandom(32))[:2], (REFUSED, "wrong_cookie"))
+
+    def test_no_word_of_a_listener_without_the_cookie_ends_a_node(self):
+        with self.attack([("network", "handshakes_failed", 4)]):
+            for code in (1, 13, 14, 15, 16, 39):
+                with Refusing(code) as stranger:
+                    self.assertFalse(self.node.cli("meet", f"127.0.0.1:{stranger.port}", "--timeout", "2").reply["ok"], code)
+                    self.assertGreater(stranger.asked, 0)
 
     def test_the_records_of_a_node_reflected_to_it_prove_nothing(self):
         """The node is made to dial the attacker, who sends all it says back, or to its own listening port."""

@@ -123,6 +123,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   const bool continues;               ///< the dialler's wish, if that is this side
   std::optional<FrameWriter> writer;  ///< from on_established on
   PeerInfo info;                      ///< from on_established on
+  bool is_confirmed = false;          ///< who holds the connection that it continues has said so there
   std::uint64_t up_since = 0;         ///< on the counter of `begun`
 
   // Set and read by the kernel.

@@ -180,13 +180,13 @@ void Kernel::ping(const NodeId& id, Duration timeout, std::function<void(Result<
   boost::asio::post(shared_.io, [this, id, timeout, done = std::move(done)]() mutable {
     const PeerRef to = peer(id);
     const ConnectionRef link = to ? to->link() : nullptr;
-    if (link) return ping_link(link, timeout, std::move(done));
+    if (link) return ping_link(link, timeout, Question::is_there, std::move(done));
     if (!to || !to->on_demand()) return done(Error(Errc::unreachable, "'" + id.str() + "' is not connected"));
     const Instant due = saturated_add(MonotonicClock::now(), timeout);
     dial(to->endpoint(), id, timeout, [this, to, due, done = std::move(done)](Result<PeerInfo> up) {
       const ConnectionRef dialled = to->link();
       if (!up || !dialled) return done(up ? Error(Errc::peer_lost, "the connection ended") : up.error());
-      ping_link(dialled, due - MonotonicClock::now(), done);
+      ping_link(dialled, due - MonotonicClock::now(), Question::is_there, done);
     });
   });
   wake();  // asked before what arrives from now on is read

@@ -80,7 +80,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void on_handshake_failed(const ConnectionRef&, const proto::HandshakeFailed&) override;
   void on_message(const ConnectionRef&, Lane, ByteView message) override;
   void on_large_message(const ConnectionRef&, Lane, Buffer&& message) override;
-  void on_ping(const ConnectionRef&, ByteView token) override;
+  void on_ping(const ConnectionRef&, ByteView body) override;
   void on_pong(const ConnectionRef&, ByteView token) override;
   void on_goodbye(const ConnectionRef&, wire::GoodbyeReason, std::string_view text) override;
   void on_idle(const ConnectionRef&, wire::IdleWord) override;
@@ -113,13 +113,17 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   // Links
   void judge(const ConnectionRef& newcomer);
   void ask_holder(const ConnectionRef& newcomer, const ConnectionRef& holder);
+  void ask_whether_continued(const ConnectionRef& newcomer, const ConnectionRef& link);
   [[nodiscard]] bool has_own_dial(const NodeId& id, const ConnectionRef& other_than) const;
   void replace_link(const PeerRef& peer);
   void end_other_dials(const PeerRef& peer, const ConnectionRef& winner);
   void link_down(const ConnectionRef& link, PeerDownReason reason, const std::string& text);
   void link_again(const PeerRef& peer, PeerDownReason reason, bool at_once);
   void leave(const ConnectionRef& link, wire::GoodbyeReason said, PeerDownReason reason);
-  void ping_link(const ConnectionRef& link, Duration timeout, std::function<void(Result<Duration>)> done);
+  /// `is_continued`: only who dials a connection that is to continue this one answers.
+  enum class Question : std::uint8_t { is_there, is_continued };
+  void ping_link(const ConnectionRef& link, Duration timeout, Question question,
+                 std::function<void(Result<Duration>)> done);
   void end_pings(const ConnectionRef& link);
 
   // Renewal
@@ -167,6 +171,9 @@ class Kernel final : private ConnectionEvents, private PeerHost {
                          const proto::HandshakeFailed& failed);
   void finish_request(const DialRequestRef& request, Result<PeerInfo> result);
   void finish_waiting(const NodeId& id, const PeerInfo& info);
+  [[nodiscard]] Error of_taken_id(const proto::HandshakeFailed& failed) const;
+  [[nodiscard]] std::size_t count_says_taken() const;
+  [[nodiscard]] std::size_t count_links() const;
   [[nodiscard]] bool dial_without_tls(const ConnectionRef& connection);
 
   struct Ping {

@@ -151,11 +151,13 @@ void Kernel::on_dial_failed(const PeerRef& peer, const proto::HandshakeFailed& f
   }
   if (!peer->known() || peer->link()) return;
   const Errc code = failed.error.code();
-  if (code == Errc::already_exists)
+  const bool is_known = failed.keyed || !failed.said_by_peer;
+  if (code == Errc::already_exists && is_known)
     return redial(peer, shared_.limits.backoff_min);  // the other one is coming up
   const Duration wait = peer->backoff.next(rng_);
   peer->note_failure(peer->backoff.failures(), failed.error.to_string());
-  const bool for_good = code == Errc::duplicate_id && failed.keyed;
+  peer->says_taken = code == Errc::duplicate_id && failed.keyed;
+  const bool for_good = peer->says_taken && proto::id_is_taken(count_says_taken(), count_links());
   const std::uint32_t retries_max = shared_.limits.retries_max;
   if (!for_good && (retries_max == 0 || peer->backoff.failures() <= retries_max)) return redial(peer, wait);
   end_peer(peer);
@@ -201,10 +203,32 @@ void Kernel::on_request_failed(const DialRequestRef& request, const ConnectionRe
                                const proto::HandshakeFailed& failed) {
   request->connection = nullptr;
   const NodeId& id = connection->hello().identity.id;
+  if (failed.error.code() == Errc::duplicate_id) return finish_request(request, of_taken_id(failed));
   if (failed.error.code() != Errc::already_exists || id.empty()) return finish_request(request, failed.error);
   const PeerRef known = peer(id);
   if (const ConnectionRef link = known ? known->link() : nullptr) return finish_request(request, link->info);
   request->waits_for = id;
+}
+
+/// What a listener says of the id of this node ends nobody without a proof, nor against what others say.
+Error Kernel::of_taken_id(const proto::HandshakeFailed& failed) const {
+  if (!failed.keyed)
+    return Error(Errc::refused, "who listens there refused this node, and did not prove to know the cookie");
+  if (proto::id_is_taken(count_says_taken() + 1, count_links())) return failed.error;
+  return Error(Errc::refused, "the node there knows another process as '" + config_.id.str() +
+                                  "', and more others are connected with this one");
+}
+
+std::size_t Kernel::count_says_taken() const {
+  const std::shared_lock lock(peers_mutex_);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(peers_, [](const auto& entry) { return entry.second->says_taken; }));
+}
+
+std::size_t Kernel::count_links() const {
+  const std::shared_lock lock(peers_mutex_);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(peers_, [](const auto& entry) { return entry.second->link() != nullptr; }));
 }
 
 /// `connection` found a listener that has no certificate. If less than TLS will do, that is dialled at once.

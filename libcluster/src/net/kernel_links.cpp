@@ -123,13 +123,13 @@ void Kernel::judge(const ConnectionRef& newcomer) {
   const bool is_continuation = link && continues(newcomer, link);
   if (is_continuation && (link->predecessor || newcomer->begun < link->up_since))
     return newcomer->refuse(Error(Errc::already_exists, "the connection has been continued already"));
+  if (is_continuation && !newcomer->is_confirmed) return ask_whether_continued(newcomer, link);
   std::optional<proto::LinkInUse>
       in_use;  // what is continued plays no part in which of two continuations stays
   if (link && !is_continuation) in_use = {.boot = link->info.boot, .up_since = link->up_since};
   switch (proto::judge_newcomer(config_.id, who.id, has_own_dial(who.id, newcomer), in_use,
                                 {.boot = who.boot, .begun = newcomer->begun})) {
     case NewcomerVerdict::accept:
-    case NewcomerVerdict::replace:
       return newcomer->proceed();
     case NewcomerVerdict::refuse:
       return newcomer->refuse(Error(Errc::already_exists, "the other of two simultaneous connections stays"));
@@ -138,19 +138,35 @@ void Kernel::judge(const ConnectionRef& newcomer) {
   }
 }
 
-/// Another process holds the id of `newcomer`. If it answers, it stays.
+/// The id of `newcomer` is held. If the holder answers, it stays.
 void Kernel::ask_holder(const ConnectionRef& newcomer, const ConnectionRef& holder) {
-  ping_link(holder, shared_.limits.duplicate_timeout,
+  ping_link(holder, shared_.limits.duplicate_timeout, Question::is_there,
             [this, newcomer, holder](const Result<Duration>& answer) {
               if (newcomer->closed()) return;
               const proto::Identity& who = newcomer->hello().identity;
               if (!answer && answer.error().code() == Errc::peer_lost)  // it is gone, so nobody holds the id
                 return newcomer->dialler() ? newcomer->proceed() : judge(newcomer);
-              if (proto::newcomer_takes_id(answer.has_value(), holder->info.boot, who.boot))
+              if (proto::newcomer_takes_id(answer.has_value(), holder->info.boot, who.boot, wall_now()))
                 return newcomer->proceed();
+              if (holder->info.boot == who.boot)
+                return newcomer->refuse(
+                    Error(Errc::already_exists, "there is a connection to '" + who.id.str() + "'"));
               log::limited(lines_.duplicate, log::Level::warn, "net", "refused '", who.id.str(), "' ",
                            describe(newcomer), ": another process has this id");
               newcomer->refuse(Error(Errc::duplicate_id, "another living process is '" + who.id.str() + "'"));
+            });
+}
+
+/// Boots are no secret: who continues `link` says so on it.
+void Kernel::ask_whether_continued(const ConnectionRef& newcomer, const ConnectionRef& link) {
+  ping_link(link, shared_.limits.duplicate_timeout, Question::is_continued,
+            [this, newcomer](const Result<Duration>& answer) {
+              if (newcomer->closed()) return;
+              if (!answer && answer.error().code() != Errc::peer_lost)
+                return newcomer->refuse(
+                    Error(Errc::already_exists, "its process does not say that it continues the connection"));
+              newcomer->is_confirmed = true;
+              judge(newcomer);
             });
 }
 
@@ -195,7 +211,7 @@ void Kernel::on_established(const ConnectionRef& connection, const proto::Establ
   }
   add(connection->dialler() ? shared_.counters.connections_out : shared_.counters.connections_in);
   peer->backoff.reset();
-  peer->relink = false;
+  peer->relink = peer->says_taken = false;
   shared_.timers.cancel(peer->redial);
   if (is_continuation)
     hand_over(peer, old, connection);
@@ -283,8 +299,11 @@ void Kernel::on_large_message(const ConnectionRef& connection, Lane lane, Buffer
   events_.on_large_message(connection->info, lane, std::move(message));
 }
 
-void Kernel::on_ping(const ConnectionRef& connection, ByteView token) {
-  if (token.size() == sizeof(std::uint64_t))
+void Kernel::on_ping(const ConnectionRef& connection, ByteView body) {
+  const auto token = body.first(std::min(body.size(), sizeof(std::uint64_t)));
+  const bool asks_continued = body.size() == sizeof(std::uint64_t) + 1;
+  if (body.size() == sizeof(std::uint64_t) ||
+      (asks_continued && (is_being_continued(connection) || connection->successor)))
     static_cast<void>(connection->peer->send_own(connection, wire::FrameKind::pong, token));
 }
 
@@ -298,7 +317,7 @@ void Kernel::on_pong(const ConnectionRef& connection, ByteView token) {
   ping.done(MonotonicClock::now() - ping.sent);
 }
 
-void Kernel::ping_link(const ConnectionRef& link, Duration timeout,
+void Kernel::ping_link(const ConnectionRef& link, Duration timeout, Question question,
                        std::function<void(Result<Duration>)> done) {
   const std::uint64_t token = ++ping_serial_;
   const Instant now = MonotonicClock::now();
@@ -309,9 +328,10 @@ void Kernel::ping_link(const ConnectionRef& link, Duration timeout,
     ping.done(Error(Errc::timeout, "no answer to a ping"));
   });
   pings_.emplace(token, Ping{link, std::move(done), limit, now});
-  std::array<std::uint8_t, 8> body;
+  std::array<std::uint8_t, 9> body{};
   store_be(body.data(), token);
-  static_cast<void>(link->peer->send_own(link, wire::FrameKind::ping, body));
+  const std::size_t size = question == Question::is_continued ? 9 : 8;
+  static_cast<void>(link->peer->send_own(link, wire::FrameKind::ping, std::span(body).first(size)));
 }
 
 void Kernel::end_pings(const ConnectionRef& link) {

@@ -114,8 +114,9 @@ class Peer : public std::enable_shared_from_this<Peer> {
   ConnectionRef dialled;           ///< a connection of ours is in handshake
   Timers::Id redial;
   Timers::Id drain_limit;
-  bool relink = false;  ///< dial once although nothing waits: its connection was lost
-  bool plain = false;   ///< dial once without TLS, which is not spoken there
+  bool says_taken = false;  ///< it refused this node: another living process has its id
+  bool relink = false;      ///< dial once although nothing waits: its connection was lost
+  bool plain = false;       ///< dial once without TLS, which is not spoken there
 
  private:
   void attach_locked(const ConnectionRef& link);

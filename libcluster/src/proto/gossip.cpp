@@ -104,6 +104,7 @@ Actions Gossip::on_time(Moment at) {
   if (at.now >= next_round_) {
     if (!ring_.empty()) {
       if (state_.record_count() > state_.present_count()) state_.collect(at.wall);
+      if (state_.keep_self(at.wall)) event(DuplicateId{self()});
       const std::size_t each =
           interval_ < config_.period ? 2 : 1;  // of those who hear of news, some are missed
       const bool to_any = !links_.keeps_all() && at.now >= next_to_any_;

@@ -158,10 +158,7 @@ void Gossip::merge(const RingDelta& delta, bool force) {
   if (report.gap) ++counters_.gaps;
   if (report.full) refuse(Error(Errc::overloaded, "no room for more members"));
   if (!report.of_future.empty()) refuse(of_future(report.of_future.front()));
-  if (report.superseded) {
-    event(DuplicateId{self()});
-    fall_out();
-  }
+  if (report.is_contested) event(DuplicateId{self()});
   heed_lost_weight(delta);
 }
 

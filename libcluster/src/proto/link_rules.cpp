@@ -4,6 +4,8 @@
 #include <bit>
 #include <string_view>
 
+#include "cluster/proto/moment.hpp"
+
 namespace cluster::proto {
 namespace {
 
@@ -42,14 +44,17 @@ bool LinkPlan::keeps(const NodeId& a, const NodeId& b) const noexcept {
 
 NewcomerVerdict judge_newcomer(const NodeId& self, const NodeId& peer, bool own_dial,
                                const std::optional<LinkInUse>& in_use, const Newcomer& newcomer) noexcept {
-  if (in_use && in_use->boot != newcomer.boot) return NewcomerVerdict::ask_holder;
-  if (in_use) return newcomer.begun < in_use->up_since ? NewcomerVerdict::refuse : NewcomerVerdict::replace;
+  if (in_use && in_use->boot == newcomer.boot && newcomer.begun < in_use->up_since)
+    return NewcomerVerdict::refuse;
+  if (in_use) return NewcomerVerdict::ask_holder;
   if (own_dial && self < peer) return NewcomerVerdict::refuse;
   return NewcomerVerdict::accept;
 }
 
-bool newcomer_takes_id(bool holder_answered, const Boot& holder, const Boot& newcomer) noexcept {
-  return !holder_answered && newcomer > holder;
+bool newcomer_takes_id(bool holder_answered, const Boot& holder, const Boot& newcomer,
+                       WallTime wall) noexcept {
+  const bool is_lie = holder.number > millis(wall + kAheadMax);
+  return !holder_answered && (newcomer >= holder || is_lie);
 }
 
 Duration Backoff::next(Rng& rng) noexcept {

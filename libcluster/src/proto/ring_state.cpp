@@ -5,7 +5,10 @@
 namespace cluster::proto {
 namespace {
 
-constexpr int kBootsRaisedMax = 3;
+// An own boot is raised at once so often, then after pauses that double.
+constexpr int kBootsRaisedAtOnce = 3;
+constexpr int kRaisePauses = 6;
+constexpr auto kRaisePause = 1s;
 /// Removals and updates of a hash ring, beyond which a new one is made in less time.
 constexpr std::size_t kPatchesMax = 8;
 
@@ -39,6 +42,7 @@ RingState::RingState(const RingState& left, bool new_life, WallTime wall) : Ring
   issued_ = std::max(issued_, left.issued_);
   floor_ = std::max(floor_, left.issued_);
   boots_raised_ = left.boots_raised_;
+  boot_raised_at_ = left.boot_raised_at_;
   version_ = left.version_ + 1;
   fresh_.clear();
   RingMember own{.id = self_.id};
@@ -241,17 +245,27 @@ std::size_t RingState::remove(const NodeId& id, WallTime wall) {
   return 1;
 }
 
+bool RingState::keep_self(WallTime wall) {
+  MergeReport report;
+  assert_self(report, wall);
+  return report.is_contested;
+}
+
 /// The own endpoint and zone stand under the own boot. A greater boot is an earlier process of this node
-/// whose clock ran ahead, and is overruled; one that comes back again and again is alive, and newer.
+/// whose clock ran ahead, and is overruled; one that comes back again and again is alive, or somebody lies.
 void RingState::assert_self(MergeReport& report, WallTime wall) {
   const auto* held = find(self_.id);
   if (held == nullptr || held->presence.removed) return;
   if (held->endpoint.boot == self_.boot && held->endpoint.zone == self_.zone) return;
   if (held->endpoint.boot > self_.boot) {
-    if (++boots_raised_ > kBootsRaisedMax) {
-      report.superseded = true;
-      return;
+    const int pauses = boots_raised_ + 1 - kBootsRaisedAtOnce;
+    if (pauses > 0) {
+      const auto pause = kRaisePause * (1 << std::min(pauses, kRaisePauses));
+      if (wall < boot_raised_at_ + pause && wall >= boot_raised_at_) return;
+      report.is_contested = true;
     }
+    boots_raised_ = std::min(boots_raised_ + 1, kBootsRaisedAtOnce + kRaisePauses);
+    boot_raised_at_ = wall;
     self_.boot.number = std::min(held->endpoint.boot.number + 1, kCountMax);
   }
   RingMember own = *held;

@@ -75,6 +75,7 @@ struct Links::Peer {
   NodeId id;
   std::optional<Endpoint> endpoint{};  // none: nobody told to connect to it
   bool standing = false;
+  bool says_taken = false;    // it refused this node: another living process has its id
   bool relink = false;        // its connection was lost: perhaps it is there no more
   End link = 0;               // proven
   End dialled = 0;            // own, in handshake

@@ -214,7 +214,6 @@ void Links::judge(End at) {
   switch (proto::judge_newcomer(user_.identity(own->place).id, who.id, has_own_dial(own->place, who.id, at),
                                 in_use, {.boot = who.boot, .begun = own->begun})) {
     case proto::NewcomerVerdict::accept:
-    case proto::NewcomerVerdict::replace:
       return proceed(at);
     case proto::NewcomerVerdict::refuse:
       return refuse(at, Error(Errc::already_exists, "the other of two simultaneous connections stays"));
@@ -223,7 +222,7 @@ void Links::judge(End at) {
   }
 }
 
-/// Another process holds the id of the newcomer. If it answers, it stays.
+/// The id of the newcomer is held. If the holder answers, it stays.
 void Links::ask_holder(End newcomer, End holder) {
   const auto number = ++serial_;
   pings_.emplace(number, Ping{newcomer, holder, side(holder)->peer_boot});
@@ -241,8 +240,12 @@ void Links::on_answer(std::uint64_t number, Answer answer) {
   const auto who = peer_of(ping.newcomer);
   if (answer == Answer::holder_gone)
     return ping.newcomer % 2 == 0 ? proceed(ping.newcomer) : judge(ping.newcomer);
-  if (proto::newcomer_takes_id(answer == Answer::came, ping.holder_boot, who.boot))
+  if (proto::newcomer_takes_id(answer == Answer::came, ping.holder_boot, who.boot,
+                               user_.wall_of(newcomer->place)))
     return proceed(ping.newcomer);
+  if (ping.holder_boot == who.boot)
+    return refuse(ping.newcomer,
+                  Error(Errc::already_exists, "there is a connection to '" + who.id.str() + "'"));
   refuse(ping.newcomer, duplicate(who.id));
 }
 
@@ -298,7 +301,7 @@ void Links::on_established(End at) {
     end_pings(old);
   }
   peer->link = at;
-  peer->relink = false;
+  peer->relink = peer->says_taken = false;
   peer->backoff.reset();
   if (peer->dialled == at) peer->dialled = 0;
   end_other_dials(peer, at);
@@ -328,6 +331,7 @@ void Links::on_failed(End at, const Error& why, bool keyed, bool own_finding) {
   auto* own = side(at);
   if (!own->open) return;
   if (own_finding) count(why.code());
+  if (own->peer.empty()) own->peer = peer_of(at).id;  // without a handshake nobody has said it
   write(at, {.word = Record::Word::end});
   close(at);
   if (const auto number = std::exchange(own->request, 0); number != 0) {
@@ -335,6 +339,8 @@ void Links::on_failed(End at, const Error& why, bool keyed, bool own_finding) {
     if (request == nullptr) return;
     request->connection = 0;
     const auto peer = find(own->place, own->peer);
+    if (why.code() == Errc::duplicate_id && !(keyed && id_is_taken(own->place, 1)))
+      return finish_request(own->place, number, Error(Errc::refused, why.message()));
     if (why.code() != Errc::already_exists || own->peer.empty())
       return finish_request(own->place, number, why);
     if (peer && peer->link != 0) return finish_request(own->place, number, own->peer);

@@ -225,11 +225,12 @@ void Links::on_connect_failed(const DiallingRef& dialling, const Error& why) {
     finish_request(dialling->place, dialling->number, why);
 }
 
-void Links::on_dial_failed(const PeerRef& peer, const Error& why, bool for_good) {
+void Links::on_dial_failed(const PeerRef& peer, const Error& why, bool says_taken) {
   peer->dialled = peer->attempt = 0;
+  peer->says_taken = says_taken;
   peer->relink = false;
   if (!peer->endpoint || peer->link != 0) return;
-  if (for_good) {
+  if (says_taken && id_is_taken(peer->place, 0)) {
     peer->endpoint.reset();
     erase_if_unknown(peer);
     return user_.on_id_taken(peer->place);
@@ -237,6 +238,12 @@ void Links::on_dial_failed(const PeerRef& peer, const Error& why, bool for_good)
   // Of two dials at once the other one is coming up.
   const auto wait = why.code() == Errc::already_exists ? config_.backoff_min : peer->backoff.next(rng_);
   redial(peer, wait);
+}
+
+bool Links::id_is_taken(Place place, std::size_t more_refusals) {
+  auto refusals = more_refusals;
+  for (const auto& [id, peer] : port(place).peers) refusals += peer->says_taken ? 1 : 0;
+  return proto::id_is_taken(refusals, count(place));
 }
 
 Links::Request* Links::find_request(Place place, std::uint64_t command) {

@@ -313,7 +313,7 @@ void RingCluster::on_dialed(Place place, std::uint64_t command, const Result<Nod
 }
 
 void RingCluster::on_id_taken(Place place) {
-  perform(place, {proto::GossipEvent(proto::DuplicateId{id(place)})});
+  perform(place, {proto::GossipEvent(proto::DuplicateId{id(place), true})});
 }
 
 void RingCluster::on_packet(Place to, Place from, const Packet& packet) {

@@ -33,13 +33,13 @@ TEST_CASE("link rules: what becomes of a newcomer") {
           false,
           LinkInUse{old_boot, 4},
           {old_boot, 5},
-          NewcomerVerdict::replace},
+          NewcomerVerdict::ask_holder},
       Row{"so it does towards the larger id",
           "z",
           true,
           LinkInUse{old_boot, 4},
           {old_boot, 5},
-          NewcomerVerdict::replace},
+          NewcomerVerdict::ask_holder},
       Row{"the late half of a simultaneous dial",
           "a",
           false,
@@ -66,10 +66,22 @@ TEST_CASE("link rules: what becomes of a newcomer") {
 }
 
 TEST_CASE("link rules: who holds an id keeps it while he answers; after that the newer boot has it") {
-  CHECK_FALSE(newcomer_takes_id(true, Boot{1, 0}, Boot{2, 0}));
-  CHECK(newcomer_takes_id(false, Boot{1, 0}, Boot{2, 0}));
-  CHECK_FALSE(newcomer_takes_id(false, Boot{2, 0}, Boot{1, 0}));
-  CHECK(newcomer_takes_id(false, Boot{1, 5}, Boot{1, 6}));
+  const WallTime wall = wall_from_micros(1'000'000);
+  CHECK_FALSE(newcomer_takes_id(true, Boot{1, 0}, Boot{2, 0}, wall));
+  CHECK(newcomer_takes_id(false, Boot{1, 0}, Boot{2, 0}, wall));
+  CHECK_FALSE(newcomer_takes_id(false, Boot{2, 0}, Boot{1, 0}, wall));
+  CHECK(newcomer_takes_id(false, Boot{1, 5}, Boot{1, 6}, wall));
+  CHECK_FALSE(newcomer_takes_id(true, Boot{1, 0}, Boot{1, 0}, wall));
+  CHECK(newcomer_takes_id(false, Boot{1, 0}, Boot{1, 0}, wall));  // the same process, its connection lost
+  CHECK(newcomer_takes_id(false, Boot{~std::uint64_t{0}, 0}, Boot{1, 0}, wall));  // no process has that boot
+}
+
+TEST_CASE("link rules: an id is taken if no more nodes stay with its process than refuse it") {
+  CHECK(id_is_taken(1, 0));
+  CHECK(id_is_taken(1, 1));
+  CHECK_FALSE(id_is_taken(1, 2));
+  CHECK(id_is_taken(2, 2));
+  CHECK_FALSE(id_is_taken(0, 0));
 }
 
 TEST_CASE("backoff: doubles up to its max, shortened by at most a half, and starts anew after a success") {

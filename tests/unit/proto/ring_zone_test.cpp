@@ -268,7 +268,7 @@ TEST_CASE("ring zones: what a node without them passes on takes no zone away, an
         for (const auto& delta : from->deltas_since({})) {
           const auto report = state.merge(passed ? passed_on(delta) : delta, kStart);
           CHECK(report.duplicate_editors.empty());
-          CHECK(!report.superseded);
+          CHECK(!report.is_contested);
         }
     CHECK(zone_at(state, "a") == "north");
     CHECK(zone_at(state, "b") == "south");

@@ -99,10 +99,10 @@ struct RingRemoved {
   std::string ring{};
   NodeId by{};
 };
-/// Two processes have this node id. If it is the own one, a newer process took it and this one is in no ring
-/// now.
+/// Two processes have this node id.
 struct DuplicateId {
   NodeId id{};
+  bool refused = false;  ///< it is the own one, and nodes refuse this process. Else it is hearsay
 };
 /// A message that was not taken, and why.
 struct MessageRefused {
@@ -164,8 +164,7 @@ struct GossipCounters {
 ///
 ///   in no ring --join, accepted meet, insert elsewhere--> in a ring --leave--> leaving --ack or 5 s--> in no
 ///   ring
-///                                                            '--removed by others, or
-///                                                            superseded------------^
+///                                                            '--removed by others--^
 ///
 /// Time, chance and messages come in, actions come out; `Moment::now` never goes backwards. One thread at a
 /// time.

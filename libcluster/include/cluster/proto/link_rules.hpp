@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -23,9 +24,8 @@ struct Newcomer {
 
 enum class NewcomerVerdict : std::uint8_t {
   accept,      ///< nothing in its way
-  replace,     ///< its process lost the connection in use, as it would not dial otherwise
   refuse,      ///< the loser of a simultaneous dial
-  ask_holder,  ///< another process holds the id: ask it whether it lives
+  ask_holder,  ///< the id is held: ask over the connection in use whether it still is
 };
 /// `own_dial`: this node has a connection of its own to that id in handshake, its HELLO sent.
 ///
@@ -36,8 +36,18 @@ enum class NewcomerVerdict : std::uint8_t {
                                              const std::optional<LinkInUse>& in_use,
                                              const Newcomer& newcomer) noexcept;
 
-/// After the holder of an id was asked: it stays while it answers, else the newer boot has the id.
-[[nodiscard]] bool newcomer_takes_id(bool holder_answered, const Boot& holder, const Boot& newcomer) noexcept;
+/// After the holder of an id was asked: it stays while it answers. Else its process has lost the connection,
+/// if the boots are the same, or the newer boot has the id. A holder's boot that is more than kAheadMax ahead
+/// of the clock here is a lie, and older than any.
+[[nodiscard]] bool newcomer_takes_id(bool holder_answered, const Boot& holder, const Boot& newcomer,
+                                     WallTime wall) noexcept;
+
+/// Whether another living process has the id of this one, to which nodes say so by their keyed refusals
+/// (`refusals` of them, the last one included) while others have connections to it (`links`). A few that lie,
+/// or that somebody lied to, end nobody.
+[[nodiscard]] constexpr bool id_is_taken(std::size_t refusals, std::size_t links) noexcept {
+  return refusals >= std::max<std::size_t>(links, 1);
+}
 
 /// Which links a ring keeps. Up to `mesh_max` members: all. Above: each pair of members by chance, the same
 /// at both ends and at every node, so that a member has about 2 ceil(log2 members) of them; the others are

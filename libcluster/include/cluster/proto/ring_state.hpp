@@ -55,10 +55,10 @@ struct MergeReport {
   std::vector<RingConflict> conflicts{};
   std::vector<NodeId> duplicate_editors{};  ///< gave one dot to two values: two processes have this id
   std::vector<RingMember>
-      forgotten{};          ///< given as members, but removed so long ago that even the tombstone is gone
-  bool gap = false;         ///< edits before the delta's are missing: ask for them
-  bool full = false;        ///< members were refused: the bound on records is reached
-  bool superseded = false;  ///< a newer process lives under this node's id
+      forgotten{};            ///< given as members, but removed so long ago that even the tombstone is gone
+  bool gap = false;           ///< edits before the delta's are missing: ask for them
+  bool full = false;          ///< members were refused: the bound on records is reached
+  bool is_contested = false;  ///< newer boots of this node's id come back again and again
   std::vector<NodeId> of_future{};  ///< members and editors of whom something was not taken: `is_of_future`
 };
 
@@ -123,6 +123,8 @@ class RingState {
   /// Takes what is greater, field by field, but nothing of the future. Reissues own edits first where an
   /// earlier process of this node used greater counts.
   MergeReport merge(const RingDelta& delta, WallTime wall);
+  /// States the own boot once more where another holds. Whether others come back again and again.
+  bool keep_self(WallTime wall);
   /// Learns from another's clock, of the editors in `interval`.
   void hear_clock(const NodeId& from, std::span<const ClockEntry> entries, const EditorInterval& interval,
                   WallTime wall);
@@ -249,6 +251,7 @@ class RingState {
   std::set<std::uint64_t> fresh_{};  // counts that this process issued
   bool recovered_ = false;  // own edits of earlier processes are known, so the own clock entry may stand
   int boots_raised_ = 0;
+  WallTime boot_raised_at_{};
   std::size_t present_count_ = 0;
   std::uint64_t version_ = 1;
 };

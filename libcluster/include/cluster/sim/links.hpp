@@ -139,7 +139,8 @@ class Links {
   void connect(const DiallingRef& dialling, Duration wait);
   void on_connect(const DiallingRef& dialling);
   void on_connect_failed(const DiallingRef& dialling, const Error& why);
-  void on_dial_failed(const PeerRef& peer, const Error& why, bool for_good);
+  void on_dial_failed(const PeerRef& peer, const Error& why, bool says_taken);
+  [[nodiscard]] bool id_is_taken(Place place, std::size_t more_refusals);
   [[nodiscard]] Request* find_request(Place place, std::uint64_t command);
   void finish_request(Place place, std::uint64_t command, const Result<NodeId>& result);
   void flush(const PeerRef& peer);
