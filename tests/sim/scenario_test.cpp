@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/sim/planted_bugs.hpp"
+#include "cluster/sim/storm_checker.hpp"
 #include "seeds.hpp"
 
 using namespace cluster;
@@ -111,6 +112,87 @@ TEST_CASE("scenario: of a large ring that crashed as a whole, those that come ba
       const auto report = run(scenario);
       CHECK_MESSAGE(report.violations.empty(), text(report.violations));
     }
+}
+
+TEST_CASE("scenario: a ring that crashes as a whole and starts again agrees, and its burst is no storm") {
+  for (std::uint64_t seed = 1; seed <= seeds(12); ++seed) {
+    CAPTURE(seed);
+    const auto nodes = 30 + 34 * (seed - 1) / 11 % 35;
+    Scenario scenario{.nodes = nodes, .seed = seed, .duration = 8s, .handshake = false};
+    const auto all = "0-" + std::to_string(nodes - 1) + "@2s..7s";
+    scenario.faults = {parse_fault(seed % 3 == 0 ? Fault::Kind::stop : Fault::Kind::kill, all).value()};
+    const auto report = run(scenario);
+    CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+    CHECK(report.converged);
+  }
+}
+
+TEST_CASE("scenario: where all begin, end or lose their connections at once, the burst is no storm") {
+  using Kind = Fault::Kind;
+  struct Row {
+    std::size_t nodes;
+    std::uint64_t seed;
+    bool join;
+    Kind kind{};
+    const char* fault = nullptr;
+  };
+  for (const auto& row :
+       {Row{40, 1, true}, Row{64, 1, true}, Row{30, 4, true}, Row{22, 71, false, Kind::kill, "0-21@2s..7s"},
+        Row{64, 1, false, Kind::kill, "30%@2s..7s"}, Row{64, 72, false, Kind::stop, "0-63@2s..7s"},
+        Row{64, 72, false, Kind::reset, "0-63@2s"}, Row{200, 72, false, Kind::kill, "0-99@2s..7s"}}) {
+    if (kSanitized && row.nodes > 100) continue;
+    CAPTURE(row.nodes);
+    CAPTURE(row.seed);
+    Scenario scenario{.nodes = row.nodes,
+                      .seed = row.seed,
+                      .duration = row.join ? 2s : 8s,
+                      .handshake = row.nodes <= 40,
+                      .join = row.join};
+    if (row.fault != nullptr) scenario.faults = {parse_fault(row.kind, row.fault).value()};
+    const auto report = run(scenario);
+    CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+  }
+}
+
+TEST_CASE("storm checker: messages need news, which excuse so many for so long") {
+  constexpr std::size_t nodes = 10;
+  constexpr auto without = nodes * StormChecker::kMessagesMax * StormChecker::kWindow.count();
+  constexpr auto with = without + nodes * StormChecker::kMessagesPerNews;
+  const Instant start{};
+  {
+    StormChecker none(nodes);
+    CHECK(none.calm(start + 1s, without));
+    CHECK_FALSE(none.calm(start + 2s, without + 1));
+  }
+  {
+    StormChecker slow(nodes);  // what was sent before the window does not count
+    CHECK(slow.calm(start + 1s, without));
+    CHECK(slow.calm(start + 6s, without));
+    CHECK(slow.calm(start + 6s + 1ms, 2 * without));
+  }
+  for (const bool late : {false, true}) {
+    CAPTURE(late);
+    StormChecker one(nodes);
+    CHECK(one.calm(start + 1s, 0));
+    one.news();
+    CHECK(one.calm(start + 2s, 0));
+    CHECK(one.calm(start + 8s, 0));
+    const auto when = start + (late ? 12s + 1ms : 11s);
+    CHECK(one.calm(when, late ? without : with));
+    CHECK_FALSE(one.calm(when, (late ? without : with) + 1));
+  }
+}
+
+TEST_CASE("scenario: an echo without end is found by its traffic alone") {
+  for (const std::size_t nodes : {5, 48}) {
+    CAPTURE(nodes);
+    Scenario scenario{.nodes = nodes, .duration = 30s, .edits_per_s = 0.5};
+    CHECK(run(scenario).violations.empty());
+    scenario.planted = "echo";
+    const auto report = run(scenario);
+    REQUIRE_FALSE(report.violations.empty());
+    CHECK(report.violations.front().starts_with("a storm"));
+  }
 }
 
 TEST_CASE("scenario: clocks that jump by the hour that they may differ lose no edit") {

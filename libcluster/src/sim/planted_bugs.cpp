@@ -129,6 +129,25 @@ class UncheckedProofs : public PlantedBug {
   explicit UncheckedProofs(RingCluster& cluster) { cluster.links().ignore_proofs(); }
 };
 
+/// What is no news any more is passed on all the same.
+class EndlessEcho : public PlantedBug {
+ public:
+  explicit EndlessEcho(RingCluster& cluster) : cluster_(cluster) {}
+  [[nodiscard]] bool changes_what_arrives() const override { return true; }
+  bool on_receive(std::size_t to, Packet::Message& message) override {
+    const auto* gossip = std::get_if<GossipMessage>(&message);
+    if (gossip == nullptr || !std::holds_alternative<RingUpdate>(*gossip)) return true;
+    std::size_t other = to;
+    while (other == to) other = static_cast<std::size_t>(rng_.below(cluster_.size()));
+    cluster_.send(to, cluster_.id(other), message);
+    return true;
+  }
+
+ private:
+  RingCluster& cluster_;
+  Rng rng_{1};
+};
+
 constexpr std::array kBugs{
     PlantedBugName{"merge", "of two weights the one that arrives last is kept", 5},
     PlantedBugName{"tombstone", "a removal is forgotten when somebody speaks of the member", 20},
@@ -138,6 +157,7 @@ constexpr std::array kBugs{
     PlantedBugName{"spread", "nobody tells others of whom it suspects", 5},
     PlantedBugName{"clock", "a restart trusts its clock instead of the boot on its disk", 40},
     PlantedBugName{"proof", "nobody checks whether the others have the cookie", 20},
+    PlantedBugName{"echo", "what is no news any more is passed on all the same", 5},
 };
 
 }  // namespace
@@ -153,6 +173,7 @@ std::unique_ptr<PlantedBug> plant(std::string_view name, RingCluster& cluster) {
   if (name == "spread") return std::make_unique<SilentDetectors>();
   if (name == "clock") return std::make_unique<ForgottenBoot>(cluster);
   if (name == "proof") return std::make_unique<UncheckedProofs>(cluster);
+  if (name == "echo") return std::make_unique<EndlessEcho>(cluster);
   return nullptr;
 }
 

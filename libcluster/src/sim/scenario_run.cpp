@@ -8,6 +8,7 @@
 #include "cluster/sim/health_checker.hpp"
 #include "cluster/sim/planted_bugs.hpp"
 #include "cluster/sim/scenario.hpp"
+#include "cluster/sim/storm_checker.hpp"
 
 namespace cluster::sim {
 namespace {
@@ -15,8 +16,7 @@ namespace {
 constexpr Duration kStep = 50ms;  // between looks at whether all is well
 constexpr Duration kCalm = 10s;
 constexpr std::size_t kViolationsMax = 20;  // described; more are of no use
-constexpr std::size_t kMessagesMax = 2000;  // a node and second: a ring in trouble sends a hundred
-constexpr double kMessagesPerEdit = 8;      // a node, beside these: each edit is pushed, and others compared
+constexpr Duration kStormStep = 20ms;       // between looks at the traffic: a storm may grow fast
 constexpr std::size_t kOutlinedMin = 4;     // entries of a clock
 constexpr int kMergeChecks = 16;            // in the course of a run
 // Members that nobody runs: few, of which many edits collide, and many, of which an edit is often the last.
@@ -33,6 +33,7 @@ class Run {
         cluster_(cluster_config(scenario)),
         edits_(cluster_),
         health_(cluster_),
+        storm_(scenario.nodes + scenario.intruders),
         bug_(plant(scenario.planted, cluster_)),
         rng_(scenario.seed ^ 0x5ce0),
         churn_rng_(scenario.seed ^ 0xc4),
@@ -95,6 +96,7 @@ class Run {
     if (!scenario_.join) {
       cluster_.form(starts);
     } else {
+      storm_.news(scenario_.nodes);
       for (const auto& start : starts) cluster_.add(start);
       for (std::size_t place = 1; place < starts.size(); ++place)
         cluster_.command(place, proto::MeetCommand{.endpoint = kMeetingPoint, .timeout = Duration::max()});
@@ -111,13 +113,16 @@ class Run {
   Duration last_fault() const {
     if (scenario_.edits_per_s > 0 || scenario_.churn_per_s > 0) return scenario_.duration;
     Duration last{};
-    for (const auto& fault : scenario_.faults) {
-      const bool stays = fault.kind == Fault::Kind::kill || fault.kind == Fault::Kind::wipe ||
-                         fault.kind == Fault::Kind::stop || fault.kind == Fault::Kind::clock ||
-                         fault.kind == Fault::Kind::reset;
-      last = std::max(last, fault.until ? *fault.until : stays ? fault.from : scenario_.duration);
-    }
+    for (const auto& fault : scenario_.faults)
+      last = std::max(last, fault.until ? *fault.until : stays(fault) ? fault.from : scenario_.duration);
     return last;
+  }
+
+  /// Whether what it does is never undone without being told to.
+  static bool stays(const Fault& fault) {
+    using Kind = Fault::Kind;
+    return fault.kind == Kind::kill || fault.kind == Kind::wipe || fault.kind == Kind::stop ||
+           fault.kind == Kind::clock || fault.kind == Kind::reset;
   }
 
   // --- faults ---
@@ -142,6 +147,7 @@ class Run {
   }
 
   void apply(const Fault& fault, std::size_t place, bool begins) {
+    storm_.news();
     switch (fault.kind) {
       case Fault::Kind::kill:
       case Fault::Kind::wipe:
@@ -206,12 +212,8 @@ class Run {
 
   /// Faults without an end last to the end of the run.
   void calm_down() {
-    for (const auto& fault : scenario_.faults) {
-      const bool stays = fault.kind == Fault::Kind::kill || fault.kind == Fault::Kind::wipe ||
-                         fault.kind == Fault::Kind::stop || fault.kind == Fault::Kind::clock ||
-                         fault.kind == Fault::Kind::reset;
-      if (!stays && std::ranges::find(ended_, &fault) == ended_.end()) apply(fault, false);
-    }
+    for (const auto& fault : scenario_.faults)
+      if (!stays(fault) && std::ranges::find(ended_, &fault) == ended_.end()) apply(fault, false);
     for (const auto place : std::exchange(churned_, {})) come_back(place);
   }
 
@@ -266,6 +268,7 @@ class Run {
     const auto result = cluster_.outcome(cluster_.command(place, what));
     if (!result || !*result) return;
     ++report_.edits_total;
+    storm_.news();
     for (auto* observer : observers_) observer->on_edit(place, said);
   }
 
@@ -288,6 +291,7 @@ class Run {
     if (!in_ring(place) || held_down_[place] > 0 || std::ranges::find(churned_, place) != churned_.end())
       return;
     churned_.push_back(place);
+    storm_.news();
     if (leaves && edits_.known_elsewhere(place))
       cluster_.command(place, proto::LeaveCommand{});
     else
@@ -298,6 +302,7 @@ class Run {
   }
 
   void come_back(std::size_t place) {
+    storm_.news();
     if (held_down_[place] > 0) return up(place);
     if (!cluster_.running(place) || cluster_.at(place).ring() == "ring") return;
     for (std::size_t other = 0; other < cluster_.size(); ++other)
@@ -352,13 +357,9 @@ class Run {
   /// Runs until `end`, or until messages beget messages without end: that would never get there.
   void advance(Instant end) {
     while (now() < end && !pointless_) {
-      const auto before = cluster_.network().counters().sent;
-      const auto step = std::min<Duration>(100ms, end - now());
-      simulator().run_for(step);
-      const auto sent = cluster_.network().counters().sent - before;
-      const auto most = kMessagesMax + static_cast<std::size_t>(kMessagesPerEdit * scenario_.edits_per_s);
-      if (sent <= scenario_.nodes * most / 10 || sent <= scenario_.nodes * scenario_.nodes) continue;
-      violation("a storm: more than " + std::to_string(most) + " messages a node and second");
+      simulator().run_for(std::min<Duration>(kStormStep, end - now()));
+      if (storm_.calm(now(), cluster_.network().counters().sent)) continue;
+      violation("a storm: messages go on without news");
       pointless_ = true;
     }
   }
@@ -467,6 +468,7 @@ class Run {
   RingCluster cluster_;
   EditChecker edits_;
   HealthChecker health_;
+  StormChecker storm_;
   Counter counter_{};
   Door door_{*this};
   std::unique_ptr<PlantedBug> bug_;

@@ -130,6 +130,8 @@ class RingCluster : private LinkUser {
   std::uint64_t command(std::size_t place, const proto::RingCommand& what);
   /// Its outcome, or nothing if it is still open.
   [[nodiscard]] std::optional<Result<void>> outcome(std::uint64_t command) const;
+  /// Sends what the process at `place` has to say to a member.
+  void send(std::size_t place, const NodeId& to, Packet::Message message);
   /// Runs until the command is done (at most 60 s) and gives its outcome.
   Result<void> run(std::size_t place, const proto::RingCommand& what);
 
@@ -184,7 +186,6 @@ class RingCluster : private LinkUser {
   void tell_members(std::size_t place);
   void tick(std::size_t place);
   void set_timer(std::size_t place);
-  void send(std::size_t place, const NodeId& to, Packet::Message message);
 
   // What connections need and tell.
   [[nodiscard]] std::uint32_t life(Place place) const override;
