@@ -125,6 +125,14 @@ TEST_CASE("kv: what has a time to live is there until it is over, and does not c
   checked_seeds(seeds(4), {.bucket = ruled("union"), .ttl = 0.4});
 }
 
+// A late greeting of a process that had been killed kept another node from settling, for ever.
+TEST_CASE("kv: a word that outlives its process keeps nobody from settling, nor members from leaving") {
+  auto bucket = ruled("last");
+  bucket.n = 5;
+  bucket.r = bucket.w = 3;
+  CHECK(checked({.seed = 1029, .nodes = 7, .clients = 8, .keys = 2, .bucket = bucket}).left > 0);
+}
+
 TEST_CASE("kv: what is asked for together is judged as if each had come alone") {
   CHECK(checked_seeds(seeds(10), {.batches = 0.5}).conditions > 0);
 }

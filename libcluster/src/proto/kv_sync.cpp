@@ -53,6 +53,8 @@ void Kv::end_session(bool complete) {
   if (counts) {
     synced_.insert(peer);
     lacking_.erase(peer);  // which is all that changes: who else has what is the same
+  } else {
+    greet(peer, true);  // what is known of it may be a late word of an earlier process, and then stays
   }
   sync_soon_.erase(peer);
   if (lacking_.empty()) settle_if_complete();

@@ -15,11 +15,14 @@ namespace {
 
 constexpr WallTime kSyncBegin{std::chrono::hours(480'000)};
 
+constexpr std::uint64_t kLife = 7;
+
 /// Node foo in a ring with bar, which the test speaks for.
 struct Compared {
   KvMemory memory{};
   Kv kv{{.self = "foo", .boot = {1, 2}}, memory, Rng(1)};
   Instant now{};
+  KvHello hello{};  // of bar
 
   void begin() {
     CHash ring;
@@ -27,10 +30,18 @@ struct Compared {
     static_cast<void>(kv.on_start(now, kSyncBegin));
     auto hellos = sent<KvHello>(kv.on_ring(now, "ring", {1, 1}, ring));
     REQUIRE(!hellos.empty());
-    auto hello = hellos.front();
-    hello.life = 7;
+    hello = hellos.front();
+    hello.life = kLife;
     hello.asks = hello.tells = false;
     static_cast<void>(kv.on_message(now, kSyncBegin, "bar", hello));
+  }
+  /// The question that begins the next comparison.
+  KvSyncAsk next_ask() {
+    std::vector<KvSyncAsk> asks;
+    for (const auto end = now + 30s; asks.empty() && now < end; now += 10ms)
+      asks = sent<KvSyncAsk>(kv.on_time(now, kSyncBegin));
+    REQUIRE(asks.size() == 1);
+    return asks.front();
   }
   template <class Message>
   static std::vector<Message> sent(const KvActions& actions) {
@@ -59,13 +70,9 @@ TEST_CASE(
     REQUIRE(foo.memory.write({position, key, fingerprint(key, record)}, record));
   }
   foo.begin();
-  std::vector<KvSyncAsk> asks;
-  for (const auto end = foo.now + 30s; asks.empty() && foo.now < end; foo.now += 10ms)
-    asks = Compared::sent<KvSyncAsk>(foo.kv.on_time(foo.now, kSyncBegin));
-  REQUIRE(asks.size() == 1);
-  const auto session = asks.front().session;
+  const auto session = foo.next_ask().session;
   const auto leaves = foo.say<KvSyncLeaf>(KvSyncDiffer{
-      .session = session, .life = 7, .branches = {{1, std::vector<std::uint64_t>(kKvBranches)}}});
+      .session = session, .life = kLife, .branches = {{1, std::vector<std::uint64_t>(kKvBranches)}}});
   REQUIRE(leaves.size() == 1);
   CHECK(leaves[0].leaf == kLeaf);
   CHECK(leaves[0].held.size() == names.size());
@@ -84,4 +91,26 @@ TEST_CASE(
   }
   CHECK(came == names);
   CHECK(foo.kv.counters().sessions_completed == 1);
+}
+
+TEST_CASE(
+    "kv sync: a late word of a node's earlier process does not keep who compares with it from settling") {
+  Compared foo;
+  foo.begin();
+  foo.hello.verified = foo.hello.settled = foo.hello.tells = true;
+  foo.hello.life = kLife - 1;
+  foo.say<KvHello>(foo.hello);
+  bool asked = false;
+  for (int i = 0; i < 3 && !foo.kv.settled(); ++i) {
+    const auto hellos =
+        foo.say<KvHello>(KvSyncDiffer{.session = foo.next_ask().session, .life = kLife, .branches = {}});
+    for (const auto& hello : hellos)
+      if (hello.asks) {
+        asked = true;
+        foo.hello.life = kLife;
+        foo.say<KvHello>(foo.hello);
+      }
+  }
+  CHECK(asked);
+  CHECK(foo.kv.settled());
 }
