@@ -375,7 +375,8 @@ TEST_CASE("ring: what a node with a wrong clock edits reaches nobody and hinders
   Rings rings{4};
   const auto weight = [&](std::size_t place) { return rings.view(place, "c")->weight; };
   rings.cluster.set_clock(3, std::chrono::hours(9'000));
-  REQUIRE(rings.cluster.run(3, UpdateCommand{.id = "c", .weight = 50}));
+  CHECK_FALSE(rings.cluster.run(3, UpdateCommand{.id = "c", .weight = 50}));
+  REQUIRE(rings.cluster.run(3, UpdateCommand{.id = "c", .weight = 50, .force = true}));
   rings.run(20s);
   CHECK(weight(3) == 50);
   for (std::uint32_t edit = 60; edit < 66; ++edit) {

@@ -213,6 +213,18 @@ TEST_CASE("scenario: clocks that jump by the hour that they may differ lose no e
     }
 }
 
+TEST_CASE("scenario: whose clock jumps further ahead answers edits that nobody would take with an error") {
+  for (const std::size_t nodes : {2, 5})
+    for (std::uint64_t seed = 100; seed < 100 + seeds(4); ++seed) {
+      CAPTURE(seed);
+      Scenario scenario{.nodes = nodes, .seed = seed, .edits_per_s = 5};
+      scenario.faults = {
+          {.kind = Fault::Kind::clock, .groups = {{.places = {1}}}, .from = 10s, .until = 40s, .jump = 2h}};
+      const auto report = run(scenario);
+      CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+    }
+}
+
 TEST_CASE("scenario: every bug that can be planted is found within the stated number of seeds") {
   for (const auto& bug : planted_bugs()) {
     CAPTURE(std::string(bug.name));

@@ -159,9 +159,19 @@ std::optional<Error> Gossip::not_now() const {
 /// Of an edit.
 std::optional<Error> Gossip::not_now(bool force) const {
   if (auto error = not_now()) return error;
-  if (auto ok = state_.check_clock(at_.wall); !ok && !force)
+  if (auto ok = check_clock(); !ok && !force)
     return Error(ok.error().code(), ok.error().message() + " (-f edits all the same)");
   return force ? std::nullopt : no_quorum("wait for the others, ask one of them, or force it (-f)");
+}
+
+/// Whether others would take edits by this node's clock.
+Result<void> Gossip::check_clock() const {
+  const auto ahead = clocks_.ahead_of_all(at_);
+  if (ahead <= kAheadMax) return state_.check_clock(at_.wall);
+  return Error(Errc::refused,
+               "The clock of node '" + self().str() + "' is " +
+                   std::to_string(std::chrono::duration_cast<std::chrono::minutes>(ahead).count()) +
+                   " min ahead of those of all others that it heard of: they do not take what it edits");
 }
 
 std::optional<Error> Gossip::no_quorum(std::string_view advice) const {

@@ -26,6 +26,7 @@ std::vector<ClockEntry> entries_in(const RingState::Clock& clock, const EditorIn
 
 void Gossip::on(const RingDigest& m) {
   if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
+  hear_time(m.horizon);
   if (m.state == state_.hash(m.horizon)) {
     ++counters_.digests_equal;
     state_.hear_equal(from_);
@@ -38,6 +39,7 @@ void Gossip::on(const RingDigest& m) {
 
 void Gossip::on(const RingClockOutline& m) {
   if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
+  hear_time(m.horizon);
   if (m.state == state_.hash(m.horizon)) return state_.hear_equal(from_);
   hurry_rounds();
   const auto found = compare(state_.clock(), m.parts);
@@ -50,6 +52,7 @@ void Gossip::on(const RingClockOutline& m) {
 
 void Gossip::on(const RingClockPart& m) {
   if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
+  hear_time(m.horizon);
   const EditorInterval interval{m.after, m.through};
   state_.hear_clock(from_, m.entries, interval, at_.wall);
   if (m.state == state_.hash(m.horizon)) {
@@ -109,6 +112,11 @@ void Gossip::on(const RingGone& m) {
   if (leave_) return;
   state_.remove(self(), at_.wall);  // in words that this node's later self and its peers understand
   begin_leave({}, from_);
+}
+
+/// A digest is of its sender's clock, 24 h ago. Who is in no ring says 0.
+void Gossip::hear_time(WallTime horizon) {
+  if (horizon > WallTime{}) clocks_.heard(from_, at_, horizon + RingState::kTombstoneAge);
 }
 
 bool Gossip::speaks_of_my_ring(const std::string& ring) {

@@ -406,6 +406,31 @@ TEST_CASE("gossip: messages survive the wire") {
   CHECK(std::get<RingUpdate>(*back).delta == std::get<RingUpdate>(update).delta);
 }
 
+TEST_CASE("gossip: a node whose clock is ahead of those of all others edits by force alone") {
+  const auto edit = [](Gossip& gossip, Moment at, bool force = false) {
+    return all_of<Done>(gossip.on_command(at, 1, InsertCommand{{{"x", kHere, 3}}, force})).front().result;
+  };
+  const Moment jumped{kThen.now + 5s, kThen.wall + 2h};
+  const auto digest_at = [](WallTime wall) { return RingDigest{"ring", {}, RingState::horizon(wall)}; };
+  auto alone = make("a");
+  CHECK(edit(alone, jumped));  // nobody knows better
+  auto gossip = make("a");
+  (void)gossip.on_message(kThen, "b", digest_at(kThen.wall));
+  (void)gossip.on_message(kThen, "c", RingClockPart{.ring = "ring"});  // says nothing of its clock
+  const auto refused = edit(gossip, jumped);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::refused);
+  CHECK(refused.error().message().find("ahead of those of all others") != std::string::npos);
+  CHECK(edit(gossip, jumped, true));
+  auto lied_to = make("a");  // by some
+  (void)lied_to.on_message(kThen, "b", digest_at(kThen.wall - 100h));
+  (void)lied_to.on_message(kThen, "c", digest_at(kThen.wall));
+  CHECK(edit(lied_to, kThen));
+  auto patient = make("a");  // what was heard long ago says nothing
+  (void)patient.on_message(kThen, "b", digest_at(kThen.wall));
+  CHECK(edit(patient, {kThen.now + 90s, kThen.wall + 2h}));
+}
+
 TEST_CASE("gossip: commands in no ring say so") {
   auto gossip = make("a", "");
   for (const RingCommand& command :

@@ -13,6 +13,7 @@
 #include "cluster/proto/link_rules.hpp"
 #include "cluster/proto/moment.hpp"
 #include "cluster/proto/partition_policy.hpp"
+#include "cluster/proto/peer_clocks.hpp"
 #include "cluster/proto/ring_file.hpp"
 #include "cluster/proto/ring_state.hpp"
 
@@ -245,6 +246,8 @@ class Gossip {
   void answer_outsider(const std::string& ring, bool ask);
   bool accept_invitation(const RingUpdate& m);
   bool tell_if_removed(const NodeId& peer);
+  void hear_time(WallTime horizon);
+  [[nodiscard]] Result<void> check_clock() const;
   void merge(const RingDelta& delta, bool force);
   void heed_lost_weight(const RingDelta& delta);
   [[nodiscard]] static Error of_future(const NodeId& member);
@@ -350,6 +353,7 @@ class Gossip {
   std::deque<RingConflict> conflicts_seen_{};
   GossipCounters counters_{};
   Quorum quorum_{};
+  PeerClocks clocks_{};
 };
 
 }  // namespace cluster::proto
