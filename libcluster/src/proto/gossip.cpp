@@ -182,17 +182,27 @@ std::optional<Error> Gossip::no_quorum(std::string_view advice) const {
                    "', which by its partition policy must not change the ring: " + std::string(advice));
 }
 
+Result<void> Gossip::has_room(std::uint64_t added_weight) const {
+  const auto weight = state_.weight() + added_weight;
+  if (weight <= RingState::kPointsMax) return {};
+  return Error(Errc::too_large, "the weights of all members would come to " + std::to_string(weight) +
+                                    ": a ring has room for " + std::to_string(RingState::kPointsMax));
+}
+
 void Gossip::run(std::uint64_t command, const InsertCommand& what) {
   if (auto error = not_now(what.force)) return done(command, *error);
+  std::uint64_t added_weight = 0;
   for (const auto& member : what.members) {  // all or none: first look at each
     if (member.id.empty()) return done(command, Error(Errc::invalid_argument, "a member without id"));
     if (auto ok = check_endpoint(member.endpoint); !ok) return done(command, std::move(ok));
-    if (auto ok = check_weight(member.weight.value_or(config_.self.weight)); !ok)
-      return done(command, std::move(ok));
+    const auto weight = member.weight.value_or(config_.self.weight);
+    if (auto ok = check_weight(weight); !ok) return done(command, std::move(ok));
+    if (!state_.present(member.id)) added_weight += weight;
   }
   if (state_.present_count() + what.members.size() > RingState::kMembersMax)
     return done(command, Error(Errc::too_large,
                                "a ring has at most " + std::to_string(RingState::kMembersMax) + " members"));
+  if (auto ok = has_room(added_weight); !ok) return done(command, std::move(ok));
   for (const auto& member : what.members) {
     const auto added =
         state_.insert(member.id, member.endpoint, member.weight.value_or(config_.self.weight), at_.wall);
@@ -205,8 +215,13 @@ void Gossip::run(std::uint64_t command, const InsertCommand& what) {
 
 void Gossip::run(std::uint64_t command, const UpdateCommand& what) {
   if (auto error = not_now(what.force)) return done(command, *error);
-  if (what.weight)
+  if (what.weight) {
     if (auto ok = check_weight(*what.weight); !ok) return done(command, std::move(ok));
+    const auto* held = state_.find(what.id);
+    const auto now = held != nullptr ? held->weight.value : 0;
+    if (*what.weight > now)
+      if (auto ok = has_room(*what.weight - now); !ok) return done(command, std::move(ok));
+  }
   const auto changed = state_.update(what.id, what.endpoint, what.weight, at_.wall);
   if (!changed) return done(command, changed.error());
   if (*changed > 0) note_changed(what.id, what.force);

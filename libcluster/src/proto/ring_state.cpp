@@ -359,17 +359,28 @@ const NodeId& RingState::random_member(Rng& rng) const noexcept {
   return found == records_.end() ? self_.id : found->id;
 }
 
+std::uint64_t RingState::weight() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& member : records_)
+    if (!member.presence.removed) sum += member.weight.value;
+  return sum;
+}
+
+std::vector<MemberView> RingState::placed_members() const {
+  auto placed = members();
+  std::erase_if(placed, [](const MemberView& view) { return view.weight == 0; });
+  const auto divisor = static_cast<std::uint32_t>((weight() + kPointsMax - 1) / kPointsMax);
+  if (divisor > 1)
+    for (auto& view : placed) view.weight = std::max(view.weight / divisor, 1U);
+  return placed;
+}
+
 CHash RingState::chash(CHashConfig config) const {
   std::vector<CHash::Insertion> insertions;
-  insertions.reserve(present_count_);
-  for (auto& view : members())
-    if (view.weight != 0) insertions.push_back({node_of(view), view.weight});
+  for (auto& view : placed_members()) insertions.push_back({node_of(view), view.weight});
   CHash ring(config);
-  // Ids, hosts, weights and zones were checked on arrival; only too many points in all can fail, and leave
-  // the ring empty.
-  if (!ring.insert_all(insertions))
-    for (const auto& insertion : insertions)
-      if (!ring.insert(insertion.node, insertion.weight)) break;
+  // Ids, hosts, weights and zones were checked on arrival, and the number of points is bounded.
+  (void)ring.insert_all(insertions);
   return ring;
 }
 
@@ -381,8 +392,7 @@ CHash RingState::chash(CHash last) const {
   std::vector<NodeId> gone;
   for (const auto& [id, weight] : last.weights())
     if (!present(id) || find(id)->weight.value == 0) gone.push_back(id);
-  for (auto& view : members()) {
-    if (view.weight == 0) continue;
+  for (auto& view : placed_members()) {
     const auto weight = last.weight(view.id.str());
     if (weight == 0)
       added.push_back({node_of(view), view.weight});

@@ -431,6 +431,28 @@ TEST_CASE("gossip: a node whose clock is ahead of those of all others edits by f
   CHECK(edit(patient, {kThen.now + 90s, kThen.wall + 2h}));
 }
 
+TEST_CASE("gossip: no edit adds more weight than a ring has room for") {
+  auto gossip = make("a");
+  const auto run = [&](const RingCommand& command) {
+    return all_of<Done>(gossip.on_command(kThen, 1, command)).front().result;
+  };
+  InsertCommand insert;
+  for (int i = 0; i < 32; ++i)
+    insert.members.push_back({NodeId("n" + std::to_string(i)), kHere, CHash::kWeightMax});
+  const auto refused = run(insert);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::too_large);
+  CHECK(gossip.state().present_count() == 1);
+  insert.members.pop_back();
+  REQUIRE(run(insert));
+  CHECK(run(insert));  // all are members
+  REQUIRE(run(InsertCommand{{{"x", kHere, 1}}}));
+  CHECK_FALSE(run(UpdateCommand{"x", {}, CHash::kWeightMax}));
+  CHECK(run(UpdateCommand{"x", {}, 7}));
+  CHECK(run(UpdateCommand{"n0", {}, 1}));
+  CHECK(run(UpdateCommand{"x", {}, CHash::kWeightMax}));
+}
+
 TEST_CASE("gossip: commands in no ring say so") {
   auto gossip = make("a", "");
   for (const RingCommand& command :

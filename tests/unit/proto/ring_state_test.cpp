@@ -307,6 +307,22 @@ TEST_CASE("ring state: the hash ring has the members with their weights") {
   CHECK(ring.size() == 135);
 }
 
+TEST_CASE("ring state: weights that come to more than a ring has room for are divided, and all keep a part") {
+  auto a = state_of("a");
+  for (int i = 0; i < 64; ++i)
+    REQUIRE(a.insert(NodeId("n" + std::to_string(i)), kPlace, CHash::kWeightMax, kStart));
+  const auto before = a.chash(CHashConfig());
+  CHECK(before.size() <= RingState::kPointsMax + a.present_count());
+  CHECK(before.node_count() == a.present_count());
+  CHECK(before.weight("n0") == CHash::kWeightMax / 3);
+  a.remove("n0", kStart);
+  REQUIRE(a.update("n1", {}, 1, kStart));
+  const auto after = a.chash(before);
+  CHECK(after == a.chash(CHashConfig()));
+  CHECK(after.weight("n1") == 1);
+  CHECK(after.weight("n2") == CHash::kWeightMax / 2);
+}
+
 TEST_CASE("ring state: a node that drains has no part in the hash ring, made anew or brought up to date") {
   auto a = state_of("a");
   REQUIRE(a.insert("b", kPlace, 7, kStart));

@@ -248,6 +248,7 @@ class Gossip {
   bool tell_if_removed(const NodeId& peer);
   void hear_time(WallTime horizon);
   [[nodiscard]] Result<void> check_clock() const;
+  [[nodiscard]] Result<void> has_room(std::uint64_t added_weight) const;
   void merge(const RingDelta& delta, bool force);
   void heed_lost_weight(const RingDelta& delta);
   [[nodiscard]] static Error of_future(const NodeId& member);

@@ -94,6 +94,8 @@ class RingState {
   static constexpr std::size_t kRecordsMax = 32'768;  ///< with tombstones
   static constexpr std::size_t kEditorsMax = 65'536;  ///< entries of the ring clock, which is never trimmed
   static constexpr auto kTombstoneAge = std::chrono::hours(24);
+  /// Virtual nodes of all members, beyond which no edit is taken.
+  static constexpr std::size_t kPointsMax = std::size_t{1} << 21;
   /// Nodes further apart in time are refused at the handshake, so none still hashes what another collected.
   static constexpr auto kClockSkewMax = std::chrono::hours(1);
   /// A part of a state fits a frame with room to spare.
@@ -180,11 +182,14 @@ class RingState {
   [[nodiscard]] std::vector<MemberView> members() const;
   /// A present member, by chance; `self()` if there is no other.
   [[nodiscard]] const NodeId& random_member(Rng& rng) const noexcept;
-  /// Of the present members with a weight.
+  /// Of the present members with a weight. Where others' edits came to more than kPointsMax points, all have
+  /// fewer by one divisor, but at least one.
   [[nodiscard]] CHash chash(CHashConfig config) const;
   /// The same as `chash(last.config())`. Where few members changed since `last` was made, nobody else's
   /// points are hashed and sorted again.
   [[nodiscard]] CHash chash(CHash last) const;
+  /// The weights of the present members together.
+  [[nodiscard]] std::uint64_t weight() const noexcept;
   /// Changes with every change of a register.
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   /// The count of this node's latest edit.
@@ -211,6 +216,7 @@ class RingState {
 
   RingState() = default;
 
+  [[nodiscard]] std::vector<MemberView> placed_members() const;
   std::uint64_t next_count(WallTime wall);
   void know_up_to(const NodeId& editor, std::uint64_t count);
   Stamp next_stamp(WallTime wall);
