@@ -56,6 +56,18 @@ bool has_entity_tag(std::string_view list, std::string_view tag) {
   return false;
 }
 
+std::vector<std::string_view> strong_tags(std::string_view list) {
+  std::vector<std::string_view> tags;
+  for (std::size_t begin = list.find('"'); begin != list.npos;) {
+    const auto end = list.find('"', begin + 1);
+    if (end == list.npos) break;
+    const bool is_weak = begin >= 2 && list.substr(begin - 2, 2) == "W/";
+    if (!is_weak) tags.push_back(list.substr(begin + 1, end - begin - 1));
+    begin = list.find('"', end + 1);
+  }
+  return tags;
+}
+
 std::string percent_encoded(std::string_view text) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string encoded;

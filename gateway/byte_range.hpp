@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace cluster::gateway {
 
@@ -25,6 +26,8 @@ struct UnsatisfiableRange {
                                                                                      std::uint64_t size);
 /// Whether a list of entity tags, as in If-None-Match, holds `tag` or is "*". Weak tags count.
 [[nodiscard]] bool has_entity_tag(std::string_view list, std::string_view tag);
+/// What is between the quotes of the strong entity tags of a list, as in If-Match.
+[[nodiscard]] std::vector<std::string_view> strong_tags(std::string_view list);
 /// `text` with all but letters, digits and "-._~" as %XX (RFC 8187's value).
 [[nodiscard]] std::string percent_encoded(std::string_view text);
 

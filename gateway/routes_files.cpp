@@ -24,22 +24,21 @@ Response file_response(const std::string& name, const FileHead& head) {
   return response;
 }
 
-/// The entity tags of a list that can be those of files; weak ones are the same as none.
+/// The entity tags of a list that can be those of files.
 std::vector<proto::FileHash> roots_in(std::string_view list) {
   std::vector<proto::FileHash> roots;
-  for (std::size_t begin = list.find('"'); begin != list.npos;) {
-    const auto end = list.find('"', begin + 1);
-    if (end == list.npos) break;
-    const bool is_weak = begin >= 2 && list.substr(begin - 2, 2) == "W/";
-    const auto bytes = from_hex(list.substr(begin + 1, end - begin - 1));
-    if (!is_weak && bytes && bytes->size() == proto::FileHash().size())
+  for (const auto tag : strong_tags(list)) {
+    const auto bytes = from_hex(tag);
+    if (bytes && bytes->size() == proto::FileHash().size())
       std::ranges::copy(*bytes, roots.emplace_back().begin());
-    begin = list.find('"', end + 1);
   }
   return roots;
 }
 
 Response give_file(const Toolbox& tools, const Request& request, const FileHead& head) {
+  const auto match = request.header("if-match");
+  if (request.count("if-match") > 0 && match != "*" && std::ranges::count(roots_in(match), head.root) == 0)
+    return refusal(412, name(Errc::refused), "the file has another entity tag", Executed::no);
   auto response = file_response(request.captures[0], head);
   const auto tag = response.headers.front().second;
   if (has_entity_tag(request.header("if-none-match"), tag)) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cluster/base/utf8.hpp"
+#include "cluster/gateway/byte_range.hpp"
 #include "cluster/gateway/routes.hpp"
 #include "cluster/kv/kv_command.hpp"
 #include "cluster/kv/kv_store.hpp"
@@ -87,6 +88,23 @@ Result<std::optional<VersionVector>> context_of(const Request& request, std::str
   return std::optional(std::move(*context));
 }
 
+/// The entity tag of an If-Match. Those that no key can have, weak ones and of other services, match nothing.
+Result<std::optional<VersionVector>> match_of(const Request& request) {
+  const auto list = request.header("if-match");
+  const auto tags = strong_tags(list);
+  if (tags.empty() && list.find('"') == list.npos) return context_of(request, "if-match");
+  std::vector<VersionVector> contexts;
+  for (const auto tag : tags)
+    if (tag.empty())
+      contexts.emplace_back();
+    else if (auto context = context_from_text(tag))
+      contexts.push_back(std::move(*context));
+  if (contexts.empty()) return Error(Errc::refused, "the key has no value with such an entity tag");
+  if (contexts.size() > 1)
+    return Error(Errc::invalid_argument, "If-Match takes one entity tag of a key, not several");
+  return std::optional(std::move(contexts.front()));
+}
+
 void add_context(Response& response, const VersionVector& context) {
   auto text = to_text(context);
   response.headers.emplace_back("ETag", '"' + text + '"');
@@ -151,7 +169,7 @@ Result<proto::KvRequest> write_of(const Request& request) {
   if (absent && request.header("if-none-match") != "*")
     return Error(Errc::invalid_argument, "If-None-Match takes only '*': write if there is no such key");
   const bool present = request.header("if-match") == "*";
-  auto match = present ? std::optional<VersionVector>() : context_of(request, "if-match");
+  auto match = present ? std::optional<VersionVector>() : match_of(request);
   if (!match) return std::move(match).error();
   auto context = context_of(request, kContextHeader);
   if (!context) return std::move(context).error();
@@ -170,7 +188,7 @@ void write_key(const Toolbox& tools, Request request, const Answer& answer) {
   const auto timeout = timeout_of(request);
   if (!timeout) return answer(failure(timeout.error()));
   auto write = write_of(request);
-  if (!write) return answer(failure(write.error()));
+  if (!write) return answer(conditional_answer(write.error()));
   if (request.count("content-range") > 0)
     return answer(failure(Error(Errc::invalid_argument, "a value is put as a whole, without Content-Range")));
   const bool creates = request.method == Method::post;
@@ -188,7 +206,7 @@ void delete_key(const Toolbox& tools, const Request& request, const Answer& answ
   const auto timeout = timeout_of(request);
   if (!timeout) return answer(failure(timeout.error()));
   auto write = write_of(request);
-  if (!write) return answer(failure(write.error()));
+  if (!write) return answer(conditional_answer(write.error()));
   if (write->condition == proto::KvCondition::absent)
     return answer(failure(Error(Errc::invalid_argument, "what is not there cannot be deleted")));
   write->verb = proto::KvVerb::del;

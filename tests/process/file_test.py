@@ -308,6 +308,8 @@ class Files(unittest.TestCase):
             self.assertEqual(part.body, data[first:last + 1])
         self.assertEqual(self.foo.get(path, headers=[("Range", f"bytes={len(data)}-")]).status, 416)
         self.assertEqual(self.foo.get(path, headers=[("If-None-Match", tag)]).status, 304)
+        for match, status in ((tag, 200), ("*", 200), ('"other"', 412), (f"W/{tag}", 412)):
+            self.assertEqual(self.foo.get(path, headers=[("If-Match", match)]).status, status)
         for condition, status in ((tag, 206), ('"other"', 200)):
             answer = self.foo.get(path, headers=[("Range", "bytes=0-0"), ("If-Range", condition)])
             self.assertEqual(answer.status, status)

@@ -56,6 +56,12 @@ TEST_CASE("byte range: a list of entity tags holds a tag, weak or not, or all of
   CHECK(!has_entity_tag("\"ab\",a", "\"a\""));
 }
 
+TEST_CASE("byte range: the strong ones of a list of entity tags") {
+  CHECK(strong_tags("\"a\", W/\"b\",\"c,d\" , \"\"") == std::vector<std::string_view>{"a", "c,d", ""});
+  CHECK(strong_tags("a, *, \"open").empty());
+  CHECK(strong_tags("").empty());
+}
+
 TEST_CASE("byte range: a file's name in a header is letters, digits and escapes alone") {
   CHECK(percent_encoded("a-Z_0.9~") == "a-Z_0.9~");
   CHECK(percent_encoded("a b\"\r\n%/\xc3\xbc") == "a%20b%22%0D%0A%25%2F%C3%BC");
