@@ -68,6 +68,13 @@ std::vector<std::string_view> strong_tags(std::string_view list) {
   return tags;
 }
 
+unsigned status_of_get(std::string_view if_match, std::string_view if_none_match, std::string_view tag) {
+  const auto bare = tag.substr(1, tag.size() - 2);
+  if (!if_match.empty() && if_match != "*" && std::ranges::count(strong_tags(if_match), bare) == 0)
+    return 412;
+  return has_entity_tag(if_none_match, tag) ? 304 : 200;
+}
+
 std::string percent_encoded(std::string_view text) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string encoded;

@@ -28,6 +28,10 @@ struct UnsatisfiableRange {
 [[nodiscard]] bool has_entity_tag(std::string_view list, std::string_view tag);
 /// What is between the quotes of the strong entity tags of a list, as in If-Match.
 [[nodiscard]] std::vector<std::string_view> strong_tags(std::string_view list);
+/// How a GET of what has `tag` is answered by its If-Match and If-None-Match, each empty if it has none: 412,
+/// 304 or 200 (RFC 9110 section 13.2.2).
+[[nodiscard]] unsigned status_of_get(std::string_view if_match, std::string_view if_none_match,
+                                     std::string_view tag);
 /// `text` with all but letters, digits and "-._~" as %XX (RFC 8187's value).
 [[nodiscard]] std::string percent_encoded(std::string_view text);
 

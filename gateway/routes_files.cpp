@@ -36,13 +36,12 @@ std::vector<proto::FileHash> roots_in(std::string_view list) {
 }
 
 Response give_file(const Toolbox& tools, const Request& request, const FileHead& head) {
-  const auto match = request.header("if-match");
-  if (request.count("if-match") > 0 && match != "*" && std::ranges::count(roots_in(match), head.root) == 0)
-    return refusal(412, name(Errc::refused), "the file has another entity tag", Executed::no);
   auto response = file_response(request.captures[0], head);
   const auto tag = response.headers.front().second;
-  if (has_entity_tag(request.header("if-none-match"), tag)) {
-    response.status = 304;
+  response.status = status_of_get(request.header("if-match"), request.header("if-none-match"), tag);
+  if (response.status == 412)
+    return refusal(412, name(Errc::refused), "the file has another entity tag", Executed::no);
+  if (response.status == 304) {
     response.type.clear();
     return response;
   }

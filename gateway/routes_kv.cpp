@@ -125,8 +125,12 @@ Response value_answer(const Request& request, Result<proto::KvAnswer> read) {
     return failure(Error(Errc::not_found, "there is no key '" + request.captures[1] + "'"));
   Response response;
   if (read->values.size() == 1) {
-    response.type = "application/octet-stream";
-    response.body = as_text(read->values.front());
+    const auto tag = '"' + to_text(read->context) + '"';
+    response.status = status_of_get(request.header("if-match"), request.header("if-none-match"), tag);
+    if (response.status == 412)
+      return refusal(412, name(Errc::refused), "the key has another entity tag", Executed::no);
+    response.type = response.status == 304 ? "" : "application/octet-stream";
+    if (response.status == 200) response.body = as_text(read->values.front());
     response.headers.emplace_back("Content-Security-Policy", "sandbox; default-src 'none'");
   } else {
     Value::Array values;

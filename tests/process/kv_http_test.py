@@ -108,6 +108,10 @@ class Store(unittest.TestCase):
         self.status(200, foo.request("PUT", path, b"1", none))
         self.status(412, bar.request("PUT", path, b"2", none))
         tag = [("If-Match", bar.get(path).headers["etag"])]
+        known = bar.get(path, headers=[("If-None-Match", tag[0][1])])
+        self.assertEqual((known.status, known.body, known.headers["etag"]), (304, b"", tag[0][1]))
+        self.assertEqual(bar.get(path, headers=tag).body, b"1")
+        self.status(412, bar.get(path, headers=[("If-Match", '"another"')]))
         self.status(200, bar.request("PUT", path, b"2", tag))
         self.status(412, foo.request("PUT", path, b"3", tag))
         self.status(412, foo.request("DELETE", path, headers=tag))

@@ -62,6 +62,17 @@ TEST_CASE("byte range: the strong ones of a list of entity tags") {
   CHECK(strong_tags("").empty());
 }
 
+TEST_CASE("byte range: a GET is answered by its conditions") {
+  CHECK(status_of_get("", "", "\"a\"") == 200);
+  CHECK(status_of_get("*", "\"b\"", "\"a\"") == 200);
+  CHECK(status_of_get("\"b\", \"a\"", "", "\"a\"") == 200);
+  CHECK(status_of_get("W/\"a\"", "", "\"a\"") == 412);
+  CHECK(status_of_get("a", "", "\"a\"") == 412);
+  CHECK(status_of_get("\"b\"", "\"a\"", "\"a\"") == 412);
+  CHECK(status_of_get("", "W/\"a\"", "\"a\"") == 304);
+  CHECK(status_of_get("\"a\"", "*", "\"a\"") == 304);
+}
+
 TEST_CASE("byte range: a file's name in a header is letters, digits and escapes alone") {
   CHECK(percent_encoded("a-Z_0.9~") == "a-Z_0.9~");
   CHECK(percent_encoded("a b\"\r\n%/\xc3\xbc") == "a%20b%22%0D%0A%25%2F%C3%BC");
