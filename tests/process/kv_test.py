@@ -141,6 +141,20 @@ class KeyValueStore(unittest.TestCase):
                                                         {"put": "new", "value": "x", "if_absent": True, "if_unchanged": False}]))
         self.assertEqual([row["ok"] for row in done.data], [False, True, True])
 
+    def test_a_key_is_what_every_door_can_say(self):
+        foo = self.node("foo", "--ring", "ring")
+        wait_until(lambda: self.settled(foo), "it has settled")
+        for key in ("a\nb", "\x7f", ".", ".."):
+            refused = foo.cli("kv", "put", key, "v")
+            self.assertEqual((refused.code, refused.reply["error"]["code"]), (1, "invalid_argument"), key)
+            batch = foo.cli("kv", "batch", stdin=json.dumps([{"put": key, "value": "v"}]))
+            self.assertEqual(batch.data[0]["error"]["code"], "invalid_argument", key)
+            self.assertEqual(foo.cli("kv", "get", key).reply["error"]["code"], "not_found", key)
+        bytes_of = [{"put": {"$text": "/w=="}, "value": "v"}]
+        self.assertEqual(foo.cli("kv", "batch", stdin=json.dumps(bytes_of)).data[0]["error"]["code"], "invalid_argument")
+        for key in ("...", "a b/c", "\u00fc"):
+            self.assertEqual(foo.cli("kv", "put", key, "v").reply, {"ok": True})
+
     def watch(self, node, *options):
         """The lines that a `kv watch` says, from the one on that tells that it watches."""
         process = subprocess.Popen([programs.cli, "-H", "localhost", "-p", str(node.port), "-a", COOKIE, "--json", "kv", "watch",

@@ -1,6 +1,9 @@
 #include "cluster/proto/kv_messages.hpp"
 
 #include <algorithm>
+#include <string_view>
+
+#include "cluster/base/utf8.hpp"
 
 namespace cluster::proto {
 namespace {
@@ -73,10 +76,20 @@ Result<void> check_that(const KvForgetReply& m) {
   return {};
 }
 
+/// Every door can say it, also in a path. What was stored by an earlier version is read and deleted as it is.
+Result<void> check_new_key(std::string_view key) {
+  if (!is_utf8(key)) return Error(Errc::invalid_argument, "a key is UTF-8");
+  if (has_control_character(key)) return Error(Errc::invalid_argument, "a key has no control characters");
+  if (key == "." || key == "..") return Error(Errc::invalid_argument, "'.' and '..' are no keys");
+  return {};
+}
+
 }  // namespace
 
 Result<void> check(const KvRequest& request) {
   if (auto ok = check(request.key); !ok) return ok;
+  if (request.verb == KvVerb::put)
+    if (auto ok = check_new_key(request.key.key); !ok) return ok;
   if (request.value.size() > kKvValueBytesMax) return Error(Errc::too_large, "a value has at most 64 MiB");
   if (!request.context.is_valid(KvRecord::kContextMax + kKvSiblingsMax))
     return Error(Errc::invalid_argument, "this is no context of a key");
