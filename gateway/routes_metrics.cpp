@@ -143,6 +143,8 @@ void add_store(MetricsText& metrics, const KvInfo::Answer& of) {
                counters.records_received)
       .gauge("cluster_kv_settled", "1 while this node holds all that it is to hold.",
              progress.settled ? 1 : 0)
+      .gauge("cluster_kv_failed", "1 once its disk has failed: it takes part in nothing any more.",
+             progress.fault.empty() ? 0 : 1)
       .gauge("cluster_kv_nodes_to_compare", "Nodes to be compared with before that.",
              static_cast<double>(progress.to_compare))
       .gauge("cluster_kv_handing_over", "1 while keys are handed to the nodes that they belong to.",

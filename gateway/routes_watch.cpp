@@ -27,6 +27,8 @@ Response readiness_of(const Result<Value>& store, bool is_in_ring, bool has_sett
   if (!store && store.error().code() == Errc::no_server) return success("ready");
   const auto info = store ? store->to<KvInfo::Answer>() : store.error();
   if (!info) return not_ready("the node's store does not answer");
+  if (!info->progress.fault.empty())
+    return not_ready("the disk of the node's store failed: " + info->progress.fault);
   if (!is_in_ring) return not_ready("the node has a store and is in no ring");
   if (info->progress.settled || has_settled) return success("ready");
   return not_ready("the node's store has not yet got all that it is to hold");

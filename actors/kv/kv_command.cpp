@@ -301,6 +301,7 @@ Task<Value> KvCommand::status() {
                           {"left", progress.left},
                           {"leaving", progress.leaving},
                           {"hints", static_cast<std::uint64_t>(progress.hints)},
+                          {"fault", progress.fault.empty() ? Value() : Value(progress.fault)},
                           {"durable", info->durable},
                           {"buckets", std::move(buckets)},
                           {"counters", Value::of(info->counters)}});

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/base/log.hpp"
 #include "cluster/wire/codec.hpp"
 #include "kv_database.hpp"
 #include "kv_row_cache.hpp"
@@ -65,6 +66,7 @@ class DatabaseFolder final : public KvFolder {
   [[nodiscard]] Result<Bytes> note() const override;
   Result<void> set_note(ByteView note) override;
   Result<void> flush() override;
+  [[nodiscard]] std::string fault() const override { return fault_; }
   Result<void> sync() override { return result_of(db_->sync()); }
   [[nodiscard]] Size size() const override {
     Size size;
@@ -74,20 +76,24 @@ class DatabaseFolder final : public KvFolder {
 
  private:
   [[nodiscard]] Result<KvRow> row(std::string_view key) const;
+  [[nodiscard]] Error told(const KvKey& key, Error why) const;
   [[nodiscard]] Result<void> settle() const;
 
   std::unique_ptr<KvDatabase> db_;
   // Part of what is held: rows that the database has not got yet are read here.
   mutable KvRowCache cache_{kCacheBytes};
-  mutable bool failed_ = false;
+  mutable log::Limit damage_lines_{};
+  mutable std::string fault_{};  // none: the database has taken all
 };
 
 /// The database has all that was written.
 Result<void> DatabaseFolder::settle() const {
-  if (failed_) return Error(Errc::io, "the store: what was written before is lost");
+  if (!fault_.empty()) return Error(Errc::io, "the store: what was written before is lost");
   auto written = result_of(db_->commit());
-  failed_ = !written;
-  if (written) cache_.settle();
+  if (written)
+    cache_.settle();
+  else
+    fault_ = written.error().message();
   return written;
 }
 
@@ -103,25 +109,33 @@ Result<KvRow> DatabaseFolder::row(std::string_view key) const {
   return row;
 }
 
+/// `why`, which the log has if the disk altered something.
+Error DatabaseFolder::told(const KvKey& key, Error why) const {
+  if (why.code() == Errc::corrupt)
+    log::limited(damage_lines_, log::Level::error, "kv", "a record of bucket '", key.bucket,
+                 "' cannot be read: ", why.message());
+  return why;
+}
+
 Result<KvRecord> DatabaseFolder::read(const KvKey& key) const {
   const auto name = record_key(key.bucket, key.key);
   auto row = this->row(name);
-  if (!row) return row.error();
+  if (!row) return told(key, row.error());
   for (const auto& great : row->great) {
     auto& [dot, value] = row->record.siblings[great.sibling];
     const auto got = result_of(db_->get(Family::values, value_name(name, dot), [&](auto bytes) {
       value.data.assign(as_bytes(bytes).begin(), as_bytes(bytes).end());
     }));
-    if (!got) return got.error();
+    if (!got) return told(key, got.error());
     if (value.data.size() != great.bytes)
-      return Error(Errc::corrupt, "the store: a value has another size than its record says");
+      return told(key, Error(Errc::corrupt, "the store: a value has another size than its record says"));
   }
   return std::move(row->record);
 }
 
 Result<proto::KvOutline> DatabaseFolder::outline(const KvKey& key) const {
   auto row = this->row(record_key(key.bucket, key.key));
-  if (!row) return row.error();
+  if (!row) return told(key, row.error());
   proto::KvOutline outline{.record = {}, .left_out = {}, .bytes = proto::bytes_of(row->record)};
   for (const auto& great : row->great) {
     outline.left_out.push_back(row->dot_of(great));
@@ -149,7 +163,7 @@ Result<void> DatabaseFolder::write(const Entry& entry, const KvRecord& record) {
   const auto place = index_key(entry.position, entry.key);
   const auto before = row(key);
   if (!before) return before.error();
-  if (failed_) return settle();
+  if (!fault_.empty()) return settle();
   auto after = KvRow::of(record);
   std::vector<KvDatabase::Edit> edits{{.family = Family::records, .key = key},
                                       {.family = Family::index, .key = place}};

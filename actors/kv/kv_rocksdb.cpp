@@ -7,8 +7,10 @@
 #include <rocksdb/write_batch.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,26 +28,57 @@ constexpr std::uint64_t kRecordBlobBytesMin = 512u << 10;
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 
+KvDatabase::Status status_of(const rocksdb::Status& status) {
+  if (status.ok() || status.IsNotFound()) return {};
+  return {status.IsCorruption() ? KvDatabase::Fault::corrupt : KvDatabase::Fault::io, status.ToString()};
+}
+
+/// The first write to a log that failed, on whichever thread. Nothing is written behind it.
+class Failure {
+ public:
+  void take(const rocksdb::IOStatus& status) {
+    if (status.ok()) return;
+    const std::lock_guard lock(mutex_);
+    if (failed_) return;
+    status_ = status_of(status);
+    failed_ = true;
+  }
+  [[nodiscard]] bool has_failed() const noexcept { return failed_; }
+  [[nodiscard]] KvDatabase::Status status() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+ private:
+  mutable std::mutex mutex_{};
+  std::atomic<bool> failed_{false};
+  KvDatabase::Status status_{};
+};
+
 /// A log that is as long as the zeros ahead of what was written to it. A sync has then to write data alone:
 /// of a file that grows, the file system commits its journal too, which takes as long again. RocksDB reads
 /// zeros as the end of a log.
+///
+/// RocksDB hears of no write that failed: to sync such a log, on another thread maybe, would end the process
+/// by an assertion, and it would go on by itself once there is room again.
 class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  LogFile(std::unique_ptr<rocksdb::FSWritableFile> file, int zeros)
-      : FSWritableFileOwnerWrapper(std::move(file)), zeros_(zeros) {}
+  LogFile(std::unique_ptr<rocksdb::FSWritableFile> file, int zeros, std::shared_ptr<Failure> failure)
+      : FSWritableFileOwnerWrapper(std::move(file)), zeros_(zeros), failure_(std::move(failure)) {}
   ~LogFile() override { ::close(zeros_); }
 
   using FSWritableFileOwnerWrapper::Append;
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            rocksdb::IODebugContext* debug) override {
-    make_room(data.size());
-    return FSWritableFileOwnerWrapper::Append(data, options, debug);
+    if (make_room(data.size())) failure_->take(FSWritableFileOwnerWrapper::Append(data, options, debug));
+    return rocksdb::IOStatus::OK();
   }
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            const rocksdb::DataVerificationInfo& info,
                            rocksdb::IODebugContext* debug) override {
-    make_room(data.size());
-    return FSWritableFileOwnerWrapper::Append(data, options, info, debug);
+    if (make_room(data.size()))
+      failure_->take(FSWritableFileOwnerWrapper::Append(data, options, info, debug));
+    return rocksdb::IOStatus::OK();
   }
   void PrepareWrite(std::size_t, std::size_t, const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {}
   rocksdb::IOStatus Close(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
@@ -56,25 +89,45 @@ class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
  private:
   static constexpr std::size_t kStep = 1u << 20;
 
-  /// Once that fails the file grows with what is written, as any other.
-  void make_room(std::size_t bytes) {
+  /// False: nothing is to be written any more. Without room for zeros the file grows with what is written, as
+  /// any other.
+  [[nodiscard]] bool make_room(std::size_t bytes) {
+    if (failure_->has_failed()) return false;
     static const std::vector<char> zeros(kStep);
     written_ += static_cast<off_t>(bytes);
     while (written_ > room_) {  // nothing is behind `room_` yet
       const bool made = ::pwrite(zeros_, zeros.data(), kStep, room_) == static_cast<ssize_t>(kStep);
       room_ = made ? room_ + static_cast<off_t>(kStep) : std::numeric_limits<off_t>::max();
     }
+    return true;
   }
 
   int zeros_;  // the same file
+  std::shared_ptr<Failure> failure_;
   off_t written_ = 0;
   off_t room_ = 0;
+};
+
+/// What RocksDB tells of itself. It ends the process by an assertion at the second word that a full disk has
+/// no room for.
+class InfoFile final : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  explicit InfoFile(std::unique_ptr<rocksdb::FSWritableFile> file)
+      : FSWritableFileOwnerWrapper(std::move(file)) {}
+
+  using FSWritableFileOwnerWrapper::Append;
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* debug) override {
+    FSWritableFileOwnerWrapper::Append(data, options, debug).PermitUncheckedError();
+    return rocksdb::IOStatus::OK();
+  }
 };
 
 /// The files of the system, but for logs.
 class Files final : public rocksdb::FileSystemWrapper {
  public:
-  using FileSystemWrapper::FileSystemWrapper;
+  explicit Files(std::shared_ptr<Failure> failure)
+      : FileSystemWrapper(rocksdb::FileSystem::Default()), failure_(std::move(failure)) {}
   static const char* kName() { return "cluster-logs"; }
   const char* Name() const override { return kName(); }
 
@@ -82,23 +135,36 @@ class Files final : public rocksdb::FileSystemWrapper {
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
     auto status = FileSystemWrapper::NewWritableFile(path, options, file, debug);
+    if (status.ok() && path.ends_with("/LOG")) *file = std::make_unique<InfoFile>(std::move(*file));
     if (!status.ok() || !path.ends_with(".log")) return status;
     const int zeros = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (zeros >= 0) *file = std::make_unique<LogFile>(std::move(*file), zeros);
+    if (zeros < 0) return rocksdb::IOStatus::IOError("a log cannot be opened twice");
+    *file = std::make_unique<LogFile>(std::move(*file), zeros, failure_);
     return status;
   }
+  /// To a file as above; the system's files would have one of their own.
+  rocksdb::IOStatus NewLogger(const std::string& path, const rocksdb::IOOptions& options,
+                              std::shared_ptr<rocksdb::Logger>* logger,
+                              rocksdb::IODebugContext* debug) override {
+    return rocksdb::FileSystem::NewLogger(path, options, logger, debug);
+  }
+
+ private:
+  std::shared_ptr<Failure> failure_;
 };
 
-KvDatabase::Status status_of(const rocksdb::Status& status) {
-  if (status.ok() || status.IsNotFound()) return {};
-  return {status.IsCorruption() ? KvDatabase::Fault::corrupt : KvDatabase::Fault::io, status.ToString()};
-}
+/// Of one database.
+struct Surroundings {
+  std::shared_ptr<Failure> failure = std::make_shared<Failure>();
+  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::make_shared<Files>(failure));
+};
 
 class RocksDatabase final : public KvDatabase {
  public:
   /// `handles`: in the order of Family.
-  RocksDatabase(std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> handles)
-      : db_(std::move(db)), handles_(std::move(handles)) {}
+  RocksDatabase(Surroundings surroundings, std::unique_ptr<rocksdb::DB> db,
+                std::vector<rocksdb::ColumnFamilyHandle*> handles)
+      : surroundings_(std::move(surroundings)), db_(std::move(db)), handles_(std::move(handles)) {}
   ~RocksDatabase() override {
     for (auto* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
     db_->Close();
@@ -125,7 +191,7 @@ class RocksDatabase final : public KvDatabase {
 
   Status commit() override {
     if (batch_.Count() == 0) return {};
-    const auto status = status_of(db_->Write({}, &batch_));
+    const auto status = or_failure(db_->Write({}, &batch_));
     if (batch_.GetDataSize() > kBatchBytesKept)
       batch_ = rocksdb::WriteBatch();
     else
@@ -140,7 +206,7 @@ class RocksDatabase final : public KvDatabase {
     return status_of(at->status());
   }
 
-  Status sync() override { return status_of(db_->SyncWAL()); }
+  Status sync() override { return or_failure(db_->SyncWAL()); }
 
   void measure(std::uint64_t& keys, std::uint64_t& bytes) override {
     const auto property = [this](rocksdb::ColumnFamilyHandle* family, const std::string& name) {
@@ -161,8 +227,13 @@ class RocksDatabase final : public KvDatabase {
     return handles_[static_cast<std::size_t>(family)];
   }
 
+  [[nodiscard]] Status or_failure(const rocksdb::Status& status) const {
+    return status.ok() ? surroundings_.failure->status() : status_of(status);
+  }
+
   static constexpr std::size_t kBatchBytesKept = 4u << 20;
 
+  Surroundings surroundings_;  // goes last
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   rocksdb::WriteBatch batch_;
@@ -172,9 +243,9 @@ class RocksDatabase final : public KvDatabase {
 
 extern "C" [[gnu::visibility("default")]] KvDatabase* cluster_kv_database_open(const char* path,
                                                                                KvDatabase::Status& fault) {
-  static const auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(rocksdb::FileSystem::Default()));
+  Surroundings surroundings;
   rocksdb::Options options;
-  options.env = env.get();
+  options.env = surroundings.env.get();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.max_open_files = 256;
@@ -199,7 +270,7 @@ extern "C" [[gnu::visibility("default")]] KvDatabase* cluster_kv_database_open(c
                                         &handles, &db);
   fault = status_of(status);
   if (!status.ok()) return nullptr;
-  return new RocksDatabase(std::unique_ptr<rocksdb::DB>(db), std::move(handles));
+  return new RocksDatabase(std::move(surroundings), std::unique_ptr<rocksdb::DB>(db), std::move(handles));
 }
 
 }  // namespace cluster

@@ -226,7 +226,6 @@ void KvServer::handle_cast(const KvReachable& change) {
 }
 
 void KvServer::handle_cast(const KvSynced& synced) {
-  if (!synced.succeeded) log::error("kv", "the disk failed: this node's store answers nothing any more");
   perform(kv_.on_synced(now(), synced.ticket, synced.succeeded));
 }
 
@@ -273,6 +272,9 @@ void KvServer::perform(proto::KvActions actions) {
     if (ticket_at_once_ == 0) break;
     actions = kv_.on_synced(now(), std::exchange(ticket_at_once_, 0), true);
   }
+  if (kv_.is_broken() && !std::exchange(told_fault_, true))
+    log::error("kv", kv_.progress().fault,
+               ": this node's store takes part in nothing any more, until it is started again");
   if (have_news_) tell_watchers();
   set_alarm(tick_, kv_.next_deadline(), Tick{});
 }

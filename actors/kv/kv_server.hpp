@@ -225,6 +225,7 @@ class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvSca
   std::uint64_t changes_last_ = 0;
   std::vector<Watcher> watchers_;
   bool have_news_ = false;  // some of them
+  bool told_fault_ = false;
   log::Limit refusal_lines_;
   Alarm tick_{};
 };

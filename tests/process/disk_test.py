@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 from nodes import COOKIE, Node, Programs, free_port, wait_until
+from web import WebNode
 
 programs = Programs(sys.argv.pop(1))
 
@@ -18,10 +19,10 @@ class WithDisk(unittest.TestCase):
         self.disk = pathlib.Path(tempfile.mkdtemp(prefix="cluster-disk-"))
         self.addCleanup(shutil.rmtree, self.disk)
 
-    def node(self, name, *options, port=None, folder=None):
+    def node(self, name, *options, port=None, folder=None, kind=Node):
         log = open(self.disk / f"{name}.log", "a")
         self.addCleanup(log.close)
-        started = Node(programs, name, "--data-dir", str(folder or self.disk / name), *options, port=port).start(log)
+        started = kind(programs, name, "--data-dir", str(folder or self.disk / name), *options, port=port).start(errors=log)
         self.addCleanup(started.stop)
         return started
 
@@ -177,6 +178,56 @@ class FailingDisks(WithDisk):
         wait_until(lambda: foo.cli("status").data["data"]["error"] is None, "it is written by itself")
         foo.stop(signal.SIGKILL)
         self.assertEqual(self.node("foo", port=foo.port, folder=folder).ids(), {"foo", "a", "b", "c", "d"})
+
+    def test_a_store_with_a_full_disk_says_so_and_is_no_worse_than_a_dead_one(self):
+        folder = self.mount("-o", "size=48m")
+        foo = self.node("foo", "--ring", "ring", "--kv", kind=WebNode)
+        bar, baz = (self.node(name, "--meet", f"localhost:{foo.port}", "--kv", kind=WebNode, folder=of)
+                    for name, of in (("bar", None), ("baz", folder)))
+
+        def status(node):
+            answer = node.get("/v1/kv")
+            return answer.data if answer.status == 200 else {"settled": False, "fault": None}
+
+        for node in (foo, bar, baz):
+            wait_until(lambda: node.ids() == {"foo", "bar", "baz"} and status(node)["settled"], f"{node.name} has settled")
+        self.assertEqual(baz.get("/readyz").status, 200)
+        with open(folder / "filler", "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(65536))
+            except OSError:
+                pass
+
+        def fill():
+            foo.request("PUT", "/v1/kv/default/filler", os.urandom(200_000))
+            return status(baz)["fault"]
+
+        wait_until(fill, "baz has no room")
+        self.assertIn("No space left on device", baz.cli("kv", "status").data["fault"])
+        self.assertFalse(status(baz)["settled"])
+        self.assertEqual(self.log("baz").count("this node's store takes part in nothing any more"), 1)
+        self.assertIn("No space left on device", self.log("baz"))
+        ready = baz.get("/readyz")
+        self.assertEqual(ready.status, 503)
+        self.assertIn("disk", ready.error["message"])
+        self.assertIn("\ncluster_kv_failed 1\n", baz.get("/metrics").body.decode())
+        self.assertIn("\ncluster_kv_failed 0\n", foo.get("/metrics").body.decode())
+        nodes = (foo, bar, baz)
+        for i in range(45):
+            path, value = f"/v1/kv/default/k{i}", str(i).encode()
+            headers = ([], [("If-None-Match", "*")], [("X-Cluster-Context", "")])[i // 3 % 3]
+            self.assertEqual(nodes[i % 3].request("PUT", path, value, headers).status, 200, (i, headers))
+            for node in nodes:
+                self.assertEqual((node.get(path).status, node.get(path).body), (200, value))
+            if i % 9 == 0:
+                self.assertEqual(nodes[i % 2].request("DELETE", path).status, 200)
+        self.assertEqual(foo.request("PUT", "/v1/files/file", os.urandom(3_000_000)).status, 200)
+        (folder / "filler").unlink()
+        baz.stop()
+        baz = self.node("baz", "--kv", port=baz.port, folder=folder, kind=WebNode)
+        wait_until(lambda: status(baz)["settled"], "it is whole again")
+        self.assertEqual(baz.get("/readyz").status, 200)
 
     def test_a_node_on_a_read_only_disk_starts_with_what_is_there(self):
         folder = self.mount()

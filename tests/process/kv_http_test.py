@@ -73,6 +73,7 @@ class Store(unittest.TestCase):
         wait_until(lambda: foo.get("/v1/ring").data["ring"] is None, "it has left")
         wait_until(lambda: foo.get("/readyz").status == 503, "it is not ready")
         self.assertIn("in no ring", foo.get("/readyz").error["message"])
+        self.assertFalse(foo.get("/v1/kv").data["settled"])
 
     def test_post_creates_and_answers_409_if_there_is_such_a_key(self):
         foo, bar, _ = self.ring()

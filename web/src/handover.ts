@@ -5,6 +5,7 @@ export const isMoving = (status: KvStatus) => status.leaving || status.handing_o
 
 /** What a member has to do yet, for a person; empty: nothing. */
 export function handoverText(status: KvStatus): string {
+  if (status.fault) return `its disk failed: ${status.fault}`;
   const parts: string[] = [];
   if (status.left > 0) parts.push(`${status.left.toLocaleString('en')} ${status.left === 1 ? 'key' : 'keys'} to hand over`);
   else if (status.handing_over) parts.push('looks for keys to hand over');

@@ -10,6 +10,7 @@ export interface KvStatus {
   left: number;
   leaving: boolean;
   hints: number;
+  fault?: string | null;
   durable: boolean;
 }
 

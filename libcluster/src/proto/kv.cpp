@@ -241,6 +241,7 @@ KvActions Kv::on_time(Instant now, WallTime wall) {
     settle_if_complete();
   }
   if (session_ && session_->deadline <= now) end_session(false);
+  if (broken_) sync_at_ = upkeep_at_ = dead_at_ = kNever;  // there is nothing that it could tell
   if (sync_at_ <= now) begin_session();
   if (upkeep_at_ <= now) {
     upkeep_at_ = kNever;
@@ -256,13 +257,15 @@ KvActions Kv::on_time(Instant now, WallTime wall) {
 KvReplicas Kv::replicas(const KvKey& key) const { return ring_.replicas(key, bucket(key.bucket)); }
 
 KvProgress Kv::progress() const {
-  KvProgress progress{.settled = settled_ && !coming_,
+  KvProgress progress{.settled = settled_ && !coming_ && !broken_ && !ring_name_.empty(),
                       .to_compare = lacking_.size(),
                       .handing_over = foreign_,
                       .left = foreign_keys_,
                       .leaving = is_leaving(),
                       .drained = has_drained(),
-                      .hints = hints_held_};
+                      .hints = hints_held_,
+                      .fault = broken_ ? storage_.fault() : std::string()};
+  if (broken_ && progress.fault.empty()) progress.fault = "the disk failed";
   progress.handed_over =
       foreign_ ? static_cast<double>(foreign_from_) / static_cast<double>(~std::uint64_t{0}) : 1;
   return progress;
@@ -273,10 +276,13 @@ const KvBucket& Kv::bucket(const std::string& name) const {
   return found == config_.buckets.end() ? config_.bucket : found->second;
 }
 
-void Kv::begin(Instant now) { now_ = now; }
+void Kv::begin(Instant now) {
+  now_ = now;
+  broken_ = broken_ || !storage_.fault().empty();
+}
 
 void Kv::begin(Instant now, WallTime wall) {
-  now_ = now;
+  begin(now);
   wall_ = wall;
 }
 

@@ -14,6 +14,10 @@ constexpr Duration kLinger = 1s;
 constexpr std::size_t kForwardsMax = 4096;  // remembered
 // Greater counts that somebody claims to have seen leave room for honest ones.
 constexpr std::uint64_t kSeenCountMax = std::uint64_t{1} << 62;
+constexpr const char* kBroken = "this node's store has failed";
+
+/// Another replica may well do what this error kept one from.
+bool is_of_disk(Errc code) noexcept { return code == Errc::io || code == Errc::corrupt; }
 
 /// When the last of the values that are alive goes; none: never.
 WallTime last_expiry(const KvRecord& record, WallTime wall) {
@@ -59,7 +63,6 @@ bool Kv::has_room(const KvRequest& request) const {
 
 void Kv::place(Operations::iterator at) {
   auto& operation = at->second;
-  if (broken_) return fail(at, Errc::io, "this node's store has failed");
   // Alone it would answer from what it happens to hold, and take writes that the ring it joins never heard
   // of.
   if (ring_name_.empty()) return fail(at, Errc::unreachable, "this node is in no ring");
@@ -68,17 +71,22 @@ void Kv::place(Operations::iterator at) {
   if (!operation.is_write()) return begin_read(at);
   // A replica writes by itself; where a condition is to be judged, all go through the same one.
   const bool mine = operation.replicas.has(self());
-  if (!operation.client.node.empty() && !mine)
-    return fail(at, kPlacedElsewhere, "this node is no replica of the key");
+  const bool is_handed_on = !operation.client.node.empty();
+  if (is_handed_on && !mine) return fail(at, kPlacedElsewhere, "this node is no replica of the key");
+  if (is_handed_on && broken_) return fail(at, Errc::io, kBroken);
   NodeId coordinator = self();
-  if (operation.client.node.empty() && (!mine || operation.request.condition != KvCondition::none)) {
-    const auto is_next = [&](const NodeId& id) { return reachable(id) && !operation.tried.contains(id); };
+  const bool able = mine && !broken_ && !operation.tried.contains(self());
+  if (!is_handed_on && (!able || operation.request.condition != KvCondition::none)) {
+    const auto is_next = [&](const NodeId& id) { return can_serve(id) && !operation.tried.contains(id); };
     auto first = std::ranges::find_if(nodes, is_next);
     if (first == nodes.end() && !operation.tried.empty()) {
       operation.tried.clear();
       first = std::ranges::find_if(nodes, is_next);
     }
-    if (first == nodes.end()) return fail(at, Errc::unreachable, "no replica of the key can be reached");
+    if (first == nodes.end())
+      return fail(at, broken_ ? Errc::io : Errc::unreachable,
+                  broken_ ? "this node's store has failed, and no other replica of the key can be reached"
+                          : "no replica of the key can be reached");
     coordinator = *first;
   }
   if (coordinator != self()) {
@@ -90,6 +98,29 @@ void Kv::place(Operations::iterator at) {
   if (operation.granted) return begin_write(at);
   operation.phase = Phase::claiming;
   operation.retry_at = now_ + config_.retry_interval;
+}
+
+/// Has a replica coordinate that was not tried yet, if there is one: nothing was begun at `failed`.
+bool Kv::place_elsewhere(Operation& operation, const NodeId& failed) {
+  operation.tried.insert(failed);
+  const auto is_next = [&](const NodeId& id) { return can_serve(id) && !operation.tried.contains(id); };
+  if (std::ranges::none_of(operation.replicas.nodes, is_next)) return false;
+  read_bytes_ -= std::exchange(operation.room, 0);
+  operation.record = {};
+  operation.answered.clear();
+  operation.answer = {};
+  operation.fetching = {};
+  operation.phase = Phase::waiting;
+  check_at_ = operation.retry_at = now_;
+  return true;
+}
+
+/// A write of which the storage here would have nothing: who has it done by others goes on to the next.
+void Kv::give_up_here(Operations::iterator at, const Error& why) {
+  auto& operation = at->second;
+  const bool can_go_on = is_of_disk(why.code()) && !operation.placed && operation.client.node.empty();
+  if (can_go_on && place_elsewhere(operation, self())) return;
+  fail(at, why.code(), why.message());
 }
 
 /// Who does not claim it in time never will: a write must not be done twice, nor long after its writer was
@@ -124,16 +155,18 @@ void Kv::begin_write(Operations::iterator at) {
   std::uint64_t before = 0;
   Dot own;
   auto record = written(operation, before, own);
-  if (!record) return fail(at, record.error().code(), record.error().message());
+  if (!record) return give_up_here(at, record.error());
   operation.record = std::move(record).value();
   operation.hash = fingerprint(key, operation.record);
   // What the writer has seen: others' values, beside its own or merged with it, it has to read first.
   const auto& siblings = operation.record.siblings;
   if (siblings.size() == 1 && siblings.front().dot == own)
     operation.answer.context = operation.record.context;
-  if (auto held = hold(key, operation.record, before); !held)
-    return fail(at, held.error().code(), held.error().message());
-  operation.placed = true;
+  // A disk that failed of it may hold some of it: the write goes on with the other replicas.
+  const bool was_broken = broken_;
+  auto held = hold(key, operation.record, before);
+  operation.placed = held || broken_ != was_broken;
+  if (!operation.placed) return give_up_here(at, held.error());
   for (const auto& node : operation.replicas.nodes)
     if (!reachable(node)) hint(node, key);
   send_phase(at);
@@ -213,8 +246,10 @@ void Kv::send_phase(Operations::iterator at) {
   }
   if (!own) return;
   if (operation.phase == Phase::settling)
-    if (auto taken = apply(key, operation.record); !taken)
-      return fail(at, taken.error().code(), taken.error().message());
+    if (auto taken = apply(key, operation.record); !taken) {
+      if (!is_of_disk(taken.error().code())) return fail(at, taken.error().code(), taken.error().message());
+      return answer_phase(at, self(), KvStatus::failed, false);
+    }
   const auto kind = operation.phase == Phase::reading ? Deferred::Kind::own_read : Deferred::Kind::own_write;
   defer({.kind = kind, .id = at->first, .key = key}, key);
 }
@@ -226,10 +261,11 @@ void Kv::on(const NodeId& from, KvForward& m) {
     forwards_.erase(forwards_in_order_.front());
     forwards_in_order_.pop_front();
   }
-  if (!has_room(m.request))
-    return send(from, KvForwarded{.id = m.id,
-                                  .answer = {},
-                                  .failure = KvFailure{Errc::overloaded, "too many requests are under way"}});
+  const auto refuse = [&](Errc code, const char* why) {
+    send(from, KvForwarded{.id = m.id, .answer = {}, .failure = KvFailure{code, why}});
+  };
+  if (broken_) return refuse(Errc::io, kBroken);
+  if (!has_room(m.request)) return refuse(Errc::overloaded, "too many requests are under way");
   const auto at = operations_.emplace(++last_id_, Operation{}).first;
   at->second.client = {from, m.id};
   at->second.request = std::move(m.request);
@@ -278,6 +314,9 @@ void Kv::on(const NodeId& from, KvForwarded& m) {
   } else if (m.failure->code == kPlacedElsewhere) {
     operation.phase = Phase::waiting;
     operation.retry_at = now_ + config_.view_interval;
+  } else if (is_of_disk(m.failure->code) && m.failure->executed == Executed::no &&
+             place_elsewhere(operation, from)) {
+    return;
   } else {
     reply(operation, Error(m.failure->code, std::move(m.failure->text), m.failure->executed));
     operations_.erase(at);

@@ -12,9 +12,11 @@ void Kv::begin_read(Operations::iterator at) {
   operation.answered.clear();
   operation.record = {};
   const auto& nodes = operation.replicas.nodes;
-  const auto present = std::ranges::count_if(nodes, [this](const NodeId& id) { return reachable(id); });
+  const auto present = std::ranges::count_if(nodes, [this](const NodeId& id) { return can_serve(id); });
   if (nodes.empty() || static_cast<std::size_t>(present) < operation.replicas.r)
-    return fail(at, Errc::unreachable, "too few replicas of the key can be reached for a read");
+    return fail(at, broken_ ? Errc::io : Errc::unreachable,
+                broken_ ? "this node's store has failed, and too few others can be reached for a read"
+                        : "too few replicas of the key can be reached for a read");
   send_phase(at);
 }
 
@@ -134,10 +136,9 @@ void Kv::end_read(Operations::iterator at) {
       operation.retry_at = now_ + config_.retry_interval;
       return;
     }
-    if (auto taken = apply(key, operation.record); !taken)
-      return fail(at, taken.error().code(), taken.error().message());
+    if (auto taken = apply(key, operation.record); !taken) return give_up_here(at, taken.error());
     const auto held = storage_.outline(key);
-    if (!held) return fail(at, held.error().code(), held.error().message());
+    if (!held) return give_up_here(at, held.error());
     const auto condition = operation.request.condition;
     if (!fulfils(operation, held->record))
       return fail(at, condition == KvCondition::absent ? Errc::already_exists : Errc::refused,
@@ -155,7 +156,7 @@ void Kv::end_read(Operations::iterator at) {
   operation.phase = Phase::settling;
   std::erase_if(operation.answered, [&](const auto& answer) {
     const bool behind = answer.second.hash != operation.hash;
-    counters_.repairs += behind ? 1 : 0;
+    counters_.repairs += behind && answer.second.status == KvStatus::ok ? 1 : 0;
     return behind;
   });
   if (ready_answers(operation) < operation.replicas.r) return send_phase(at);

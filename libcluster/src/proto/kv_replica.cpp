@@ -62,7 +62,10 @@ Result<void> Kv::hold(const KvKey& key, const KvRecord& record, std::uint64_t be
   if (broken_) return Error(Errc::io, "this node's store has failed");
   const auto position = kv_position(key);
   const auto after = fingerprint(key, record);
-  if (auto written = storage_.write({position, key, after}, record); !written) return written;
+  if (auto written = storage_.write({position, key, after}, record); !written) {
+    broken_ = !storage_.fault().empty();
+    return written;
+  }
   if (ticket_ == ticket_asked_) ++ticket_;
   auto& last = undurable_[key];
   if (last != ticket_) {

@@ -3,14 +3,19 @@
 #include <doctest/doctest.h>
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "cluster/base/log.hpp"
 #include "cluster/kv/kv_folder.hpp"
 #include "cluster/proto/kv_placement.hpp"
 #include "cluster/wire/codec.hpp"
@@ -65,6 +70,21 @@ KvRecord record_of(std::uint64_t count, std::size_t bytes) {
   record.put({}, dot_of(count), {.data = Bytes(bytes, static_cast<std::uint8_t>(count))});
   return record;
 }
+
+/// As a full disk: no file of this process can be written.
+class FullDisk {
+ public:
+  FullDisk() {
+    ::signal(SIGXFSZ, SIG_IGN);
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &none) == 0);
+  }
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 }  // namespace
 
@@ -254,12 +274,56 @@ TEST_CASE(
     REQUIRE(tables->commit().text == "");
   }
   auto folder = KvFolder::open(place.path).value();
+  std::vector<std::string> seen;
+  log::set_sink([&](log::Level, std::string_view, std::string_view text) { seen.emplace_back(text); });
   const auto read = folder->read(kKey);
+  CHECK(!folder->read(kKey));
+  log::set_sink({});
   REQUIRE(!read);
   CHECK(read.error().code() == Errc::corrupt);
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].starts_with("a record of bucket 'default' cannot be read: "));
   CHECK(folder->outline(kKey)->bytes == 5000);
   REQUIRE(write(*folder, {}));
   CHECK(folder->read(kKey)->empty());
+}
+
+TEST_CASE("kv folder: a full disk fails each write from then on, ends no process, and costs nothing before") {
+  for (const bool is_synced : {false, true}) {
+    CAPTURE(is_synced);
+    const KvTemporaryFolder place;
+    if (!tables_of(place.path)) return;
+    {
+      auto folder = KvFolder::open(place.path).value();
+      REQUIRE(write(*folder, record_of(1, 100)));
+      if (is_synced) REQUIRE(folder->sync());
+      std::string fault;
+      {
+        const FullDisk full;
+        // Another thread syncs meanwhile, as one that began before the disk was full.
+        std::atomic<bool> done = false;
+        std::thread syncer([&] {
+          while (!done) static_cast<void>(folder->sync());
+        });
+        const auto failed = write(*folder, record_of(2, 100));
+        fault = folder->fault();
+        for (int i = 0; i < 10; ++i) static_cast<void>(write(*folder, record_of(3, 100'000)));
+        done = true;
+        syncer.join();
+        CHECK(!failed);
+      }
+      CHECK(fault.find("File too large") != std::string::npos);
+      // Room does not bring back what was lost.
+      CHECK(!write(*folder, record_of(4, 100)));
+      CHECK(!folder->sync());
+      CHECK(folder->fault() == fault);
+    }
+    auto folder = KvFolder::open(place.path).value();
+    CHECK(folder->read(kKey).value() == record_of(1, 100));
+    REQUIRE(write(*folder, record_of(5, 100)));
+    CHECK(folder->sync());
+    CHECK(folder->fault().empty());
+  }
 }
 
 #endif

@@ -75,8 +75,8 @@ class Kv {
   [[nodiscard]] KvActions on_message(Instant now, WallTime wall, const NodeId& from, KvMessage message);
   /// Somebody at this node asks; the KvReply has the same id, which is given once.
   [[nodiscard]] KvActions on_request(Instant now, WallTime wall, std::uint64_t id, KvRequest request);
-  /// All that the storage was given until `ticket` is durable; or the disk failed, and the store is at an
-  /// end: it answers nothing but errors.
+  /// All that the storage was given until `ticket` is durable; or the disk failed: then, as when a write
+  /// failed, the store is no replica of anything any more, and what is asked here others do.
   [[nodiscard]] KvActions on_synced(Instant now, std::uint64_t ticket, bool succeeded);
   /// Fires what is due. Early or repeated calls are harmless.
   [[nodiscard]] KvActions on_time(Instant now, WallTime wall);
@@ -88,6 +88,8 @@ class Kv {
   /// Whether this node has all that it is to hold in this ring, as far as others could tell it.
   [[nodiscard]] bool settled() const noexcept { return settled_; }
   [[nodiscard]] KvProgress progress() const;
+  /// The disk has failed.
+  [[nodiscard]] bool is_broken() const noexcept { return broken_; }
   /// Of a member that is leaving: whether it can go, and nobody has to ask it for anything.
   [[nodiscard]] bool has_drained() const;
   /// Members that can be reached, and do not yet have all that they are to hold.
@@ -216,6 +218,9 @@ class Kv {
   /// A great value is given more time.
   [[nodiscard]] static Duration time_for(std::size_t bytes) noexcept;
   [[nodiscard]] bool reachable(const NodeId& id) const { return id == self() || !down_.contains(id); }
+  [[nodiscard]] bool can_serve(const NodeId& id) const {
+    return id == self() ? !broken_ : !down_.contains(id);
+  }
   void load_note();
   void save_note();
 
@@ -225,6 +230,8 @@ class Kv {
   void place(Operations::iterator at);
   void forward(Operations::iterator at);
   void claim(Operations::const_iterator at);
+  [[nodiscard]] bool place_elsewhere(Operation& operation, const NodeId& failed);
+  void give_up_here(Operations::iterator at, const Error& why);
   void begin_write(Operations::iterator at);
   void send_phase(Operations::iterator at);
   void answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready);

@@ -44,6 +44,7 @@ struct KvProgress {
   bool leaving = false;        ///< its weight in the ring is 0
   bool drained = false;        ///< leaving, and the others have all that it held
   std::size_t hints = 0;       ///< writes that other nodes have missed
+  std::string fault{};         ///< of the disk: the store takes part in nothing any more; empty: none
 };
 
 struct KvCounters {

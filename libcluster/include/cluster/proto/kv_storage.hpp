@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -62,6 +63,8 @@ class KvStorage {
   /// The store's own note, as last written; empty in a new store.
   [[nodiscard]] virtual Result<Bytes> note() const = 0;
   virtual Result<void> set_note(ByteView note) = 0;
+  /// Why something that was written is lost, after which nothing more is taken; empty: it is not.
+  [[nodiscard]] virtual std::string fault() const { return {}; }
 };
 
 /// In memory: nothing survives, all is durable at once.
