@@ -1,5 +1,6 @@
 // cluster-node: runs one node until SIGTERM.
 #include <malloc.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <array>
@@ -138,10 +139,11 @@ void hand_over(Node& node, StopSignals& stop, Duration most) {
     if (state->done) return;
     const Instant now = MonotonicClock::now();
     const bool is_late = now >= deadline;
-    if (is_late || stop.wait(0s))
+    if (is_late || state->failed || stop.wait(0s))
       return log::warn("node",
-                       is_late ? "leaves although not all is handed over in time: "
-                               : "told again to stop, leaves although not all is handed over: ",
+                       state->failed ? "leaves although not all can be handed over: "
+                       : is_late     ? "leaves although not all is handed over in time: "
+                                     : "told again to stop, leaves although not all is handed over: ",
                        state->text);
     if (now - told < kTellPeriod) continue;
     told = now;
@@ -162,6 +164,7 @@ int run(const NodeOptions& options) {
   auto kv = kv_config(options);
   if (!kv) return fail(kv.error(), Exit::usage);
 
+  ::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow any more is as a full disk
   StopSignals stop;
   std::atomic<bool> id_taken = false;  // another living process has this node's id
   const auto give_up = [&id_taken] {

@@ -206,6 +206,7 @@ KvInfo::Answer KvServer::handle_call(const KvInfo&) {
 DrainState KvServer::handle_call(const AskDrained&) {
   look_at_ring();
   const auto progress = kv_.progress();
+  if (!progress.fault.empty()) return {.failed = true, .text = "its store has failed: " + progress.fault};
   DrainState state{.done = progress.drained};
   if (!progress.leaving) {
     state.text = "its keys are to be handed over";
@@ -213,9 +214,13 @@ DrainState KvServer::handle_call(const AskDrained&) {
   }
   state.left = progress.left;
   if (progress.left != 0) state.text = std::to_string(progress.left) + " keys are left to hand over";
-  std::string names;
-  for (const auto& id : kv_.unsettled()) names += (names.empty() ? "'" : ", '") + id.str() + "'";
-  if (!names.empty()) state.text += (state.text.empty() ? "" : ", ") + ("not settled: " + names);
+  const auto add = [&](const std::string& what, const std::vector<NodeId>& ids) {
+    std::string names;
+    for (const auto& id : ids) names += (names.empty() ? "'" : ", '") + id.str() + "'";
+    if (!names.empty()) state.text += (state.text.empty() ? "" : ", ") + what + names;
+  };
+  add("not settled: ", kv_.unsettled());
+  if (!state.done) add("with a store that has failed: ", kv_.failed());
   if (state.text.empty()) state.text = "its keys are handed over";
   return state;
 }

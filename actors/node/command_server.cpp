@@ -163,7 +163,7 @@ Task<std::optional<Value>> CommandServer::drain(const proto::CommandRequest& req
   // Those that were done first may have had to take keys back meanwhile.
   if (state.done) state = co_await ask_to_drain(leavers, {}, deadline, handover);
   if (state.done) co_return std::nullopt;
-  if (request.follow && most > slice) {
+  if (!state.failed && request.follow && most > slice) {
     auto answer = Value::map(
         {{"draining", true}, {"drain", handover.id}, {"left", state.left}, {"text", std::move(state.text)}});
     keep(std::move(handover));
@@ -171,6 +171,11 @@ Task<std::optional<Value>> CommandServer::drain(const proto::CommandRequest& req
   }
   for (const auto& [id, done] : handover.asked)
     static_cast<void>(cast(drain_server_of(id), EndDrain{handover.id}));
+  if (state.failed)
+    co_return replies::failure(Error(Errc::io,
+                                     "nobody has left, as not all can be handed over (" + state.text +
+                                         "): force it (-f), which may make what the others lack unreadable",
+                                     Executed::no));
   co_return replies::failure(Error(
       Errc::timeout,
       "not all is handed over to those who stay, so nobody has left (" + state.text +
@@ -217,6 +222,7 @@ Task<DrainState> CommandServer::ask_to_drain(std::vector<NodeId> leavers, Durati
     if (state) done = state->done;
     if (state ? state->done : !answers(*members_->read(), leavers[i])) continue;
     all.done = false;
+    all.failed = all.failed || (state && state->failed);
     all.left += state ? state->left : 0;
     all.text += (all.text.empty() ? "'" : "; '") + leavers[i].str() +
                 "': " + (state ? state->text : state.error().message());

@@ -8,6 +8,7 @@ namespace cluster {
 /// How far a server of this node is with what the others must have before this node leaves their ring.
 struct DrainState {
   bool done = false;
+  bool failed = false;     ///< it never will be
   std::uint64_t left = 0;  ///< how much is to be handed over yet, in what the server counts (keys)
   std::string text{};      ///< what is waited for, for a person
 };

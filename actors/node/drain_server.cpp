@@ -36,7 +36,7 @@ Task<DrainState> DrainServer::handle_call(DrainNode ask) {
       state.text = drains.error().message();
     } else if (there == Others::stay) {
       state = co_await look();
-      if (state.done) co_return state;
+      if (state.done || state.failed) co_return state;
     } else {
       state.text =
           there == Others::leave ? "all others are leaving as well" : "no other member that stays answers";
@@ -65,6 +65,7 @@ Task<DrainState> DrainServer::look() {
     auto state = answer ? answer->to<DrainState>() : Result<DrainState>(answer.error());
     if (!state) state = DrainState{.text = "'" + servers_[i] + "' does not answer"};
     all.done = all.done && state->done;
+    all.failed = all.failed || state->failed;
     all.left += state->left;
     if (!state->done) all.text += (all.text.empty() ? "" : "; ") + state->text;
   }

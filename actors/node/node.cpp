@@ -312,7 +312,7 @@ Result<void> Node::leave(Duration drain_time) {
   if (!drained) return drained.error();
   if (drained->done) return change(proto::LeaveCommand{});
   static_cast<void>(cast(*ref<DrainServer>(DrainServer::kName), EndDrain{}));
-  return Error(Errc::timeout, drained->text, Executed::no);
+  return Error(drained->failed ? Errc::io : Errc::timeout, drained->text, Executed::no);
 }
 
 Result<DrainState> Node::drain(Duration wait) {

@@ -1,6 +1,7 @@
 """Nodes that leave alive hand over first what they hold. Usage: kv_leave_test.py BIN_DIR"""
 import json
 import pathlib
+import resource
 import shutil
 import signal
 import sys
@@ -111,6 +112,42 @@ class Leaving(unittest.TestCase):
         self.assertEqual(nodes[0].cli("remove", "n2").reply, {"ok": True})  # is dead: at once
         self.assertEqual(nodes[1].cli("leave", "-f").reply, {"ok": True})
         self.assertLess(time.monotonic() - begun, 10)
+
+    def ring_with_a_full_disk(self, count):
+        """The last one's store has failed: no file of it can grow."""
+        nodes = self.ring(count, "--leave-on-stop", on_disk=True)
+        self.fill(nodes[0], "default", 100)
+        full = nodes[-1]
+        before = resource.prlimit(full.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(full.process.pid, resource.RLIMIT_FSIZE, (0, before[1]))
+
+        def fault():
+            self.fill(nodes[0], "filler", 20)
+            return full.cli("kv", "status").data["fault"]
+
+        wait_until(fault, "its store has failed")
+        return nodes
+
+    def test_who_leaves_hands_over_to_those_whose_disks_work(self):
+        nodes = self.ring_with_a_full_disk(4)
+        begun = time.monotonic()
+        self.assertEqual(nodes[2].cli("leave").reply, {"ok": True})
+        self.assertLess(time.monotonic() - begun, 30)
+        self.assertEqual(nodes[2].cli("kv", "scan").data, [])
+        for node in (nodes[0], nodes[1], nodes[3]):
+            self.assertEqual(self.missing(node, "default", 100), 0)
+
+    def test_whose_disk_failed_is_told_at_once_that_it_can_only_be_forced_to_leave(self):
+        nodes = self.ring_with_a_full_disk(4)
+        for refused in (nodes[3].cli("leave"), nodes[0].cli("remove", "n3")):
+            self.assertEqual((refused.code, refused.reply["error"]["executed"]), (1, "no"))
+            self.assertRegex(refused.reply["error"]["message"], "'n3': its store has failed: .*File too large.*-f")
+        wait_until(lambda: set(self.weights(nodes[0]).values()) == {128}, "its weight is what it was")
+        nodes[3].process.send_signal(signal.SIGTERM)  # leaves all the same, without waiting
+        self.ends_by_itself(nodes[3])
+        for node in nodes[:3]:
+            wait_until(lambda: node.ids() == {"n0", "n1", "n2"} and self.settled(node), "those who stay have settled")
+            self.assertEqual(self.missing(node, "default", 100), 0)
 
     def test_who_is_killed_while_it_drains_comes_back_with_its_weight(self):
         nodes = self.ring(3, on_disk=True)

@@ -24,6 +24,12 @@ struct Note {
   bool log_cut = false;
 };
 
+bool is_for_a_replica(const KvMessage& message) {
+  return std::holds_alternative<KvRead>(message) || std::holds_alternative<KvWrite>(message) ||
+         std::holds_alternative<KvForward>(message) || std::holds_alternative<KvSyncAsk>(message) ||
+         std::holds_alternative<KvSyncLeaf>(message) || std::holds_alternative<KvForget>(message);
+}
+
 }  // namespace
 
 Kv::Kv(KvConfig config, KvStorage& storage, Rng rng)
@@ -142,14 +148,10 @@ void Kv::enter(KvPlacement next) {
 KvActions Kv::on_peer(Instant now, const NodeId& peer, bool is_reachable) {
   begin(now);
   if (is_reachable) {
-    if (down_.erase(peer) != 0) {
-      sync_soon_.insert(peer);
-      sync_at_ = std::min(sync_at_, now + config_.view_interval);
-      upkeep_at_ = now;
-      if (!heard_.contains(peer) && members_.contains(peer)) greet(peer, true);
-    }
+    if (down_.erase(peer) != 0) serves_again(peer);
   } else {
     down_.insert(peer);
+    failed_.erase(peer);  // it may come back as a process that has not
     look_soon();
     if (session_ && session_->peer == peer) end_session(false);
     for (auto at = operations_.begin(); at != operations_.end();) {
@@ -177,6 +179,7 @@ KvActions Kv::on_message(Instant now, WallTime wall, const NodeId& from, KvMessa
     out_.emplace_back(KvRefused{from, std::move(ok).error()});
     return finish();
   }
+  if (broken_ && is_for_a_replica(message)) greet(from, false);  // who does not know that yet
   std::visit([&](auto& m) { on(from, m); }, message);
   return finish();
 }
@@ -229,7 +232,7 @@ KvActions Kv::on_time(Instant now, WallTime wall) {
   if (greet_at_ <= now) {
     greet_at_ = kNever;
     const bool waits = is_leaving() && !unsettled().empty();  // to be told
-    if (!settled_ || heard_.size() < members_.size() || waits) {
+    if (!broken_ && (!settled_ || heard_.size() < members_.size() || waits)) {
       for (const auto& member : members_)
         if (reachable(member) && (!heard_.contains(member) || !has_settled(member))) greet(member, true);
       greet_at_ = now + kGreetInterval;
@@ -287,6 +290,7 @@ void Kv::begin(Instant now, WallTime wall) {
 }
 
 KvActions Kv::finish() {
+  if (broken_ && !std::exchange(told_broken_, true)) greet_all(false);
   if (ticket_asked_ != ticket_) {
     ticket_asked_ = ticket_;
     out_.emplace_back(KvSync{ticket_});

@@ -25,6 +25,9 @@ constexpr std::size_t kPointsMax = 1u << 21;
 // so, in the order of the ring; a member that says nothing is taken for one that did.
 
 void Kv::greet(const NodeId& to, bool asks, bool tells) {
+  if (broken_)
+    return send(
+        to, KvHello{.ring = ring_.fingerprint(), .life = config_.boot.nonce, .bases = {}, .failed = true});
   KvHello hello{.ring = ring_.fingerprint(),
                 .life = config_.boot.nonce,
                 .verified = verified_,
@@ -44,8 +47,28 @@ void Kv::greet_all(bool asks) {
   for (const auto& member : members_) greet(member, asks);
 }
 
+/// For this node it is as one that cannot be reached, until another process answers in its name.
+void Kv::hear_of_failure(const NodeId& of, std::uint64_t life) {
+  if (!failed_.insert_or_assign(of, life).second) return;
+  if (session_ && session_->peer == of) end_session(false);
+  look_soon();
+}
+
+void Kv::serves_again(const NodeId& peer) {
+  sync_soon_.insert(peer);
+  sync_at_ = std::min(sync_at_, now_ + config_.view_interval);
+  upkeep_at_ = now_;
+  greet_at_ = std::min(greet_at_, now_ + config_.view_interval);  // it may be one that is waited for
+  if (!heard_.contains(peer) && members_.contains(peer)) greet(peer, true);
+}
+
 void Kv::on(const NodeId& from, KvHello& m) {
   if (m.asks) greet(from, false, true);
+  if (m.failed) return hear_of_failure(from, m.life);
+  if (const auto failed = failed_.find(from); failed != failed_.end() && failed->second != m.life) {
+    failed_.erase(failed);
+    serves_again(from);
+  }
   // The same edits, and it remembers one that this node's ring has forgotten, or never heard of.
   const auto& edition = ring_.edition();
   if (m.edition.hash == edition.hash && m.edition.time > edition.time && members_.contains(from) &&
@@ -198,6 +221,7 @@ bool Kv::look_for_lacking() {
       const auto needed = std::max(n - 1, n - std::min(r, w) + 1);
       std::uint32_t held_by = 0;
       std::uint32_t place = 0;
+      std::vector<NodeId> absent;  // that held it
       std::vector<NodeId> others;  // that may have some of it
       const auto is_enough = [&] { return place >= n && held_by >= needed; };
       const auto look_at = [&](const NodeId& id) {
@@ -208,6 +232,8 @@ bool Kv::look_for_lacking() {
         const bool held =
             !known || (hello->second.settled && is_replica) || held_in(hello->second.bases, edge, n, id);
         const bool done = known && synced_.contains(id);
+        if (held && !done && !reachable(id))
+          return absent.push_back(id);  // any of those that held it will do
         if (held && held_by++ < needed && !done) lacking_.insert(id);
         if (!held && !done && is_replica && reachable(id))
           lacking_.insert(id);
@@ -221,6 +247,8 @@ bool Kv::look_for_lacking() {
       place = std::max(place, n);  // who is leaving is nobody's replica
       for (const auto& id : ring_.leaving())
         if (!is_enough()) look_at(id);
+      for (const auto& id : absent)
+        if (held_by++ < needed) lacking_.insert(id);
       // With fewer of them left (several were replaced at once) what they had may be anywhere.
       if (held_by >= needed) continue;
       const auto away = std::ranges::count_if(others, [this](const NodeId& id) { return !reachable(id); });
@@ -257,6 +285,13 @@ void Kv::settle() {
 }
 
 bool Kv::is_leaving() const { return std::ranges::binary_search(ring_.leaving(), self()); }
+
+std::vector<NodeId> Kv::failed() const {
+  std::vector<NodeId> ids;
+  for (const auto& [id, life] : failed_)
+    if (members_.contains(id) && !down_.contains(id)) ids.push_back(id);
+  return ids;
+}
 
 std::vector<NodeId> Kv::unsettled() const {
   std::vector<NodeId> ids;

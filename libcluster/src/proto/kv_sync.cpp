@@ -14,6 +14,7 @@ bool Kv::can_compare_with(const NodeId& id) const {
 
 void Kv::begin_session() {
   sync_at_ = now_ + config_.sync_interval;
+  for (const auto& [id, life] : failed_) greet(id, true);  // that word may have been late
   if (session_ || ring_.empty()) return;
   if (!trees_built_ || (!settled_ && hellos_.empty() && !members_.empty())) {
     sync_at_ = now_ + config_.view_interval;

@@ -117,6 +117,18 @@ TEST_CASE("drain: it is done when its servers are, and the weight stays 0 for a 
   CHECK(a.drains_for() == 0s);
 }
 
+TEST_CASE("drain: who never can hand over says so at once") {
+  Drains a;
+  a.server.cast(DrainFirst{"kv"});
+  a.kv_says = DrainState{.failed = true, .text = "its store has failed"};
+  const auto asked = a.ask(60s);
+  a.pass(100ms);
+  const auto state = a.answer_to(asked).value();
+  CHECK_FALSE(state.done);
+  CHECK(state.failed);
+  CHECK(state.text == "its store has failed");
+}
+
 TEST_CASE("drain: at the deadline it says what is left, and is not asked about it any more") {
   Drains a;
   a.server.cast(DrainFirst{"kv"});

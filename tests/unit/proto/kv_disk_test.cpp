@@ -19,6 +19,8 @@ namespace {
 
 constexpr WallTime kDiskBegin{std::chrono::hours(480'000)};
 
+KvKey disk_key(int i) { return {"default", "key " + std::to_string(i)}; }
+
 /// Takes nothing any more once it is full; `damaged` cannot be read.
 class FailingStorage final : public cluster::testing::OnMemory<> {
  public:
@@ -36,24 +38,37 @@ class FailingStorage final : public cluster::testing::OnMemory<> {
   KvKey damaged{};
 };
 
-/// Three nodes, and a network that loses nothing.
-struct Three {
+/// Three nodes or more, and a network that loses nothing.
+struct Ring {
   struct Member {
     FailingStorage disk{};
     std::unique_ptr<Kv> kv{};
   };
-  Three() {
-    CHash ring;
-    for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
-    for (const auto* id : {"foo", "bar", "baz"}) {
-      auto& member = members[id];
-      member.kv =
-          std::make_unique<Kv>(KvConfig{.self = id, .boot = {1, 2}}, member.disk, Rng(members.size()));
-      perform(id, member.kv->on_start(now, kDiskBegin));
-    }
-    for (auto& [id, member] : members) perform(id, member.kv->on_ring(now, "ring", {1, 1}, ring));
+  explicit Ring(const std::vector<NodeId>& ids = {"foo", "bar", "baz"}) {
+    for (const auto& id : ids) start(id);
+    place({1, 1}, ids);
     pass(3s);
     for (auto& [id, member] : members) REQUIRE(member.kv->progress().settled);
+  }
+  void start(const NodeId& id) {
+    auto& member = members[id];
+    member.kv = std::make_unique<Kv>(KvConfig{.self = id, .boot = {++boots, boots}}, member.disk, Rng(boots));
+    perform(id, member.kv->on_start(now, kDiskBegin));
+  }
+  void place(const KvEdition& edition, const std::vector<NodeId>& ids,
+             const std::vector<NodeId>& leaving = {}) {
+    CHash ring;
+    for (const auto& id : ids) REQUIRE(ring.insert({.id = id}, 8));
+    for (auto& [id, member] : members) perform(id, member.kv->on_ring(now, "ring", edition, ring, leaving));
+  }
+  /// By a write to it.
+  void fill(const NodeId& id) {
+    auto& member = members[id];
+    member.disk.full = true;
+    for (int i = 1000; member.kv->progress().fault.empty(); ++i) {
+      REQUIRE(i < 1100);
+      static_cast<void>(ask("foo", {.verb = KvVerb::put, .key = disk_key(i), .value = {1}}));
+    }
   }
   void perform(const NodeId& at, const KvActions& actions) {
     for (const auto& action : actions) {
@@ -89,15 +104,13 @@ struct Three {
   std::vector<std::pair<NodeId, KvSend>> sent;
   std::map<std::uint64_t, KvReply> replies;
   std::uint64_t asked = 0;
+  std::uint64_t boots = 0;
 };
-
-KvKey disk_key(int i) { return {"default", "key " + std::to_string(i)}; }
 
 }  // namespace
 
 TEST_CASE("kv disk: with a full disk among three every write and read goes on, through that node as well") {
-  Three three;
-  int lost = 0;
+  Ring three;
   three.members["baz"].disk.full = true;
   for (int i = 0; i < 60; ++i)
     for (const auto condition : {KvCondition::none, KvCondition::replace, KvCondition::absent}) {
@@ -108,17 +121,12 @@ TEST_CASE("kv disk: with a full disk among three every write and read goes on, t
       const auto put = three.ask(
           at, {.verb = KvVerb::put, .key = key, .value = Bytes(1, std::uint8_t{7}), .condition = condition});
       REQUIRE(put);
-      if (!put->answer) {  // the one that the disk failed of
-        CHECK(put->answer.error().executed() == Executed::unknown);
-        ++lost;
-        continue;
-      }
+      CHECK(put->answer);  // also that which the disk failed of
       const auto read = three.ask("baz", {.verb = KvVerb::get, .key = key});
       REQUIRE(read);
       REQUIRE(read->answer);
       CHECK(read->answer->values.size() == 1);  // nothing was done twice
     }
-  CHECK(lost <= 1);
   for (const auto& [id, member] : three.members) {
     CAPTURE(id.str());
     const auto progress = member.kv->progress();
@@ -129,7 +137,7 @@ TEST_CASE("kv disk: with a full disk among three every write and read goes on, t
 
 TEST_CASE(
     "kv disk: with two disks full writes and reads fail, and none is said not to have happened wrongly") {
-  Three three;
+  Ring three;
   for (const auto* id : {"bar", "baz"}) three.members[id].disk.full = true;
   static_cast<void>(three.ask("bar", {.verb = KvVerb::put, .key = disk_key(0)}));
   static_cast<void>(three.ask("baz", {.verb = KvVerb::put, .key = disk_key(0)}));
@@ -142,12 +150,13 @@ TEST_CASE(
       REQUIRE(three.replies.contains(of));
       CHECK(!three.replies.at(of).answer);
     }
-    CHECK(three.replies.at(id).answer.error().executed() == Executed::unknown);  // foo has it
+    CHECK(three.replies.at(id).answer.error().executed() == Executed::no);
+    CHECK(three.members["foo"].disk.memory.read(disk_key(1))->empty());
   }
 }
 
 TEST_CASE("kv disk: what a replica cannot read another one writes") {
-  Three three;
+  Ring three;
   const auto key = disk_key(1);
   REQUIRE(three.ask("foo", {.verb = KvVerb::put, .key = key, .value = {1}})->answer);
   three.members["bar"].disk.damaged = key;
@@ -163,4 +172,53 @@ TEST_CASE("kv disk: what a replica cannot read another one writes") {
       CHECK(read->answer);
     }
   for (const auto& [id, member] : three.members) CHECK(member.kv->progress().fault.empty());
+}
+
+TEST_CASE("kv disk: who leaves hands over to those whose disks work; whose disk failed never can") {
+  Ring four({"foo", "bar", "baz", "qux"});
+  constexpr int kKeys = 40;
+  for (int i = 0; i < kKeys; ++i)
+    REQUIRE(four.ask("foo", {.verb = KvVerb::put, .key = disk_key(i), .value = {7}})->answer);
+  four.fill("qux");
+  four.pass(100ms);
+  for (const auto* id : {"foo", "bar", "baz"})
+    CHECK(four.members[id].kv->failed() == std::vector<NodeId>{"qux"});
+  four.place({2, 2}, {"foo", "bar", "qux"}, {"baz"});
+  const auto& baz = *four.members["baz"].kv;
+  for (const auto end = four.now + 30s; !baz.has_drained() && four.now < end;) four.pass(100ms);
+  CHECK(baz.has_drained());
+  CHECK(four.members["baz"].disk.memory.size() == 0);
+  for (int i = 0; i < kKeys; ++i)
+    for (const auto* id : {"foo", "bar"}) CHECK(!four.members[id].disk.memory.read(disk_key(i))->empty());
+
+  four.place({3, 3}, {"foo", "bar", "baz"}, {"qux"});
+  four.pass(30s);
+  CHECK_FALSE(four.members["qux"].kv->has_drained());
+  CHECK(four.members["qux"].kv->progress().fault == "no space left");
+}
+
+TEST_CASE("kv disk: once there is room, and it has been started again, it gets what it missed") {
+  Ring three;
+  three.fill("baz");
+  for (int i = 0; i < 40; ++i)
+    REQUIRE(three.ask("foo", {.verb = KvVerb::put, .key = disk_key(i), .value = {7}})->answer);
+  auto& baz = three.members["baz"];
+  baz.disk.full = baz.disk.lost = false;
+  three.start("baz");
+  three.place({1, 1}, {"foo", "bar", "baz"});
+  const auto holds_all = [&] {
+    for (int i = 0; i < 40; ++i)
+      if (baz.disk.memory.read(disk_key(i))->empty()) return false;
+    return true;
+  };
+  for (const auto end = three.now + 30s; !holds_all() && three.now < end;) three.pass(100ms);
+  CHECK(holds_all());
+  CHECK(baz.kv->progress().settled);
+  for (const auto* id : {"foo", "bar"}) CHECK(three.members[id].kv->failed().empty());
+  // A late word of the process before is not believed for long.
+  three.perform("foo", three.members["foo"].kv->on_message(three.now, kDiskBegin, "baz",
+                                                           KvHello{.life = 3, .bases = {}, .failed = true}));
+  CHECK(three.members["foo"].kv->failed() == std::vector<NodeId>{"baz"});
+  three.pass(30s);
+  CHECK(three.members["foo"].kv->failed().empty());
 }

@@ -114,3 +114,36 @@ TEST_CASE(
   CHECK(asked);
   CHECK(foo.kv.settled());
 }
+
+TEST_CASE("kv sync: who leaves asks who could not be reached meanwhile whether it has settled") {
+  KvMemory memory;
+  Kv foo({.self = "foo", .boot = {1, 2}}, memory, Rng(1));
+  CHash ring;
+  REQUIRE(ring.insert({.id = "bar"}, 8));
+  Instant now{};
+  static_cast<void>(foo.on_start(now, kSyncBegin));
+  const auto hellos = Compared::sent<KvHello>(foo.on_ring(now, "ring", {1, 1}, ring, {"foo"}));
+  REQUIRE(!hellos.empty());
+  auto hello = hellos.front();
+  hello.life = kLife;
+  hello.verified = hello.tells = true;
+  hello.settled = hello.asks = false;
+  static_cast<void>(foo.on_message(now, kSyncBegin, "bar", hello));
+  const auto asks_within = [&](Duration time) {
+    bool asked = false;
+    for (const auto end = now + time; now < end; now += 10ms)
+      for (const auto& m : Compared::sent<KvHello>(foo.on_time(now, kSyncBegin))) asked = asked || m.asks;
+    return asked;
+  };
+  CHECK(asks_within(2s));
+  CHECK(foo.settled());
+  static_cast<void>(foo.on_peer(now, "bar", false));
+  static_cast<void>(asks_within(2s));
+  CHECK_FALSE(asks_within(2s));
+  static_cast<void>(foo.on_peer(now, "bar", true));
+  CHECK(asks_within(2s));
+  hello.settled = true;  // its word of that had been lost
+  static_cast<void>(foo.on_message(now, kSyncBegin, "bar", hello));
+  static_cast<void>(asks_within(2s));
+  CHECK(foo.has_drained());
+}

@@ -94,6 +94,8 @@ class Kv {
   [[nodiscard]] bool has_drained() const;
   /// Members that can be reached, and do not yet have all that they are to hold.
   [[nodiscard]] std::vector<NodeId> unsettled() const;
+  /// Members that can be reached, but whose disks have failed: they take nothing.
+  [[nodiscard]] std::vector<NodeId> failed() const;
   [[nodiscard]] const KvCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] const NodeId& self() const noexcept { return config_.self; }
   [[nodiscard]] const KvBucket& bucket(const std::string& name) const;
@@ -217,10 +219,10 @@ class Kv {
   void send(const NodeId& to, KvMessage message, bool bulk = false);
   /// A great value is given more time.
   [[nodiscard]] static Duration time_for(std::size_t bytes) noexcept;
-  [[nodiscard]] bool reachable(const NodeId& id) const { return id == self() || !down_.contains(id); }
-  [[nodiscard]] bool can_serve(const NodeId& id) const {
-    return id == self() ? !broken_ : !down_.contains(id);
+  [[nodiscard]] bool reachable(const NodeId& id) const {
+    return id == self() || (!down_.contains(id) && !failed_.contains(id));
   }
+  [[nodiscard]] bool can_serve(const NodeId& id) const { return reachable(id) && (id != self() || !broken_); }
   void load_note();
   void save_note();
 
@@ -291,6 +293,8 @@ class Kv {
                                                                 std::size_t& points) const;
   void greet(const NodeId& to, bool asks, bool tells = false);
   void greet_all(bool asks);
+  void hear_of_failure(const NodeId& of, std::uint64_t life);
+  void serves_again(const NodeId& peer);
   void hear(const NodeId& from, const KvHello& m);
   void learn(std::span<const KvRing> rings);
   [[nodiscard]] bool has_settled(const NodeId& peer) const;
@@ -343,6 +347,7 @@ class Kv {
   Instant due_ = kNever;
   KvActions out_{};
   bool broken_ = false;  // the disk failed
+  bool told_broken_ = false;
 
   Boot actor_{};             // of this node's dots, anew in each ring
   std::uint64_t count_ = 0;  // of the last of them, and no less than any that this node wrote upon
@@ -359,10 +364,11 @@ class Kv {
   bool settled_ = false;
   std::set<NodeId> members_{};  // without this one
   std::set<NodeId> down_{};
-  std::map<NodeId, Hello> hellos_{};  // of nodes in the same ring
-  std::set<NodeId> synced_{};         // compared with, since this ring
-  std::set<NodeId> lacking_{};        // to be compared with, as of the last look
-  std::size_t points_looked_at_ = 0;  // by that
+  std::map<NodeId, std::uint64_t> failed_{};  // whose disks have, and which of their lives has ended by that
+  std::map<NodeId, Hello> hellos_{};          // of nodes in the same ring
+  std::set<NodeId> synced_{};                 // compared with, since this ring
+  std::set<NodeId> lacking_{};                // to be compared with, as of the last look
+  std::size_t points_looked_at_ = 0;          // by that
 
   std::uint64_t last_id_ = 0;
   Operations operations_{};

@@ -149,6 +149,7 @@ struct KvHello {
   std::vector<KvRing> history{};  ///< the rings that it was in before this one, the newest last
   bool gap = false;               ///< there were others before these
   KvEdition edition{};            ///< of `ring`
+  bool failed = false;            ///< its disk: nothing is to be had of this process any more
 };
 inline constexpr std::size_t kKvHistoryMax = 64;
 
