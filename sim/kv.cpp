@@ -77,7 +77,8 @@ void declare(CLI::App& app, KvOptions& options, KvTyped& typed) {
   number("--keys", typed.keys, "that they read and write", usual.keys);
   app.add_option("--faults", typed.faults,
                  "all, none, or some of crashes, power (all crash at once), disks (a node loses its disk),\n"
-                 "pauses, partitions, network (loss, delay, doubles), clocks, joins, removals (of dead\n"
+                 "full (its disk takes no more until it is started again), pauses, partitions,\n"
+                 "network (loss, delay, doubles), clocks, joins, removals (of dead\n"
                  "members), leaves (of live ones), weights, zones (whole ones fail). With W = 1, where the\n"
                  "loss of a disk may lose what was acknowledged, all are all but disks and removals");
   app.add_flag("--no-chaos", typed.no_chaos, "as --faults none");

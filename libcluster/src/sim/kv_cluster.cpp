@@ -14,12 +14,14 @@ constexpr std::int64_t kWallStart = 1'700'000'000'000'000;
 }  // namespace
 
 Result<void> KvDisk::write(const Entry& entry, const proto::KvRecord& record) {
+  if (!fault_.empty()) return Error(Errc::io, fault_);
   log_.push_back({entry, record, {}});
   play(*live_, log_.back());
   return {};
 }
 
 Result<void> KvDisk::set_note(ByteView note) {
+  if (!fault_.empty()) return Error(Errc::io, fault_);
   log_.push_back({{}, {}, Bytes(note.begin(), note.end())});
   play(*live_, log_.back());
   return {};
@@ -34,6 +36,7 @@ void KvDisk::sync(std::uint64_t to) {
 
 void KvDisk::crash(Rng& rng) {
   sync(base_ + rng.below(log_.size() + 1));
+  fault_.clear();
   base_ += log_.size();
   log_.clear();
   live_ = std::make_unique<proto::KvMemory>(kGreatBytes);
@@ -242,10 +245,12 @@ void KvCluster::sync(std::size_t place, std::uint64_t ticket) {
   simulator_.after(wait, [this, place, ticket, to, lies, life = process.life] {
     auto& disk_of = processes_.at(place);
     if (!disk_of.kv || disk_of.life != life) return;
-    if (!lies) disk_of.disk.sync(to);
-    disk_of.host.submit([this, place, ticket, life] {
+    if (!lies && !has_full_disk(place)) disk_of.disk.sync(to);
+    const bool is_full = has_full_disk(place);
+    disk_of.host.submit([this, place, ticket, is_full, life] {
       auto& host = processes_.at(place);
-      if (host.kv && host.life == life) perform(place, host.kv->on_synced(simulator_.now(), ticket, true));
+      if (host.kv && host.life == life)
+        perform(place, host.kv->on_synced(simulator_.now(), ticket, !is_full));
     });
   });
 }
@@ -292,7 +297,8 @@ WallTime KvCluster::wall(std::size_t place) const {
 bool KvCluster::settled() const {
   return std::ranges::all_of(ring_, [this](const auto& member) {
     const auto& process = processes_.at(member.first);
-    return process.kv && process.ring_version == ring_version_ && process.kv->settled();
+    return process.kv && process.ring_version == ring_version_ && process.kv->settled() &&
+           !process.kv->is_broken();
   });
 }
 

@@ -23,9 +23,10 @@ constexpr Duration kDrainMax = 20s;
 
 /// How often what happens, among all that may.
 constexpr std::pair<KvFault, int> kShares[] = {
-    {KvFault::crashes, 36},    {KvFault::power, 4},    {KvFault::disks, 20},  {KvFault::pauses, 20},
-    {KvFault::partitions, 20}, {KvFault::network, 20}, {KvFault::clocks, 20}, {KvFault::joins, 5},
-    {KvFault::removals, 5},    {KvFault::leaves, 5},   {KvFault::weights, 5}, {KvFault::zones, 20}};
+    {KvFault::crashes, 36}, {KvFault::power, 4},       {KvFault::disks, 20},   {KvFault::full, 10},
+    {KvFault::pauses, 20},  {KvFault::partitions, 20}, {KvFault::network, 20}, {KvFault::clocks, 20},
+    {KvFault::joins, 5},    {KvFault::removals, 5},    {KvFault::leaves, 5},   {KvFault::weights, 5},
+    {KvFault::zones, 20}};
 
 /// The writes in a value: more than one if it was merged of them.
 void add_numbers(const Bytes& value, KvChecker::Values& into) {
@@ -249,6 +250,8 @@ class KvRun {
       case KvFault::disks:
         if (!lose_disks(8s) && has(KvFault::crashes)) restart_later(place, true);
         return;
+      case KvFault::full:
+        return fill_disk(place);
       case KvFault::pauses:
         cluster_.pause(place);
         return cluster_.simulator().after(between(50ms, 5s), [this, place] { cluster_.resume(place); });
@@ -296,6 +299,14 @@ class KvRun {
     for (const auto place : places) restart_later(place, false, after_max);
     verdict_.disks_lost += places.size();
     return true;
+  }
+
+  void fill_disk(std::size_t place) {
+    if (!cluster_.running(place)) return;
+    cluster_.fill_disk(place);
+    cluster_.simulator().after(between(500ms, 8s), [this, place] {
+      if (cluster_.has_full_disk(place)) restart_later(place, true);
+    });
   }
 
   void partition() {
@@ -373,6 +384,7 @@ class KvRun {
     cluster_.network().set_faults({.delay = Latency::uniform(200us, 10ms)});
     for (std::size_t place = 0; place < cluster_.size(); ++place) {
       cluster_.resume(place);
+      if (cluster_.has_full_disk(place)) cluster_.kill(place);
       if (!cluster_.running(place) && cluster_.ring().contains(place)) cluster_.restart(place, true);
     }
   }

@@ -10,10 +10,11 @@
 namespace cluster::sim {
 namespace {
 
-constexpr std::array<std::pair<KvFault, std::string_view>, 12> kFaultNames{
+constexpr std::array<std::pair<KvFault, std::string_view>, 13> kFaultNames{
     {{KvFault::crashes, "crashes"},
      {KvFault::power, "power"},
      {KvFault::disks, "disks"},
+     {KvFault::full, "full"},
      {KvFault::pauses, "pauses"},
      {KvFault::partitions, "partitions"},
      {KvFault::network, "network"},

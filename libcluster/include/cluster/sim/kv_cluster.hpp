@@ -45,6 +45,9 @@ class KvDisk final : public proto::KvStorage {
   /// Of what was not synced, some first part is there.
   void crash(Rng& rng);
   void wipe();
+  /// It takes nothing any more, until the crash that follows.
+  void fill() { fault_ = "no space left"; }
+  [[nodiscard]] std::string fault() const override { return fault_; }
   [[nodiscard]] const proto::KvMemory& live() const noexcept { return *live_; }
 
  private:
@@ -61,6 +64,7 @@ class KvDisk final : public proto::KvStorage {
   std::unique_ptr<proto::KvMemory> durable_ = std::make_unique<proto::KvMemory>();
   std::deque<Step> log_{};  // in live_, not in durable_
   std::uint64_t base_ = 0;
+  std::string fault_{};
 };
 
 /// A mistake in what surrounds the state machines, or in how they are set, that the checker must find.
@@ -113,6 +117,10 @@ class KvCluster {
 
   void kill(std::size_t place);
   void restart(std::size_t place, bool keep_disk);
+  void fill_disk(std::size_t place) { processes_.at(place).disk.fill(); }
+  [[nodiscard]] bool has_full_disk(std::size_t place) const {
+    return !processes_.at(place).disk.fault().empty();
+  }
   void pause(std::size_t place) { processes_.at(place).host.pause(); }
   void resume(std::size_t place) { processes_.at(place).host.resume(); }
   [[nodiscard]] WallTime wall(std::size_t place) const;

@@ -18,6 +18,7 @@ enum class KvFault : std::uint8_t {
   crashes,     ///< of one process; its disk is kept, but for what was not synced
   power,       ///< all processes crash at once
   disks,       ///< a process crashes and its disk is gone
+  full,        ///< a disk takes no more until its process is started again
   pauses,      ///< as SIGSTOP and SIGCONT
   partitions,  ///< both ways and one way
   network,     ///< delay, loss, duplication, reordering
