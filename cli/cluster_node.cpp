@@ -56,7 +56,10 @@ NodeConfig node_config(const NodeOptions& options, std::string cookie) {
   config.meet = options.meet;
   config.data_dir = options.data_dir;
   config.mesh_max = options.mesh_max;
-  if (options.kv) config.limits.message_bytes_max = kKvMessageBytesMax;
+  if (options.kv) {
+    config.limits.message_bytes_max = kKvMessageBytesMax;
+    config.drain_first = {std::string(KvServer::kName)};
+  }
   config.partition_policy = options.partition_policy;
   config.allow_drills = options.allow_drills;
   return config;

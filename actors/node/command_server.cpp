@@ -206,7 +206,8 @@ Ref<DrainServer> CommandServer::drain_server_of(const NodeId& id) const {
       runtime::Target{std::string(DrainServer::kName), id == actors_->id() ? NodeId() : id});
 }
 
-/// All at once, for so long; what they say together. Who does not answer any more has nothing to say.
+/// All at once, for so long; what they say together. Who does not answer any more has nothing to say, and
+/// who has no such server nothing to hand over.
 Task<DrainState> CommandServer::ask_to_drain(std::vector<NodeId> leavers, Duration time, Instant deadline,
                                              Handover& handover) {
   const Duration patience = std::clamp<Duration>(deadline - now(), kLookMin, time + kMemberTimeout);
@@ -218,6 +219,7 @@ Task<DrainState> CommandServer::ask_to_drain(std::vector<NodeId> leavers, Durati
   DrainState all{.done = true};
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto state = co_await asked[i];
+    if (!state && state.error().code() == Errc::no_server) continue;
     auto& done = handover.asked[leavers[i]];
     if (state) done = state->done;
     if (state ? state->done : !answers(*members_->read(), leavers[i])) continue;

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,7 +34,9 @@ class DrainServer : public GenServer<DrainServer, DrainNode, EndDrain, DrainFirs
 
   Task<DrainState> handle_call(DrainNode ask);
   void handle_cast(const EndDrain& end);
-  void handle_cast(const DrainFirst& first) { servers_.push_back(first.server); }
+  void handle_cast(const DrainFirst& first) {
+    if (std::ranges::count(servers_, first.server) == 0) servers_.push_back(first.server);
+  }
 
  private:
   /// The other members, as far as they can take what is handed over.

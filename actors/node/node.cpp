@@ -142,6 +142,7 @@ struct Node::Impl {
   void listen_to_peers();
   /// Kept up for ever, and without undoing a removal: nobody is there to be told that it failed.
   Result<void> meet(const std::vector<Endpoint>& endpoints);
+  Result<void> drain_first(std::string server);
 
   std::shared_ptr<RingBoard> board = std::make_shared<RingBoard>();
   std::unique_ptr<DataWriter> data;  // null: nothing is saved
@@ -201,6 +202,15 @@ Result<void> Node::Impl::spawn_command(const NodeConfig& config, const NodeKeys&
                                               std::move(views), keys);
   if (!spawned) return std::move(spawned).error();
   return {};
+}
+
+Result<void> Node::Impl::drain_first(std::string server) {
+  auto drain = actors->ref<DrainServer>(DrainServer::kName);
+  if (!drain) return std::move(drain).error();
+  auto spawned = actors->spawn<DrainServer>({.name = std::string(DrainServer::kName)}, actors->id(), ring,
+                                            board, members);
+  if (!spawned && spawned.error().code() != Errc::already_exists) return std::move(spawned).error();
+  return actors->cast(*drain, DrainFirst{std::move(server)});
 }
 
 void Node::Impl::listen_to_peers() {
@@ -271,6 +281,8 @@ Result<Node> Node::start(NodeConfig config) {
   if (auto done = impl->spawn_ring(config, boot, std::move(data->ring)); !done)
     return std::move(done).error();
   if (auto done = impl->spawn_command(config, keys); !done) return std::move(done).error();
+  for (auto& server : config.drain_first)
+    if (auto done = impl->drain_first(std::move(server)); !done) return std::move(done).error();
   impl->listen_to_peers();
   impl->actors->kernel().accept_connections();  // now that all who are asked for are there
   if (auto done = impl->meet(config.meet); !done) return std::move(done).error();
@@ -324,14 +336,7 @@ Result<DrainState> Node::drain(Duration wait) {
   return state;
 }
 
-Result<void> Node::drain_first(std::string server) {
-  auto drain = ref<DrainServer>(DrainServer::kName);
-  if (!drain) return std::move(drain).error();
-  auto spawned = spawn<DrainServer>({.name = std::string(DrainServer::kName)}, id(), impl_->ring,
-                                    impl_->board, impl_->members);
-  if (!spawned && spawned.error().code() != Errc::already_exists) return std::move(spawned).error();
-  return cast(*drain, DrainFirst{std::move(server)});
-}
+Result<void> Node::drain_first(std::string server) { return impl_->drain_first(std::move(server)); }
 
 Endpoint Node::endpoint() const { return impl_->actors->kernel().listening(); }
 ActorSystem& Node::actors() const noexcept { return *impl_->actors; }

@@ -54,6 +54,9 @@ struct NodeConfig {
   proto::PartitionPolicyConfig partition_policy = {};  ///< what the silence of members means; as on all nodes
   /// Runs the server `drill`, so that whoever has the cookie can rehearse partitions of the network.
   bool allow_drills = false;
+  /// Servers that will be started, each of which `Node::drain_first` names: until then this node has not
+  /// handed over what they hold.
+  std::vector<std::string> drain_first = {};
   /// Called in the ring server's turn: do not block in it.
   std::function<void(const proto::GossipEvent&)> on_ring_event = {};
 };

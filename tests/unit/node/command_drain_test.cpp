@@ -53,16 +53,21 @@ class ScriptedDrain : public GenServer<ScriptedDrain, DrainNode, EndDrain> {
   std::shared_ptr<DrainScript> script_;
 };
 
+NodeConfig config_of(std::size_t place) {
+  NodeConfig config{
+      .id = "n" + std::to_string(place), .host = "127.0.0.1", .port = 0, .cookie = "a cookie for tests"};
+  config.rfactor = 3;
+  config.scrypt = net::Keyring::cost_for_tests();
+  config.engine.workers = 1;
+  return config;
+}
+
 /// n0, which is asked, and n1 and n2, which are to go.
 struct DrainedRing {
   DrainedRing() {
     for (std::size_t i = 0; i < 3; ++i) {
-      NodeConfig config{
-          .id = "n" + std::to_string(i), .host = "127.0.0.1", .port = 0, .cookie = "a cookie for tests"};
+      auto config = config_of(i);
       if (i == 0) config.ring = "ring";
-      config.rfactor = 3;
-      config.scrypt = net::Keyring::cost_for_tests();
-      config.engine.workers = 1;
       nodes.push_back(Node::start(std::move(config)).value());
       scripts.push_back(std::make_shared<DrainScript>());
       REQUIRE(nodes.back().spawn<ScriptedDrain>({.name = "drain"}, scripts.back()));
@@ -168,4 +173,26 @@ TEST_CASE(
   CHECK(*reply->find("error")->find("executed")->text() == "yes");
   CHECK(reply->find("error")->find("message")->text()->find("'ghost'") != std::string::npos);
   CHECK(ring.member_count() == 3);  // n0, n2 and the ghost
+}
+
+TEST_CASE(
+    "command: who holds nothing goes at once, and who is still to start what holds something does not") {
+  DrainedRing ring;
+  ring.nodes.push_back(Node::start(config_of(3)).value());
+  auto config = config_of(4);
+  config.drain_first = {"store"};
+  ring.nodes.push_back(Node::start(std::move(config)).value());
+  for (const std::size_t place : {3, 4}) REQUIRE(ring.nodes[0].meet(ring.nodes[place].endpoint()));
+  REQUIRE(eventually([&] {
+    return ring.state_of("n3") == MemberState::alive && ring.state_of("n4") == MemberState::alive;
+  }));
+  const auto gone = ring.run({.name = "remove", .args = {"n3"}});
+  REQUIRE(gone);
+  CHECK(*gone->find("ok")->boolean());
+  CHECK(gone->find("not_handed_over") == nullptr);
+  const auto stays = ring.run({.name = "remove", .args = {"n4"}, .drain_ms = 300});
+  REQUIRE(stays);
+  REQUIRE_FALSE(*stays->find("ok")->boolean());
+  CHECK(stays->find("error")->find("message")->text()->find("'store' does not answer") != std::string::npos);
+  CHECK(ring.member_count() == 4);
 }
