@@ -21,6 +21,8 @@ namespace cluster {
 namespace {
 
 constexpr std::size_t kMemtableBytes = 32u << 20;
+// Memtables in which keys are written again do not grow, the logs do: so much at most is read at a start.
+constexpr std::size_t kLogBytes = 64u << 20;
 // Greater values are kept out of the sorted files. Those of `records` are of an older layout, in which the
 // values of a key lay in its record, however great.
 constexpr std::uint64_t kBlobBytesMin = 4096;
@@ -252,7 +254,9 @@ extern "C" [[gnu::visibility("default")]] KvDatabase* cluster_kv_database_open(c
   options.keep_log_file_num = 2;
   options.max_log_file_size = 4u << 20;
   options.write_buffer_size = kMemtableBytes;
-  options.allow_concurrent_memtable_write = false;  // one thread writes
+  options.allow_concurrent_memtable_write = false;  // one thread writes, and reads nothing meanwhile:
+  options.inplace_update_support = true;            // a key that is there takes no place anew
+  options.max_total_wal_size = kLogBytes;
   const rocksdb::ColumnFamilyOptions plain(options);
   rocksdb::ColumnFamilyOptions values(options);
   values.enable_blob_files = true;
