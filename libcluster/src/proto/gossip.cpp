@@ -319,12 +319,13 @@ void Gossip::note_changed(const NodeId& member, bool force) {
 void Gossip::settle_connections() {
   if (changed_.empty()) return;
   plan_links();
-  count_links();
+  bool same_members = true;
   std::vector<NodeId> ids;
   for (const auto& [id, force] : changed_) {
     ids.push_back(id);
     if (id == self()) continue;
     const auto told = connected_.find(id);
+    same_members = same_members && told != connected_.end() && state_.present(id);
     if (ring_.empty() || !state_.present(id)) {
       if (told == connected_.end()) continue;
       connected_.erase(told);
@@ -336,6 +337,7 @@ void Gossip::settle_connections() {
     }
   }
   changed_.clear();
+  if (!same_members) count_links();
   event(RingChanged{std::move(ids)});
 }
 

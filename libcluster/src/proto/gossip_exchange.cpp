@@ -17,8 +17,10 @@ constexpr std::size_t kMismatchesMax = 16;
 
 std::vector<ClockEntry> entries_in(const RingState::Clock& clock, const EditorInterval& interval) {
   std::vector<ClockEntry> entries;
-  for (const auto& entry : clock)
-    if (interval.contains(entry.editor)) entries.push_back(entry);
+  for (auto at = clock.upper_bound(interval.after); at != clock.end(); ++at) {
+    if (!interval.contains(at->editor)) break;
+    entries.push_back(*at);
+  }
   return entries;
 }
 
@@ -55,16 +57,16 @@ void Gossip::on(const RingClockPart& m) {
   hear_time(m.horizon);
   const EditorInterval interval{m.after, m.through};
   state_.hear_clock(from_, m.entries, interval, at_.wall);
+  const auto own = entries_in(state_.clock(), interval);
+  const auto clocks_are_equal = [&] { return own == m.entries && m.clock == state_.clock_hash(); };
   if (m.state == state_.hash(m.horizon)) {
     state_.hear_equal(from_);
-  } else if (hurry_rounds(); m.clock == state_.clock_hash() && mismatch_stays(m.state)) {
+  } else if (hurry_rounds(); clocks_are_equal() && mismatch_stays(m.state)) {
     return exchange_whole_state();
   } else {
     send_deltas(from_, state_.deltas_since(m.entries, interval));
   }
-  if (m.answer) {
-    send_clock_part(from_, entries_in(state_.clock(), interval), interval, false);
-  }
+  if (m.answer) send_clock_part(from_, own, interval, false);
 }
 
 void Gossip::on(const RingUpdate& m) {

@@ -95,35 +95,44 @@ std::vector<RingDelta> RingState::deltas_since(std::span<const ClockEntry> their
     return at != theirs.end() && at->editor == editor ? at->count : 0;
   };
   Lacking lacking;
-  for (const auto& member : records_) {
-    const auto consider = [&](const auto& edit) {
-      if (interval.contains(edit.editor) && edit.count > known(edit.editor))
-        lacking[edit.editor].members.emplace_back(edit.count, &member);
-    };
-    consider(member.presence);
-    consider(member.weight);
-    consider(member.endpoint);
+  for (auto at = records_.upper_bound(interval.after); at != records_.end(); ++at) {
+    if (!interval.contains(at->id)) break;
+    add_edits(*at, at->id, known(at->id), lacking);
   }
+  for (const auto& [editor, members] : edited_)
+    if (interval.contains(editor))
+      for (const auto& id : members) add_edits(*find(id), editor, known(editor), lacking);
   const auto offer = [&](const NodeId& editor, std::uint64_t from, std::uint64_t to) {
-    if (interval.contains(editor) && to > from) lacking[editor].range = {editor, from, to};
+    if (to > from) lacking[editor].range = {editor, from, to};
   };
-  for (const auto& entry : clock_) offer(entry.editor, known(entry.editor), entry.count);
+  for (auto at = clock_.upper_bound(interval.after); at != clock_.end(); ++at) {
+    if (!interval.contains(at->editor)) break;
+    offer(at->editor, known(at->editor), at->count);
+  }
   // What an earlier process edited is not known yet: only this one's edits can be vouched for.
-  if (!recovered_ && !fresh_.empty()) offer(self_.id, std::max(known(self_.id), floor_), issued_);
+  if (!recovered_ && !fresh_.empty() && interval.contains(self_.id))
+    offer(self_.id, std::max(known(self_.id), floor_), issued_);
   return pack(lacking);
+}
+
+/// Those of `editor` with greater counts.
+void RingState::add_edits(const RingMember& member, const NodeId& editor, std::uint64_t count,
+                          Lacking& lacking) {
+  const auto consider = [&](const auto& edit) {
+    if (edit.count > count && edit.editor == editor)
+      lacking[editor].members.emplace_back(edit.count, &member);
+  };
+  consider(member.presence);
+  consider(member.weight);
+  consider(member.endpoint);
 }
 
 std::vector<RingDelta> RingState::own_edits_since(std::uint64_t count) const {
   Lacking lacking;
   auto& own = lacking[self_.id];
-  for (const auto& member : records_) {
-    const auto consider = [&](const auto& edit) {
-      if (edit.editor == self_.id && edit.count > count) own.members.emplace_back(edit.count, &member);
-    };
-    consider(member.presence);
-    consider(member.weight);
-    consider(member.endpoint);
-  }
+  if (const auto* member = find(self_.id)) add_edits(*member, self_.id, count, lacking);
+  if (const auto others = edited_.find(self_.id); others != edited_.end())
+    for (const auto& id : others->second) add_edits(*find(id), self_.id, count, lacking);
   own.range = {self_.id, recovered_ ? count : std::max(count, floor_), issued_};
   return pack(lacking);
 }
@@ -200,12 +209,13 @@ crypto::Digest RingState::HashSum::digest() const noexcept {
 }
 
 std::uint64_t RingState::clock_hash() const {
+  if (clock_hash_) return *clock_hash_;
   Canonical canonical(clock_.size() * 48);
   for (const auto& entry : clock_) {
     canonical.text(entry.editor.str());
     canonical.number(entry.count);
   }
-  return load_be<std::uint64_t>(canonical.digest().data());
+  return *(clock_hash_ = load_be<std::uint64_t>(canonical.digest().data()));
 }
 
 std::vector<ClockEntry> RingState::clock_entries() const { return {clock_.begin(), clock_.end()}; }

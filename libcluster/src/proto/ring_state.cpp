@@ -163,8 +163,12 @@ void RingState::put(const RingMember& member) {
   const bool was = held != nullptr && !held->presence.removed;
   const bool is = !member.presence.removed;
   const bool news = held == nullptr || held->presence != member.presence;
-  if (held != nullptr) sum_.subtract(digest_of(*held));
+  if (held != nullptr) {
+    sum_.subtract(digest_of(*held));
+    note_editors(*held, false);
+  }
   sum_.add(digest_of(member));
+  note_editors(member, true);
   records_.put(member);
   if (is != was) present_count_ = is ? present_count_ + 1 : present_count_ - 1;
   if (news) forget_tombstone(member.id);
@@ -174,6 +178,18 @@ void RingState::put(const RingMember& member) {
     tombstone_first_ = std::min(tombstone_first_, member.presence.changed_at);
   }
   ++version_;
+}
+
+void RingState::note_editors(const RingMember& member, bool holds) {
+  for (const auto* editor : {&member.presence.editor, &member.weight.editor, &member.endpoint.editor}) {
+    if (*editor == member.id) continue;
+    if (holds) {
+      edited_[*editor].insert(member.id);
+    } else if (const auto at = edited_.find(*editor); at != edited_.end()) {
+      at->second.erase(member.id);
+      if (at->second.empty()) edited_.erase(at);
+    }
+  }
 }
 
 void RingState::forget_tombstone(const NodeId& id) {
@@ -321,7 +337,10 @@ void RingState::mark_recovered() {
   if (!fresh_.empty() && issued_ > known_count(self_.id)) know_up_to(self_.id, issued_);
 }
 
-void RingState::know_up_to(const NodeId& editor, std::uint64_t count) { clock_.put({editor, count}); }
+void RingState::know_up_to(const NodeId& editor, std::uint64_t count) {
+  clock_.put({editor, count});
+  clock_hash_.reset();
+}
 
 // --- views ---
 
@@ -427,7 +446,9 @@ std::size_t RingState::collect(WallTime wall) {
       tombstone_first_ = std::min(tombstone_first_, at);
   }
   for (const auto& id : old) {
-    sum_.subtract(digest_of(*find(id)));
+    const auto& member = *find(id);
+    sum_.subtract(digest_of(member));
+    note_editors(member, false);
     records_.erase(id);
     forget_tombstone(id);
   }

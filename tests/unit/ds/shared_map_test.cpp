@@ -54,6 +54,10 @@ TEST_CASE("shared map: after any puts and erasures it holds what a std::map hold
       const auto* found = table.find(asked);
       REQUIRE((found != nullptr) == oracle.contains(asked));
       if (found != nullptr) REQUIRE(found->value == oracle[asked]);
+      const auto next = oracle.upper_bound(asked);
+      const auto at = table.upper_bound(asked.str());
+      REQUIRE((at == table.end()) == (next == oracle.end()));
+      if (next != oracle.end()) REQUIRE(at->id == next->first);
     }
     check_equal(table, oracle);
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "cluster/base/node_id.hpp"
@@ -66,6 +67,20 @@ class SharedMap {
     const auto& items = *(*blocks_)[block];
     const auto at = place_in(items, id);
     return at != items.end() && key(*at) == id ? at->get() : nullptr;
+  }
+  /// The first value with an id behind `text` in the order of ids.
+  [[nodiscard]] const_iterator upper_bound(std::string_view text) const noexcept {
+    const auto is_before = [](std::string_view wanted, const NodeId& id) { return wanted < id.str(); };
+    const auto block = std::upper_bound(
+        blocks_->begin(), blocks_->end(), text,
+        [&](std::string_view wanted, const auto& each) { return is_before(wanted, key(each->back())); });
+    const_iterator found(*blocks_, static_cast<std::size_t>(block - blocks_->begin()));
+    if (block == blocks_->end()) return found;
+    const auto item = std::upper_bound(
+        (*block)->begin(), (*block)->end(), text,
+        [&](std::string_view wanted, const Item& each) { return is_before(wanted, key(each)); });
+    found.item_ = static_cast<std::size_t>(item - (*block)->begin());
+    return found;
   }
   /// The value at `rank` in the order of ids, rank < size(). O(size / 64).
   [[nodiscard]] const Value& at_rank(std::size_t rank) const noexcept {

@@ -228,6 +228,7 @@ class RingState {
   void state_own_zone(EndpointRegister& own, WallTime at);
   void put(const RingMember& member);
   void forget_tombstone(const NodeId& id);
+  void note_editors(const RingMember& member, bool holds);
   void hear_of_tombstones(const NodeId& from, std::uint64_t has_up_to);
   [[nodiscard]] static crypto::Digest digest_of(const RingMember& member);
   MergeReport merge_believed(const RingDelta& delta, WallTime wall);
@@ -238,10 +239,13 @@ class RingState {
   void mark_recovered();
   void assert_self(MergeReport& report, WallTime wall);
   void forget_old_counts();
+  static void add_edits(const RingMember& member, const NodeId& editor, std::uint64_t count,
+                        Lacking& lacking);
   [[nodiscard]] static std::vector<RingDelta> pack(Lacking& lacking);
 
   Self self_;  // its boot is raised if an earlier process of this node had a greater one
   SharedMap<RingMember, &RingMember::id> records_{};
+  std::map<NodeId, std::set<NodeId>> edited_{};     // by editor: the others whose registers it holds
   HashSum sum_{};                                   // of all records
   std::map<std::uint64_t, NodeId> tombstones_{};    // in the order in which this replica heard of them
   std::map<NodeId, std::uint64_t> tombstone_of_{};  // their numbers
@@ -249,7 +253,8 @@ class RingState {
   std::uint64_t tombstone_last_ = 0;
   WallTime tombstone_first_ = WallTime::max();  // no tombstone is older
   Clock clock_{};
-  WallTime latest_{};                // greatest time seen
+  mutable std::optional<std::uint64_t> clock_hash_{};  // of it, once somebody asked
+  WallTime latest_{};                                  // greatest time seen
   WallTime clock_seen_{};            // greatest time of an own clock, also of earlier processes
   std::uint64_t issued_ = 0;         // count of the latest own edit
   std::uint64_t floor_ = 0;          // this process issued no count up to here
