@@ -13,7 +13,7 @@
 
 #include "cluster/base/log.hpp"
 #include "cluster/base/rng.hpp"
-#include "cluster/proto/guess_limit.hpp"
+#include "cluster/proto/keyed_limit.hpp"
 #include "connection.hpp"
 #include "dialer.hpp"
 #include "listener.hpp"
@@ -213,7 +213,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   Timers::Id outage_;  // when connections give a cut up
   Timers::Id renewal_;
   Timers::Id idle_watch_;  // once there was a peer on demand
-  proto::GuessLimit guesses_;
+  proto::KeyedLimit guesses_;
   struct {
     log::Limit wrong_cookie, incompatible, certificate, no_handshake, evicted, throttled, duplicate, clock,
         broken;

@@ -266,7 +266,7 @@ void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::H
     if (!connection->dialler() && !connection->from_loopback) {
       boost::system::error_code not_an_address;
       const auto address = boost::asio::ip::make_address(connection->remote_address, not_an_address);
-      if (!not_an_address) guesses_.on_failed_proof(MonotonicClock::now(), guesser_of(address));
+      if (!not_an_address) guesses_.take(MonotonicClock::now(), guesser_of(address));
     }
   }
   if (failed.certificate) add(shared_.counters.certificates_refused);

@@ -12,6 +12,8 @@ constexpr std::size_t kConflictsRemembered = 256;
 constexpr std::size_t kClockPartBytesMax = 24 * 1024;
 /// In a burst of edits one question finds all that was missed.
 constexpr Duration kGapDigestPeriod = 200ms;
+constexpr Duration kAsksEventPeriod = 1s;
+constexpr double kPartShare = 1.0 / 8;  // clocks of many editors travel in many parts
 // Other states that are watched at once: few nodes differ from all others but for a moment.
 constexpr std::size_t kMismatchesMax = 16;
 
@@ -35,6 +37,7 @@ void Gossip::on(const RingDigest& m) {
     return;
   }
   ++counters_.digests_different;
+  if (!may_ask()) return;
   hurry_rounds();
   state_.clock().size() < config_.outlined_min ? send_clock(from_, true) : send_outline(from_);
 }
@@ -43,6 +46,7 @@ void Gossip::on(const RingClockOutline& m) {
   if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
   hear_time(m.horizon);
   if (m.state == state_.hash(m.horizon)) return state_.hear_equal(from_);
+  if (!may_ask()) return;
   hurry_rounds();
   const auto found = compare(state_.clock(), m.parts);
   for (const auto& interval : found.equal)  // the sender has shown what this node has there
@@ -57,9 +61,12 @@ void Gossip::on(const RingClockPart& m) {
   hear_time(m.horizon);
   const EditorInterval interval{m.after, m.through};
   state_.hear_clock(from_, m.entries, interval, at_.wall);
+  const bool is_equal = m.state == state_.hash(m.horizon);
+  const bool is_whole = m.after.empty() && m.through.empty();
+  if ((!is_equal || m.answer) && !may_ask(is_whole ? 1 : kPartShare)) return;
   const auto own = entries_in(state_.clock(), interval);
   const auto clocks_are_equal = [&] { return own == m.entries && m.clock == state_.clock_hash(); };
-  if (m.state == state_.hash(m.horizon)) {
+  if (is_equal) {
     state_.hear_equal(from_);
   } else if (hurry_rounds(); clocks_are_equal() && mismatch_stays(m.state)) {
     return exchange_whole_state();
@@ -99,7 +106,7 @@ void Gossip::on(const RingUpdate& m) {
 }
 
 void Gossip::on(const RingPull& m) {
-  if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
+  if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_) || !may_ask()) return;
   send_deltas(from_, state_.deltas_since({}));
 }
 
@@ -110,10 +117,28 @@ void Gossip::on(const RingForeign& m) {
 
 void Gossip::on(const RingGone& m) {
   const auto* own = state_.find(self());
-  if (m.ring != ring_ || own == nullptr || m.presence != own->presence) return;
-  if (leave_) return;
+  if (m.ring != ring_ || own == nullptr || m.presence != own->presence || leave_) return;
+  // Counts are milliseconds, and tombstones are forgotten by them.
+  if (own->presence.count > millis(at_.wall - RingState::kTombstoneAge + RingState::kClockSkewMax))
+    return refuse(
+        Error(Errc::refused, "it says that this node was removed and forgotten, too soon for that"));
   state_.remove(self(), at_.wall);  // in words that this node's later self and its peers understand
   begin_leave({}, from_);
+}
+
+/// Whether `from_` may have so much of the state told, or compared: each peer of which a share is 1 for all
+/// of it. No peer needs as much as is allowed.
+bool Gossip::may_ask(double share) {
+  if (asks_.allows(at_.now, from_.str())) {
+    asks_.take(at_.now, from_.str(), share);
+    return true;
+  }
+  ++counters_.refused;
+  if (at_.now >= next_asks_event_) {
+    next_asks_event_ = at_.now + kAsksEventPeriod;
+    event(MessageRefused{from_, Error(Errc::overloaded, "it asks for the ring's state too often")});
+  }
+  return false;
 }
 
 /// A digest is of its sender's clock, 24 h ago. Who is in no ring says 0.

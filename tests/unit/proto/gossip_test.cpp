@@ -453,6 +453,40 @@ TEST_CASE("gossip: no edit adds more weight than a ring has room for") {
   CHECK(run(UpdateCommand{"x", {}, CHash::kWeightMax}));
 }
 
+TEST_CASE("gossip: who asks for the state again and again is answered no more, and others are") {
+  auto gossip = make("a");
+  auto at = kThen;
+  const auto answers = [&](const char* from, const GossipMessage& message) {
+    return all_of<Send>(gossip.on_message(at, from, message)).size();
+  };
+  RingClockPart part{.ring = "ring", .after = "b", .entries = {}, .answer = true};
+  part.state.fill(1);
+  std::size_t answered = 0, refused = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const auto actions = gossip.on_message(at, "b", RingPull{"ring"});
+    answered += all_of<Send>(actions).size();
+    refused += count_events<MessageRefused>(actions);
+    answered += answers("b", part);
+    answered += answers("b", RingDigest{.ring = "ring", .horizon = RingState::horizon(at.wall)});
+  }
+  CHECK(answered >= 16);
+  CHECK(answered < 200);
+  CHECK(refused == 1);  // at a time
+  CHECK(answers("c", RingPull{"ring"}) > 0);
+  CHECK(answers("b", RingPull{"ring"}) == 0);
+  at.now += 1s;
+  CHECK(answers("b", RingPull{"ring"}) > 0);
+}
+
+TEST_CASE("gossip: no member is taken out of its ring as forgotten before that can be") {
+  auto gossip = make("a");
+  const auto gone = [&] { return RingGone{"ring", gossip.state().find("a")->presence}; };
+  CHECK(count_events<MessageRefused>(gossip.on_message(kThen, "b", gone())) == 1);
+  CHECK(gossip.state().present("a"));
+  (void)gossip.on_message({kThen.now, kThen.wall + RingState::kTombstoneAge}, "b", gone());
+  CHECK_FALSE(gossip.state().present("a"));
+}
+
 TEST_CASE("gossip: commands in no ring say so") {
   auto gossip = make("a", "");
   for (const RingCommand& command :

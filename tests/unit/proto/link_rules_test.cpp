@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/proto/guess_limit.hpp"
+#include "cluster/proto/keyed_limit.hpp"
 
 using namespace cluster;
 using namespace cluster::proto;
@@ -103,28 +103,28 @@ TEST_CASE("backoff: doubles up to its max, shortened by at most a half, and star
 }
 
 TEST_CASE("guess limit: failed proofs use up an address's tokens, time brings them back, others do not pay") {
-  GuessLimit limit({.tokens_max = 3, .tokens_per_second = 1, .addresses_max = 10});
+  KeyedLimit limit({.tokens_max = 3, .tokens_per_second = 1, .keys_max = 10});
   const Instant start{};
   for (int i = 0; i < 3; ++i) {
     CHECK(limit.allows(start, "1.2.3.4"));
-    limit.on_failed_proof(start, "1.2.3.4");
+    limit.take(start, "1.2.3.4");
   }
   CHECK_FALSE(limit.allows(start, "1.2.3.4"));
   CHECK(limit.allows(start, "1.2.3.5"));
   CHECK_FALSE(limit.allows(start + 999ms, "1.2.3.4"));
   CHECK(limit.allows(start + 1s, "1.2.3.4"));
-  limit.on_failed_proof(start + 1s, "1.2.3.4");
+  limit.take(start + 1s, "1.2.3.4");
   CHECK_FALSE(limit.allows(start + 1500ms, "1.2.3.4"));
-  CHECK(limit.addresses() == 1);
+  CHECK(limit.keys() == 1);
   CHECK(limit.allows(start + 10s, "1.2.3.4"));
-  CHECK(limit.addresses() == 0);  // all tokens are back: nothing to remember
+  CHECK(limit.keys() == 0);  // all tokens are back: nothing to remember
 }
 
 TEST_CASE("guess limit: remembers so many addresses, and forgets who failed least") {
-  GuessLimit limit({.tokens_max = 10, .tokens_per_second = 0, .addresses_max = 10});
-  for (int i = 0; i < 10; ++i) limit.on_failed_proof(Instant{}, "the persistent one");
-  for (int i = 0; i < 1000; ++i) limit.on_failed_proof(Instant{}, "address " + std::to_string(i));
-  CHECK(limit.addresses() <= 10);
+  KeyedLimit limit({.tokens_max = 10, .tokens_per_second = 0, .keys_max = 10});
+  for (int i = 0; i < 10; ++i) limit.take(Instant{}, "the persistent one");
+  for (int i = 0; i < 1000; ++i) limit.take(Instant{}, "address " + std::to_string(i));
+  CHECK(limit.keys() <= 10);
   CHECK_FALSE(limit.allows(Instant{}, "the persistent one"));
 }
 

@@ -10,6 +10,7 @@
 
 #include "cluster/base/rng.hpp"
 #include "cluster/proto/gossip_messages.hpp"
+#include "cluster/proto/keyed_limit.hpp"
 #include "cluster/proto/link_rules.hpp"
 #include "cluster/proto/moment.hpp"
 #include "cluster/proto/partition_policy.hpp"
@@ -247,6 +248,7 @@ class Gossip {
   bool accept_invitation(const RingUpdate& m);
   bool tell_if_removed(const NodeId& peer);
   void hear_time(WallTime horizon);
+  [[nodiscard]] bool may_ask(double share = 1);
   [[nodiscard]] Result<void> check_clock() const;
   [[nodiscard]] Result<void> has_room(std::uint64_t added_weight) const;
   void merge(const RingDelta& delta, bool force);
@@ -355,6 +357,8 @@ class Gossip {
   GossipCounters counters_{};
   Quorum quorum_{};
   PeerClocks clocks_{};
+  KeyedLimit asks_{{.tokens_max = 64, .tokens_per_second = 16, .keys_max = 64}};
+  Instant next_asks_event_ = Instant::min();
 };
 
 }  // namespace cluster::proto

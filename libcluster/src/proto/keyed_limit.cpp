@@ -1,29 +1,29 @@
-#include "cluster/proto/guess_limit.hpp"
+#include "cluster/proto/keyed_limit.hpp"
 
 #include <algorithm>
 
 namespace cluster::proto {
 
-double GuessLimit::tokens(const Bucket& bucket, Instant now) const noexcept {
+double KeyedLimit::tokens(const Bucket& bucket, Instant now) const noexcept {
   const double seconds = std::chrono::duration<double>(now - bucket.as_of).count();
   return std::min(config_.tokens_max, bucket.tokens + seconds * config_.tokens_per_second);
 }
 
-bool GuessLimit::allows(Instant now, const std::string& address) {
-  const auto found = buckets_.find(address);
+bool KeyedLimit::allows(Instant now, const std::string& key) {
+  const auto found = buckets_.find(key);
   if (found == buckets_.end()) return true;
   const double left = tokens(found->second, now);
   if (left >= config_.tokens_max) buckets_.erase(found);
   return left >= 1;
 }
 
-void GuessLimit::on_failed_proof(Instant now, const std::string& address) {
-  const auto [found, added] = buckets_.try_emplace(address, Bucket{config_.tokens_max, now});
-  found->second = Bucket{std::max(0.0, tokens(found->second, now) - 1), now};
-  if (added && buckets_.size() > config_.addresses_max) forget_one(now);
+void KeyedLimit::take(Instant now, const std::string& key, double tokens) {
+  const auto [found, added] = buckets_.try_emplace(key, Bucket{config_.tokens_max, now});
+  found->second = Bucket{std::max(0.0, this->tokens(found->second, now) - tokens), now};
+  if (added && buckets_.size() > config_.keys_max) forget_one(now);
 }
 
-void GuessLimit::forget_one(Instant now) {
+void KeyedLimit::forget_one(Instant now) {
   buckets_.erase(std::max_element(buckets_.begin(), buckets_.end(), [&](const auto& a, const auto& b) {
     return tokens(a.second, now) < tokens(b.second, now);
   }));

@@ -1,0 +1,39 @@
+#pragma once
+#include <cstddef>
+#include <map>
+#include <string>
+
+#include "cluster/base/time.hpp"
+
+namespace cluster::proto {
+
+/// Slows down whoever does something too often, by a key such as his address: he pays tokens, and may go on
+/// while he has one. Tokens come back with time, so nobody is ever banned. Bounded memory: of more than
+/// `keys_max` keys the one with the most tokens is forgotten.
+class KeyedLimit {
+ public:
+  struct Config {
+    double tokens_max = 10;
+    double tokens_per_second = 1;
+    std::size_t keys_max = 4096;
+  };
+
+  KeyedLimit() = default;
+  explicit KeyedLimit(Config config) : config_(config) {}
+  [[nodiscard]] bool allows(Instant now, const std::string& key);
+  void take(Instant now, const std::string& key, double tokens = 1);
+  [[nodiscard]] std::size_t keys() const noexcept { return buckets_.size(); }
+
+ private:
+  struct Bucket {
+    double tokens = 0;
+    Instant as_of;
+  };
+  [[nodiscard]] double tokens(const Bucket& bucket, Instant now) const noexcept;
+  void forget_one(Instant now);
+
+  Config config_;
+  std::map<std::string, Bucket> buckets_;  // absent: all tokens there
+};
+
+}  // namespace cluster::proto
