@@ -10,6 +10,7 @@
 
 #include "cluster/sim/faults.hpp"
 #include "exit.hpp"
+#include "options.hpp"
 
 namespace cluster::sim {
 namespace {
@@ -116,11 +117,6 @@ void print(const ChordReport& report) {
   row("messages") << report.messages << '\n';
 }
 
-int fail_chord(const std::string& why) {
-  std::cerr << "cluster-sim chord: " << why << "\nTry cluster-sim chord --help.\n";
-  return kUsage;
-}
-
 }  // namespace
 
 int run_chord(const std::vector<std::string>& arguments) {
@@ -138,7 +134,7 @@ int run_chord(const std::vector<std::string>& arguments) {
     std::cout << app.help();
     return kOk;
   } catch (const CLI::ParseError& fault) {
-    return fail_chord(fault.what());
+    return fail_usage("cluster-sim chord", fault.what());
   }
   auto& scenario = options.scenario;
   scenario.route_by_successors = options.route == "both";
@@ -146,11 +142,11 @@ int run_chord(const std::vector<std::string>& arguments) {
   if (options.recursive) scenario.mode = proto::ChordMode::recursive;
   if (!options.stabilize.empty()) {
     const auto interval = parse_duration(options.stabilize);
-    if (!interval) return fail_chord(interval.error().message());
+    if (!interval) return fail_usage("cluster-sim chord", interval.error().message());
     scenario.stabilize_interval = *interval;
   }
   if (scenario.churn_per_s > 0 && scenario.lookups_per_s == 0) scenario.lookups_per_s = 10;
-  if (const auto ok = scenario.check(); !ok) return fail_chord(ok.error().message());
+  if (const auto ok = scenario.check(); !ok) return fail_usage("cluster-sim chord", ok.error().message());
   if (!options.figures.empty()) return draw_chord(options.figures, scenario.seed) ? kOk : kCheckFailed;
   if (options.local) return show_chord(scenario, options.show) ? kOk : kCheckFailed;
   const auto report = run(scenario);

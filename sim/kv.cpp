@@ -22,6 +22,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kProgram = "cluster-sim kv";
 constexpr std::size_t kKvShrinkRuns = 100;
 constexpr std::size_t kViolationsShown = 20;
 
@@ -41,14 +42,6 @@ struct KvTyped {
   std::optional<std::string> duration, faults, rule, bug;
   bool no_chaos = false, no_shrink = false;
 };
-
-std::string kv_bugs_text() {
-  std::string text = "plant a mistake, to see it found within so many seeds:";
-  for (const auto& bug : kv_planted_bugs())
-    text +=
-        "\n" + std::string(bug.name) + ": " + std::string(bug.what) + " (" + std::to_string(bug.seeds) + ")";
-  return text;
-}
 
 void declare(CLI::App& app, KvOptions& options, KvTyped& typed) {
   const KvScenario usual;
@@ -84,7 +77,8 @@ void declare(CLI::App& app, KvOptions& options, KvTyped& typed) {
   app.add_flag("--no-chaos", typed.no_chaos, "as --faults none");
   number("--disks-at-once", typed.disks_at_once, "disks lost together, at most W - 1 of them without a loss",
          usual.disks_at_once);
-  app.add_option("--break", typed.bug, kv_bugs_text());
+  app.add_option("--break", typed.bug,
+                 help_of("plant a mistake, to see it found within so many seeds:", kv_planted_bugs()));
   app.add_flag("--json", options.json, "the summary as JSON");
   app.add_flag("--no-shrink", typed.no_shrink, "do not look for the shortest command that fails");
 }
@@ -291,11 +285,6 @@ int run_kv(const KvOptions& options) {
   return failed ? kCheckFailed : kOk;
 }
 
-int fail_kv(const std::string& why) {
-  std::cerr << "cluster-sim kv: " << why << "\nTry cluster-sim kv --help.\n";
-  return kUsage;
-}
-
 }  // namespace
 
 int run_kv(const std::vector<std::string>& arguments) {
@@ -305,7 +294,7 @@ int run_kv(const std::vector<std::string>& arguments) {
       "Runs the key-value store on a virtual clock while clients read and write and nodes fail, and checks\n"
       "that nothing acknowledged is lost and nothing read is stale. One seed, one course of events.\n"
       "Exit code: 0 all checks passed, 1 one failed, 2 wrong usage.",
-      "cluster-sim kv"};
+      kProgram};
   declare(app, declared, typed);
   auto words = arguments;
   std::ranges::reverse(words);
@@ -315,10 +304,10 @@ int run_kv(const std::vector<std::string>& arguments) {
     std::cout << app.help();
     return kOk;
   } catch (const CLI::ParseError& fault) {
-    return fail_kv(fault.what());
+    return fail_usage(kProgram, fault.what());
   }
   const auto options = interpret(std::move(declared), typed);
-  if (!options) return fail_kv(options.error().message());
+  if (!options) return fail_usage(kProgram, options.error().message());
   say_limits(options->scenario);
   return run_kv(*options);
 }

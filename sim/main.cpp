@@ -124,10 +124,7 @@ int main(int count, char** words) {
   if (count > 1 && std::string_view(words[1]) == "chord") return run_chord({words + 2, words + count});
   if (count > 1 && std::string_view(words[1]) == "kv") return run_kv({words + 2, words + count});
   const auto options = parse_options({words + 1, words + count});
-  if (!options) {
-    std::cerr << "cluster-sim: " << options.error().message() << "\nTry cluster-sim --help.\n";
-    return kUsage;
-  }
+  if (!options) return fail_usage("cluster-sim", options.error().message());
   if (!options->notice.empty()) {
     std::cout << options->notice;
     return 0;

@@ -2,8 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iostream>
 
 #include "cluster/sim/planted_bugs.hpp"
+#include "exit.hpp"
 
 namespace cluster::sim {
 namespace {
@@ -13,14 +15,6 @@ struct Typed {
   std::optional<std::string> duration, delay, skew, converge, healthy;
   std::vector<std::string> partitions, kills, wipes, stops, pauses, slows, clocks, resets;
 };
-
-std::string bugs_text() {
-  std::string text = "plant a bug, to see it found by --chaos within so many seeds:";
-  for (const auto& bug : planted_bugs())
-    text +=
-        "\n" + std::string(bug.name) + ": " + std::string(bug.what) + " (" + std::to_string(bug.seeds) + ")";
-  return text;
-}
 
 /// Flags that switch something off.
 struct Without {
@@ -72,7 +66,8 @@ void declare(CLI::App& app, Options& options, Typed& typed, Without& without) {
   app.add_flag("--no-detector", without.detector, "gossip alone");
   app.add_flag("--no-handshake", without.handshake, "nodes believe each other: no keys, no cookies");
   app.add_flag("--plain-swim", scenario.plain_swim, "the failure detector without Lifeguard");
-  app.add_option("--break", scenario.planted, bugs_text());
+  app.add_option("--break", scenario.planted,
+                 help_of("plant a bug, to see it found by --chaos within so many seeds:", planted_bugs()));
   app.add_option("--converge-within", typed.converge, "after the last fault and edit (default 20s)");
   app.add_option("--healthy-within", typed.healthy,
                  "after the last fault all detectors are right (default 60s)");
@@ -164,6 +159,11 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   if (!scenario.planted.empty() && !without.chaos && !scenario.brings_events()) options.chaos = true;
   if (auto ok = options.scenario.check(); !ok) return std::move(ok).error();
   return options;
+}
+
+int fail_usage(const std::string& program, const std::string& why) {
+  std::cerr << program << ": " << why << "\nTry " << program << " --help.\n";
+  return kUsage;
 }
 
 }  // namespace cluster::sim

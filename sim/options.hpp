@@ -21,6 +21,18 @@ struct Options {
 /// `arguments` without the program's name. An error is for the user and means exit code 2.
 [[nodiscard]] Result<Options> parse_options(const std::vector<std::string>& arguments);
 
+/// Says why on stderr, and where help is. `program` as typed: "cluster-sim kv". Gives kUsage.
+int fail_usage(const std::string& program, const std::string& why);
+
+/// The help of `--break`: its first line, then a line for each mistake.
+template <class Bugs>
+[[nodiscard]] std::string help_of(std::string text, const Bugs& bugs) {
+  for (const auto& bug : bugs)
+    text +=
+        "\n" + std::string(bug.name) + ": " + std::string(bug.what) + " (" + std::to_string(bug.seeds) + ")";
+  return text;
+}
+
 /// Why a text is no count, else nothing: CLI11 takes no text for 0, and -1 for the greatest number.
 [[nodiscard]] std::string not_a_count(const std::string& text);
 
