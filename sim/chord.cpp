@@ -26,7 +26,9 @@ struct ChordOptions {
 void declare(CLI::App& app, ChordOptions& options) {
   auto& scenario = options.scenario;
   app.add_option("--nodes", scenario.nodes, "how many nodes")->capture_default_str();
-  app.add_option("--seed", scenario.seed, "where all chance comes from")->capture_default_str();
+  app.add_option("--seed", scenario.seed, "where all chance comes from")
+      ->check(not_a_count)
+      ->capture_default_str();
   app.add_option("--lookups", scenario.lookups, "of random keys, by random nodes")->capture_default_str();
   app.add_option("--fail", scenario.fail, "the share of nodes that die at once, right before the lookups");
   app.add_option("--churn", scenario.churn_per_s, "joins a second, and as many crashes, during the lookups");

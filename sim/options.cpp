@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <iostream>
 
 #include "cluster/sim/planted_bugs.hpp"
@@ -121,7 +123,10 @@ Result<void> interpret(const Typed& typed, Scenario& scenario) {
 }  // namespace
 
 std::string not_a_count(const std::string& text) {
-  return !text.empty() && text.front() != '-' ? "" : "'" + text + "' is no number from 0 on";
+  if (text.empty() || text.front() == '-') return "'" + text + "' is no number from 0 on";
+  errno = 0;  // CLI11 would take the greatest number there is
+  std::strtoull(text.c_str(), nullptr, 10);
+  return errno == ERANGE ? "'" + text + "' is too great a number" : "";
 }
 
 Result<Options> parse_options(const std::vector<std::string>& arguments) {

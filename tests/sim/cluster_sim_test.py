@@ -126,7 +126,7 @@ class ChordSim(unittest.TestCase):
         self.assertNotIn("WRONG", done.stdout)
 
     def test_wrong_usage_is_exit_code_2(self):
-        for words in (["--nodes", "0"], ["--bits", "7"], ["--fail", "1"], ["--dance"], ["--nodes", "100", "--bits", "8"]):
+        for words in (("--stabilize", "0s"), ["--nodes", "0"], ["--bits", "7"], ["--fail", "1"], ["--dance"], ["--nodes", "100", "--bits", "8"]):
             self.assertEqual(run("chord", *words).returncode, 2, words)
 
 
@@ -187,7 +187,7 @@ class KvSim(unittest.TestCase):
 
     def test_wrong_usage_gives_exit_code_2_and_names_what_is_wrong(self):
         for arguments, said in ((("--nodes", "0"), "1 to 64"), (("--nodes", "65"), "1 to 64"), (("--nodes", "-1"), "--nodes"),
-                                (("--nodes", "many"), "--nodes"), (("--seed", "-1"), "--seed"), (("--seeds", "0"), "--seeds"),
+                                (("--nodes", "many"), "--nodes"), (("--seed", "-1"), "--seed"), (("--seed", str(2 ** 64)), "too great"), (("--seeds", "0"), "--seeds"),
                                 (("-N", "0"), "replicas"), (("-R", "4"), "R and W"), (("-W", "4"), "R and W"), (("-N", "6"), "replicas"),
                                 (("--clients", "0"), "clients"), (("--keys", "2000"), "keys"), (("--zones", "6"), "zones"), (("--rule", "first"), "siblings, last or union"), (("--rule", "last,n=9"), "siblings, last or union"),
                                 (("--ttl", "2"), "share"), (("--batches", "-1"), "--batches"),

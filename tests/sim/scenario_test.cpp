@@ -225,6 +225,28 @@ TEST_CASE("scenario: whose clock jumps further ahead answers edits that nobody w
     }
 }
 
+TEST_CASE("scenario: nodes that lost their disks come back into the ring, and not to one that has left it") {
+  struct Row {
+    std::size_t nodes;
+    std::uint64_t seed;
+    double churn_per_s;
+    std::size_t wiped;
+    Duration from, until;
+  };
+  for (const auto& row :
+       {Row{5, 5'024, 0.4, 0, 58'493ms, 73'812ms}, Row{9, 77'100, 2, 5, 63'340ms, 66'318ms}}) {
+    CAPTURE(row.seed);
+    Scenario scenario{.nodes = row.nodes, .seed = row.seed, .duration = row.until + 1s};
+    scenario.churn_per_s = row.churn_per_s;
+    scenario.faults = {{.kind = Fault::Kind::wipe,
+                        .groups = {{.places = {row.wiped}}},
+                        .from = row.from,
+                        .until = row.until}};
+    const auto report = run(scenario);
+    CHECK_MESSAGE(report.violations.empty(), text(report.violations));
+  }
+}
+
 TEST_CASE("scenario: every bug that can be planted is found within the stated number of seeds") {
   for (const auto& bug : planted_bugs()) {
     CAPTURE(std::string(bug.name));

@@ -115,6 +115,7 @@ Result<void> ChordScenario::check() const {
   if (lookups > 10'000'000) return fail_with("--lookups must be at most 10000000");
   if (!(churn_per_s >= 0)) return fail_with("--churn must not be negative");
   if (churn_per_s > 0 && !(lookups_per_s > 0)) return fail_with("--churn needs --lookups-per-s");
+  if (stabilize_interval < 1ms) return fail_with("--stabilize must be 1ms at least");
   return {};
 }
 

@@ -202,6 +202,8 @@ class Run {
     health_.on_restart(place);
     if (keep_state) return;
     for (std::size_t other = 0; other < cluster_.size(); ++other)  // as cluster-node --meet would
+      if (other != place && in_ring(other)) return meet(place, other);
+    for (std::size_t other = 0; other < cluster_.size(); ++other)  // nobody has found others again yet
       if (other != place && cluster_.running(other)) return meet(place, other);
   }
 
@@ -292,10 +294,12 @@ class Run {
       return;
     churned_.push_back(place);
     storm_.news();
-    if (leaves && edits_.known_elsewhere(place))
+    if (leaves && edits_.known_elsewhere(place)) {
       cluster_.command(place, proto::LeaveCommand{});
-    else
+    } else {
+      killed_[place] = true;
       down(place, Fault::Kind::kill);
+    }
     simulator().after(away, [this, place] {
       if (std::erase(churned_, place) > 0) come_back(place);
     });
@@ -303,7 +307,10 @@ class Run {
 
   void come_back(std::size_t place) {
     storm_.news();
-    if (held_down_[place] > 0) return up(place);
+    if (killed_[place]) {
+      killed_[place] = false;
+      return up(place);
+    }
     if (!cluster_.running(place) || cluster_.at(place).ring() == "ring") return;
     for (std::size_t other = 0; other < cluster_.size(); ++other)
       if (other != place && in_ring(other)) {
@@ -480,6 +487,7 @@ class Run {
   std::vector<Duration> slowness_;  // of all faults together
   std::vector<bool> wiped_;
   std::vector<std::size_t> churned_{};
+  std::vector<bool> killed_ = std::vector<bool>(scenario_.nodes);  // by churn
   std::map<const Fault*, std::uint64_t> cuts_{};
   std::vector<const Fault*> ended_{};
   bool pointless_ = false;  // to go on: what was found cannot be mended
