@@ -28,7 +28,8 @@ std::string_view without_blanks(std::string_view text) {
 std::variant<WholeBody, ByteRange, UnsatisfiableRange> requested_range(std::string_view header,
                                                                        std::uint64_t size) {
   constexpr std::string_view kUnit = "bytes=";
-  if (!header.starts_with(kUnit)) return WholeBody{};
+  const auto is_unit = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
+  if (!std::ranges::equal(header.substr(0, kUnit.size()), kUnit, is_unit)) return WholeBody{};
   const auto range = without_blanks(header.substr(kUnit.size()));
   const auto dash = range.find('-');
   if (dash == range.npos) return WholeBody{};

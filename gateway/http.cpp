@@ -44,6 +44,13 @@ std::string_view Request::header(std::string_view name) const noexcept {
   return found == headers.end() ? std::string_view{} : found->second;
 }
 
+std::string Request::list(std::string_view name) const {
+  std::string all;
+  for (const auto& [key, value] : headers)
+    if (key == name) all += (all.empty() ? "" : ", ") + value;
+  return all;
+}
+
 std::size_t Request::count(std::string_view name) const noexcept {
   return static_cast<std::size_t>(std::ranges::count(headers, name, &Pairs::value_type::first));
 }

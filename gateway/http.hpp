@@ -41,6 +41,8 @@ struct Request {
 
   /// The value of the first header of this (lower-case) name; empty if there is none.
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
+  /// The values of all headers of this name, as one list.
+  [[nodiscard]] std::string list(std::string_view name) const;
   [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
   /// The first parameter of this name in the query; null if there is none.
   [[nodiscard]] const std::string* parameter(std::string_view name) const noexcept;

@@ -38,7 +38,7 @@ std::vector<proto::FileHash> roots_in(std::string_view list) {
 Response give_file(const Toolbox& tools, const Request& request, const FileHead& head) {
   auto response = file_response(request.captures[0], head);
   const auto tag = response.headers.front().second;
-  response.status = status_of_get(request.header("if-match"), request.header("if-none-match"), tag);
+  response.status = status_of_get(request.list("if-match"), request.list("if-none-match"), tag);
   if (response.status == 412)
     return refusal(412, name(Errc::refused), "the file has another entity tag", Executed::no);
   if (response.status == 304) {
@@ -87,7 +87,7 @@ Result<proto::FileCondition> condition_of(const Request& request) {
   const auto match = request.header("if-match");
   condition.absent = request.count("if-none-match") > 0;
   condition.present = match == "*";
-  if (has_match && !condition.present) condition.one_of = roots_in(match);
+  if (has_match && !condition.present) condition.one_of = roots_in(request.list("if-match"));
   if (condition.absent && (request.header("if-none-match") != "*" || request.method != Method::put))
     return Error(Errc::invalid_argument, "If-None-Match takes only '*', for a PUT: if there is no such file");
   if (condition.absent && has_match)

@@ -90,7 +90,7 @@ Result<std::optional<VersionVector>> context_of(const Request& request, std::str
 
 /// The entity tag of an If-Match. Those that no key can have, weak ones and of other services, match nothing.
 Result<std::optional<VersionVector>> match_of(const Request& request) {
-  const auto list = request.header("if-match");
+  const auto list = request.list("if-match");
   const auto tags = strong_tags(list);
   if (tags.empty() && list.find('"') == list.npos) return context_of(request, "if-match");
   std::vector<VersionVector> contexts;
@@ -126,7 +126,7 @@ Response value_answer(const Request& request, Result<proto::KvAnswer> read) {
   Response response;
   if (read->values.size() == 1) {
     const auto tag = '"' + to_text(read->context) + '"';
-    response.status = status_of_get(request.header("if-match"), request.header("if-none-match"), tag);
+    response.status = status_of_get(request.list("if-match"), request.list("if-none-match"), tag);
     if (response.status == 412)
       return refusal(412, name(Errc::refused), "the key has another entity tag", Executed::no);
     response.type = response.status == 304 ? "" : "application/octet-stream";

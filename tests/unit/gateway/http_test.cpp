@@ -28,6 +28,12 @@ TEST_CASE("http: a response is kept nowhere unless it says for how long") {
   CHECK(kept.find("no-store") == std::string::npos);
 }
 
+TEST_CASE("http: headers that come twice are one list") {
+  const Request request{.headers = {{"if-match", "\"a\""}, {"range", "x"}, {"if-match", "\"b\""}}};
+  CHECK(request.list("if-match") == "\"a\", \"b\"");
+  CHECK(request.list("if-none-match").empty());
+}
+
 TEST_CASE("http: an error tells its message, its code, and whether it ran") {
   const auto response = failure(Error(Errc::timeout, "no answer in time", Executed::unknown));
   CHECK(response.status == 504);
