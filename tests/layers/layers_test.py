@@ -5,6 +5,7 @@
 2. Each of the includes planted below, in a copy of the tree, is found, and nothing else.
 3. The compiler, given the include folders of a layer (INCLUDE_DIRS has a line "layer|folder;folder..." for
    each), finds the headers of that layer and those below it, and of no other.
+4. Each public header of the library is in a list of headers, by which it is installed.
 """
 import pathlib
 import shutil
@@ -94,6 +95,11 @@ with tempfile.TemporaryDirectory() as name:
                                 f"{done.returncode}\n{done.stderr}")
     if tried < 9:
         failures.append(f"only {tried} includes were compiled")
+
+listed = " ".join(path.read_text() for path in (SOURCE / "libcluster/src").glob("*/CMakeLists.txt")).split()
+for path in sorted((SOURCE / "libcluster/include/cluster").rglob("*.hpp")):
+    if path.name not in listed and path.parent.name + "/" + path.name not in listed:
+        failures.append(f"{path.relative_to(SOURCE)}: no list of headers has it")
 
 for failure in failures:
     print(failure)
