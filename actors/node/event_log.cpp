@@ -1,6 +1,8 @@
 #include "cluster/node/event_log.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <ranges>
 #include <utility>
 #include <variant>
 
@@ -43,13 +45,12 @@ void EventLog::add(const proto::GossipEvent& event) {
   add(std::visit([](const auto& what) { return fields(what); }, event));
 }
 
-void EventLog::add(const MemberEvent& event) {
-  add({{"event", name(event.kind)},
-       {"id", event.id.str()},
-       {"state", proto::name(event.to)},
-       {"was", proto::name(event.from)},
-       {"incarnation", event.incarnation},
-       {"by", event.by.str()}});
+void EventLog::add(const MemberEvent& event, std::uint64_t left_out) {
+  Fields told{{"event", name(event.kind)},        {"id", event.id.str()},
+              {"state", proto::name(event.to)},   {"was", proto::name(event.from)},
+              {"incarnation", event.incarnation}, {"by", event.by.str()}};
+  if (left_out > 0) told.emplace_back("left_out", left_out);
+  add("member " + event.id.str(), std::move(told));
 }
 
 void EventLog::add(const proto::Quorum& quorum) {
@@ -65,19 +66,36 @@ void EventLog::add(const DrillStep& step) {
 }
 
 void EventLog::add(Value::Map fields) {
+  auto kind = *fields.front().second.text();
+  add(std::move(kind), std::move(fields));
+}
+
+void EventLog::add(std::string about, Value::Map fields) {
   const auto time = std::chrono::floor<std::chrono::milliseconds>(wall_now().time_since_epoch()).count();
   std::vector<std::shared_ptr<const Listener>> told;
   {
     const std::lock_guard lock(mutex_);
     fields.insert(fields.begin(), {{"seq", ++last_}, {"time_ms", time}});
-    events_.emplace_back(std::move(fields));
-    if (events_.size() > kKept) events_.pop_front();
+    ++kept_of_[about];
+    events_.push_back({last_, std::move(about), std::move(fields)});
+    if (events_.size() > kKept) forget_one();
     std::erase_if(listeners_, [&told](const auto& listener) {
       if (auto still_there = listener.lock()) told.push_back(std::move(still_there));
       return listener.expired();
     });
   }
   for (const auto& listener : told) (*listener)();
+}
+
+void EventLog::forget_one() {
+  const auto most = std::ranges::max(kept_of_ | std::views::values);
+  const auto oldest =
+      std::ranges::find_if(events_, [&](const Kept& kept) { return kept_of_.at(kept.about) == most; });
+  if (most == 1)
+    kept_of_.erase(oldest->about);
+  else
+    --kept_of_.at(oldest->about);
+  events_.erase(oldest);
 }
 
 std::shared_ptr<const EventLog::Listener> EventLog::listen(Listener listener) {
@@ -90,9 +108,11 @@ std::shared_ptr<const EventLog::Listener> EventLog::listen(Listener listener) {
 
 Value::Array EventLog::after(std::uint64_t since) const {
   const std::lock_guard lock(mutex_);
-  const auto first = last_ - events_.size();  // the number before that of the oldest
-  const auto skipped = since > last_ || since < first ? 0 : since - first;
-  return {events_.begin() + static_cast<std::ptrdiff_t>(skipped), events_.end()};
+  const auto first =
+      since > last_ ? events_.begin() : std::ranges::upper_bound(events_, since, {}, &Kept::number);
+  Value::Array found;
+  for (auto kept = first; kept != events_.end(); ++kept) found.push_back(kept->event);
+  return found;
 }
 
 }  // namespace cluster

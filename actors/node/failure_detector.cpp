@@ -78,6 +78,7 @@ DetectorInfo::Answer FailureDetector::handle_call(const DetectorInfo&) {
 
 void FailureDetector::handle_info(const Tick&) {
   tick_.fired();
+  for (const auto& news : news_.due(now())) write_down(news);
   carry_out(policy_.on_time(now()));
   perform(detector_.on_time(now()));
 }
@@ -90,7 +91,8 @@ void FailureDetector::perform(proto::DetectorActions actions, bool ring_changed)
     publish();  // first, so that who is told finds it there
   for (auto& action : actions) std::visit([this](auto& what) { perform(what); }, action);
   if (changed) judge();
-  set_alarm(tick_, std::min(detector_.next_deadline(), policy_.next_deadline()), Tick{});
+  set_alarm(tick_, std::min({detector_.next_deadline(), policy_.next_deadline(), news_.next_deadline()}),
+            Tick{});
 }
 
 void FailureDetector::perform(proto::DetectorSend& send) {
@@ -100,18 +102,25 @@ void FailureDetector::perform(proto::DetectorSend& send) {
 }
 
 void FailureDetector::perform(proto::StateChanged& change) {
-  if (change.from != change.to) {
-    const bool bad = change.to == MemberState::unreachable;
-    if (bad || change.from == MemberState::unreachable) system_->set_unreachable(change.id, bad);
-    log::line(bad ? log::Level::warn : log::Level::info, "detector", "'", change.id.str(), "' is ",
-              proto::name(change.to), ", was ", proto::name(change.from));
-  }
+  const bool bad = change.to == MemberState::unreachable;
+  if (bad != (change.from == MemberState::unreachable)) system_->set_unreachable(change.id, bad);
   const auto kind = kind_of(change.to);
   if (!kind) return;
   const MemberEvent event{*kind,       std::move(change.id), change.from, change.to,
                           change.boot, change.incarnation,   change.by};
-  events_->add(event);
+  if (const auto news = news_.on_change(now(), event)) write_down(*news);
   members_->tell(event);
+}
+
+void FailureDetector::write_down(const MemberNews::News& news) {
+  const auto& event = news.event;
+  events_->add(event, news.left_out);
+  if (event.from == event.to) return;
+  const auto level = event.to == MemberState::unreachable ? log::Level::warn : log::Level::info;
+  const auto more =
+      news.left_out > 0 ? " (" + std::to_string(news.left_out) + " changes before were not logged)" : "";
+  log::line(level, "detector", "'", event.id.str(), "' is ", proto::name(event.to), ", was ",
+            proto::name(event.from), more);
 }
 
 void FailureDetector::perform(proto::DetectorRefused& refused) {

@@ -9,6 +9,7 @@
 #include "cluster/base/log.hpp"
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/member_board.hpp"
+#include "cluster/node/member_news.hpp"
 #include "cluster/node/ring_board.hpp"
 #include "cluster/proto/detector.hpp"
 #include "cluster/proto/partition_policy.hpp"
@@ -83,6 +84,8 @@ class FailureDetector : public GenServer<FailureDetector, SwimMessage, RingPoste
   void perform(proto::DetectorRefused& refused);
   void perform(const proto::QuorumChanged& change);
   void perform(const proto::RemoveSilent& removal);
+  /// Writes the change into the log and among the events.
+  void write_down(const MemberNews::News& news);
   void publish();
   /// Puts the members before the partition policy.
   void judge();
@@ -97,6 +100,7 @@ class FailureDetector : public GenServer<FailureDetector, SwimMessage, RingPoste
   std::shared_ptr<EventLog> events_;
   proto::Detector detector_;
   proto::PartitionPolicy policy_;
+  MemberNews news_{};
   proto::Quorum quorum_posted_{};
   struct Place {
     Endpoint endpoint{};

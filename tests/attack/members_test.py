@@ -4,7 +4,7 @@ is said in docs/security.md. usage: members_test.py BIN_DIR"""
 import time
 
 from link import CLIENT, NODE, Link, msgpack
-from victim import AttackTest, Victim, main, wait_until
+from victim import LOG_PERIOD, AttackTest, Victim, main, wait_until
 
 WALL = time.time_ns() // 1000
 
@@ -177,6 +177,40 @@ class Members(AttackTest):
                         self.assertEqual(eve.call("detector", "swim", [lie, "eve"])[0], "reply")
                     wait_until(lambda: held()["state"] == "alive", f"bar has objected to {number}, {incarnation}")
                     self.assertEqual(self.node.cli("call", "echo@bar", "echo", "1").data, 1)
+        finally:
+            bar.cli("leave", "-f")
+            bar.stop()
+
+    def test_false_suspicions_fill_neither_the_log_nor_the_events(self):
+        bar = Victim(self.programs, "bar").start()
+        try:
+            with self.attack():
+                self.assertTrue(self.node.cli("meet", f"127.0.0.1:{bar.port}", "--wait").reply["ok"])
+                held = lambda: next(m for m in self.node.cli("members").data if m["id"] == "bar")
+                wait_until(lambda: held()["state"] == "alive", "bar is held for alive")
+                events = lambda: self.node.cli("events").data
+                first = events()[0]
+                told, lines = len(events()), len(self.node.lines("'bar' is "))
+                begun, number = time.monotonic(), held()["incarnation"]
+                with Link(self.node.port, "eve", NODE) as eve:
+                    boot = records(eve)["bar"][3][1]
+                    for number in range(number, number + 3_000):  # objects herself, as bar cannot that fast
+                        lies = [["bar", boot, number, 1, "eve"], ["bar", boot, number + 1, 0, "bar"]]
+                        self.assertEqual(eve.call("detector", "swim", [{"claims": [lies]}, "eve"])[0], "reply")
+                    lie = ["bar", boot, number + 1, 1, "eve"]
+                    self.assertEqual(eve.call("detector", "swim", [{"claims": [[lie]]}, "eve"])[0], "reply")
+                most = 10 + 2 + (time.monotonic() - begun) / LOG_PERIOD
+                self.assertLess(len(self.node.lines("'bar' is ")) - lines, most)
+                self.assertLess(len(events()) - told, most)
+                wait_until(lambda: held()["state"] == "alive", "bar has objected to all")
+                last = lambda: [event for event in events() if event.get("id") == "bar"][-1]
+                is_told = lambda: last()["state"] == "alive" and last()["incarnation"] == held()["incarnation"]
+                wait_until(is_told, "the last event tells it")
+                self.assertGreater(last()["left_out"], 5_000)
+                self.assertTrue(self.node.lines("'bar' is alive.*changes before were not logged"))
+                self.assertEqual(events()[0], first)
+                bar.process.terminate()
+                wait_until(lambda: last()["state"] == "stopped", "it ends")
         finally:
             bar.cli("leave", "-f")
             bar.stop()

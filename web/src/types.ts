@@ -100,6 +100,7 @@ export interface Happened {
   state?: MemberState;
   was?: MemberState;
   members?: string[];
+  left_out?: number; // changes of this member before, which were too many to be told
   [more: string]: unknown;
 }
 

@@ -9,7 +9,10 @@ const kShown = 300;
 function words(event: Happened): string {
   const { seq, time_ms, event: name, ...rest } = event;
   void [seq, time_ms, name];
-  if (event.id && event.state) return `${event.was} → ${event.state}${event['by'] ? `, by ${String(event['by'])}` : ''}`;
+  if (event.id && event.state) {
+    const more = event.left_out ? ` (${event.left_out} changes before are left out)` : '';
+    return `${event.was} → ${event.state}${event['by'] ? `, by ${String(event['by'])}` : ''}${more}`;
+  }
   return Object.entries(rest)
     .filter(([field]) => field !== 'id')
     .map(([field, value]) => `${field} ${Array.isArray(value) ? value.join(', ') : String(value)}`)
