@@ -7,6 +7,8 @@ const place = (text) => BigInt(`0x${createHash('sha1').update(text).digest('hex'
 const hex = (number) => number.toString(16).padStart(kBits / 4, '0');
 const answer = (data) => ({ contentType: 'application/json', body: JSON.stringify({ ok: true, data }) });
 
+const member = (id, more) => ({ id, host: 'localhost', port: 7022, ...more });
+
 /** Chord's ring of these names, as by its definition. */
 class ChordRing {
   constructor(names, listed) {
@@ -61,12 +63,16 @@ export class Crowd {
     this.chord = new ChordRing(this.names, 8);
   }
 
+  /** Tells `page` that those who do not run are there. */
+  speakOfMembers(page) {
+    return page.route('**/v1/members', (route) =>
+      route.fulfill(answer(this.names.map((id) => member(id, { state: this.states.get(id), incarnation: 0, boot: 1, by: null, for_ms: 3_600_000 })))));
+  }
+
   /** Answers `page` for those who do not run. */
   async speak(page) {
-    const member = (id, more) => ({ id, host: 'localhost', port: 7022, ...more });
+    await this.speakOfMembers(page);
     const others = this.names.filter((id) => id !== this.self);
-    await page.route('**/v1/members', (route) =>
-      route.fulfill(answer(this.names.map((id) => member(id, { state: this.states.get(id), incarnation: 0, boot: 1, by: null, for_ms: 3_600_000 })))));
     const linked = others.length <= 64 ? others : others.filter((_, i) => i % Math.ceil(others.length / 20) === 0);
     let turn = 0;
     await page.route('**/v1/links', (route) => {

@@ -1,3 +1,5 @@
+import { Background } from './background';
+
 /** An answer that says no, or that did not come (`status` 0). */
 export class ApiError extends Error {
   constructor(
@@ -16,6 +18,7 @@ const kTokenKey = 'cluster.token';
 export class Api {
   /** Milliseconds that the node's clock is ahead of this one's, to a second. */
   clockAhead = 0;
+  readonly background = new Background();
 
   get token(): string {
     return sessionStorage.getItem(kTokenKey) ?? '';
@@ -32,7 +35,7 @@ export class Api {
     try {
       response = await fetch(path, { ...init, headers, cache: init.cache ?? 'no-store', credentials: 'omit' });
     } catch (error) {
-      if (init.signal?.aborted) throw error;
+      if (init.signal?.aborted && (error as Error).name === 'AbortError') throw error; // else it took too long
       throw new ApiError(0, 'unreachable', 'The node does not answer.', 'unknown');
     }
     const date = Date.parse(response.headers.get('Date') ?? '');
@@ -52,9 +55,9 @@ export class Api {
     if (!response.ok) await data(response);
     return response.text();
   }
-  async post<T>(path: string, body?: string): Promise<T> {
+  async post<T>(path: string, body?: string, signal?: AbortSignal): Promise<T> {
     const headers: HeadersInit = body === undefined ? {} : { 'Content-Type': 'application/json' };
-    return data<T>(await this.send(path, { method: 'POST', headers, body }));
+    return data<T>(await this.send(path, { method: 'POST', headers, body, signal }));
   }
 }
 

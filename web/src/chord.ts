@@ -1,5 +1,5 @@
 import type { Api } from './api';
-import { run } from './command';
+import { poll, run } from './command';
 import type { ChordFinger, ChordFound, ChordGraph, ChordInfo, ChordPlace } from './types';
 
 /** What a node knows of the Chord overlay. */
@@ -9,20 +9,21 @@ export interface ChordView {
   fingers: ChordFinger[];
 }
 
-const askChord = <T>(api: Api, node: string, args: string[], trace = false) => run<T>(api, node, { name: 'chord', args, trace });
+const askChord = <T>(api: Api, node: string, what: string) => poll<T>(api, node, { name: 'chord', args: [what] });
 
 export async function readChord(api: Api, node: string): Promise<ChordView> {
-  const info = await askChord<ChordInfo>(api, node, ['info']);
+  const info = await askChord<ChordInfo>(api, node, 'info');
   if (!info.member) return { info, successors: [], fingers: [] };
   const [successors, fingers] = await Promise.all([
-    askChord<ChordPlace[]>(api, node, ['successors']),
-    askChord<ChordFinger[]>(api, node, ['fingers']),
+    askChord<ChordPlace[]>(api, node, 'successors'),
+    askChord<ChordFinger[]>(api, node, 'fingers'),
   ]);
   return { info, successors, fingers };
 }
 
-export const readChordRing = (api: Api, node: string) => askChord<ChordGraph>(api, node, ['graph']);
-export const findByChord = (api: Api, node: string, key: string) => askChord<ChordFound>(api, node, ['lookup', key], true);
+export const readChordRing = (api: Api, node: string) => askChord<ChordGraph>(api, node, 'graph');
+export const findByChord = (api: Api, node: string, key: string) =>
+  run<ChordFound>(api, node, { name: 'chord', args: ['lookup', key], trace: true });
 
 /** Where an identifier of so many bits, in hexadecimal, lies on the circle: a fraction of a turn. */
 export function fractionOf(identifier: string, bits: number): number {

@@ -1,5 +1,5 @@
 import { type Api, ApiError, path } from './api';
-import { run } from './command';
+import { poll, run } from './command';
 import { readEvents } from './sse';
 
 export interface KvStatus {
@@ -42,12 +42,13 @@ export const kKeysShown = 200;
 const kWatchAgain = 2000; // milliseconds before a watch that ended is begun again
 const kShownMax = 64 * 1024; // of a value that is drawn
 
-/** `node`: '' is this one. */
-export const readKvStatus = (api: Api, node = '') => run<KvStatus>(api, node, { name: 'kv', args: ['status'] });
+const kStatus = { name: 'kv', args: ['status'] };
+export const readOwnKvStatus = (api: Api) => run<KvStatus>(api, '', kStatus);
+export const pollKvStatus = (api: Api, node: string) => poll<KvStatus>(api, node, kStatus);
 
-export function readKeys(api: Api, bucket: string, prefix: string, from: string): Promise<KvPage> {
+export function readKeys(api: Api, bucket: string, prefix: string, from: string, signal: AbortSignal): Promise<KvPage> {
   const query = new URLSearchParams({ prefix, from, limit: String(kKeysShown) });
-  return api.get<KvPage>(`${path('v1', 'kv', bucket)}?${query}`);
+  return api.get<KvPage>(`${path('v1', 'kv', bucket)}?${query}`, signal);
 }
 
 type Take = (changes: KvChange[]) => void;

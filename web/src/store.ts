@@ -1,9 +1,10 @@
 import { useEffect, useReducer } from 'preact/hooks';
 import { Api, ApiError, path } from './api';
 import { findByChord } from './chord';
+import { kPatienceHere } from './command';
 import { byName } from './format';
 import { isMoving, mostLeft } from './handover';
-import { type KvStatus, readKvStatus } from './kv';
+import { type KvStatus, pollKvStatus } from './kv';
 import { type Family, Rate, parseMetrics, total } from './metrics';
 import { readEvents } from './sse';
 import type { Arcs, ChordFound, Happened, KeyPlace, Link, Member, MemberState, Ring, RingMember, Status } from './types';
@@ -13,7 +14,7 @@ const kStatusPeriod = 5000; // between two questions to all members
 export const kAskAllMax = 64; // members that are asked without being told to: more are not all connected
 const kMovingPeriod = 500; // between two questions to members that have keys to move,
 const kMovingFew = 10; // if they are no more than so many
-const kAskedAtOnce = 3; // connections of a browser to one server are few
+const kAskedAtOnce = 2; // of those; what else waits for its turn has it next
 const kEventsKept = 2000;
 const kRetryMin = 500;
 const kRetryMax = 8000;
@@ -146,7 +147,7 @@ export class Store {
     try {
       await Promise.all([this.readRing(), this.readMembers(), this.readLinks(), this.readMetrics()]);
       this.connection = 'live';
-      if (Date.now() - this.statusAt > kStatusPeriod && this.members.length <= kAskAllMax) void this.readStatus();
+      if (Date.now() - this.statusAt > kStatusPeriod && this.members.length <= kAskAllMax) void this.readStatus(false);
       void this.readStores();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return this.refused();
@@ -203,11 +204,12 @@ export class Store {
     if (!found) this.series.set(name, (found = new Rate()));
     return found;
   }
-  /** Asks all members for the state of their ring. */
-  async readStatus(): Promise<void> {
+  /** Asks all members for the state of their ring; at once if a person wants it. */
+  async readStatus(isWanted = true): Promise<void> {
     this.statusAt = Date.now();
+    const read = () => this.api.get<Status>('/v1/status', AbortSignal.timeout(kPatienceHere));
     try {
-      this.status = await this.api.get<Status>('/v1/status');
+      this.status = await (isWanted ? read() : this.api.background.run('status', read));
     } catch {
       this.status = undefined;
     }
@@ -237,7 +239,7 @@ export class Store {
     const ask = async () => {
       for (let id = asked.pop(); id !== undefined; id = asked.pop())
         try {
-          found.set(id, await readKvStatus(this.api, id === this.self ? '' : id));
+          found.set(id, await pollKvStatus(this.api, id === this.self ? '' : id));
         } catch {
           // it keeps no keys, or does not answer
         }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { path } from '../src/api';
+import { Background } from '../src/background';
 import { fractionOf, wayOf } from '../src/chord';
 import { byName, bytes, count, duration, percent, plainName } from '../src/format';
 import { controlOf, messageText } from '../src/forms';
@@ -186,4 +187,36 @@ test('what a member has to hand over is told in words, and measured against what
   most = mostLeft(most, new Map([['a', { ...calm, left: 20 }], ['b', { ...calm, left: 5 }]]));
   assert.deepEqual([...most], [['a', 80], ['b', 5]]);
   assert.deepEqual([...mostLeft(most, new Map([['a', calm]]))], []);
+});
+
+test('what nobody waits for has its turn, the same is asked once, and who fails holds up nobody', async () => {
+  const background = new Background();
+  const begun: string[] = [];
+  const ends = new Map<string, (fails: boolean) => void>();
+  const ask = (question: string) =>
+    background.run(question, () => {
+      begun.push(question);
+      return new Promise<string>((done, fail) => ends.set(question, (fails) => (fails ? fail(new Error(question)) : done(question))));
+    });
+  const turns = () => new Promise((done) => setTimeout(done));
+  const [a, b, c] = [ask('a'), ask('b'), ask('c')];
+  assert.equal(ask('a'), a);
+  assert.equal(ask('c'), c);
+  await turns();
+  assert.deepEqual(begun, ['a', 'b']);
+  ends.get('a')!(true);
+  await assert.rejects(a, /a/);
+  await turns();
+  assert.deepEqual(begun, ['a', 'b', 'c']);
+  const again = ask('a');
+  assert.notEqual(again, a);
+  await turns();
+  assert.equal(begun.length, 3);
+  ends.get('c')!(false);
+  ends.get('b')!(false);
+  assert.deepEqual(await Promise.all([b, c]), ['b', 'c']);
+  await turns();
+  ends.get('a')!(false);
+  assert.equal(await again, 'a');
+  assert.deepEqual(begun, ['a', 'b', 'c', 'a']);
 });

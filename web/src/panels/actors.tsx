@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { path } from '../api';
 import { CallForm } from '../call_form';
-import { run } from '../command';
+import { poll } from '../command';
 import { count } from '../format';
 import { useStore } from '../store';
 import type { Actor, ServerEvent } from '../types';
@@ -18,7 +18,7 @@ function useActors(node: string): { actors: Actor[]; problem: string } {
     const ask = async () => {
       try {
         const isHere = node === '' || node === store.self;
-        const actors = await (isHere ? store.api.get<Actor[]>('/v1/actors') : run<Actor[]>(store.api, node, { name: 'actors' }));
+        const actors = await (isHere ? store.api.get<Actor[]>('/v1/actors') : poll<Actor[]>(store.api, node, { name: 'actors' }));
         if (!ended) setAnswer({ actors, problem: '' });
       } catch (error) {
         if (!ended) setAnswer({ actors: [], problem: (error as Error).message });

@@ -34,11 +34,11 @@ function useChord(node: string): { seen: Seen; ring: ChordPlace[] } {
         see({ node, view, problem: '' });
         const now = [view.info.predecessor, ...view.successors.map((each) => each.id)].join(' ');
         if (view.info.member && (now !== neighbours || Date.now() > walkAt)) {
-          const whole = await readChordRing(api, node);
+          const whole = await readChordRing(api, node).catch(() => undefined); // somebody is slow
           if (ended) return;
-          setRing(whole.nodes);
-          if (whole.complete) neighbours = now;
-          walkAt = Date.now() + (whole.nodes.length > kFew ? 6 : 1) * kRingPeriod;
+          if (whole) setRing(whole.nodes);
+          if (whole?.complete) neighbours = now;
+          walkAt = Date.now() + (whole && whole.nodes.length > kFew ? 6 : 1) * kRingPeriod;
         }
       } catch (error) {
         const isOff = error instanceof ApiError && error.code === 'no_server';

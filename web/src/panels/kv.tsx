@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api';
 import { clock, count, plainName } from '../format';
 import { Handovers } from '../handovers';
-import { type KvChange, type KvFound, type KvPage, type KvStatus, deleteKey, readKey, readKeys, readKvStatus, watchKeys, writeKey } from '../kv';
+import { type KvChange, type KvFound, type KvPage, type KvStatus, deleteKey, readKey, readKeys, readOwnKvStatus, watchKeys, writeKey } from '../kv';
 import { useLater } from '../later';
 import { useStore } from '../store';
 
@@ -31,27 +31,33 @@ function useKeys(query: Query, turn: number): Keys {
   const [seen, see] = useState<Keys>({ problem: '', watched: false, changes: [] });
   const soon = useRef<() => void>(() => {});
   useEffect(() => {
-    let ended = false;
+    const stop = new AbortController();
     let timer = 0;
+    let isAsking = false;
+    let isOld = false; // something happened since it was asked
     const ask = async () => {
-      clearTimeout(timer);
+      isAsking = true;
+      isOld = false;
       let period = kPeriod;
       try {
-        const [page, status] = await Promise.all([readKeys(api, query.bucket, query.prefix, query.from), readKvStatus(api)]);
-        if (!ended) see((last) => ({ ...last, page, status, problem: '' }));
+        const [page, status] = await Promise.all([readKeys(api, query.bucket, query.prefix, query.from, stop.signal), readOwnKvStatus(api)]);
+        if (!stop.signal.aborted) see((last) => ({ ...last, page, status, problem: '' }));
       } catch (error) {
-        if (!ended) see((last) => ({ ...last, page: undefined, problem: (error as Error).message }));
+        if (!stop.signal.aborted) see((last) => ({ ...last, page: undefined, problem: (error as Error).message }));
         period = kPeriodOfTrouble;
       }
-      if (!ended) timer = window.setTimeout(() => void ask(), period);
+      isAsking = false;
+      if (!stop.signal.aborted) timer = window.setTimeout(() => void ask(), isOld ? kGather : period);
     };
     soon.current = () => {
+      isOld = true;
+      if (isAsking || stop.signal.aborted) return;
       clearTimeout(timer);
       timer = window.setTimeout(() => void ask(), kGather);
     };
     void ask();
     return () => {
-      ended = true;
+      stop.abort();
       clearTimeout(timer);
     };
   }, [query.bucket, query.prefix, query.from, turn]);
