@@ -32,7 +32,7 @@ Task<DrainState> DrainServer::handle_call(DrainNode ask) {
     proto::DrainCommand drain{.time = kStay};
     auto begun = call(ring_, ChangeRing{drain});
     const auto drains = co_await begun;
-    if (!drains) {  // it leaves
+    if (!drains) {  // it leaves, or has a clock that others do not believe
       state.text = drains.error().message();
     } else if (there == Others::stay) {
       state = co_await look();

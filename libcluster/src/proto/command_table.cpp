@@ -146,7 +146,9 @@ const std::vector<Command>& table() {
        .takes_drain = true,
        .changes_ring = true,
        .summary = "Leave the ring",
-       .details = "Waits up to 5 s until another member knows it; with -f it does not wait."},
+       .details =
+           "Waits up to 5 s until another member knows it. With -f it does not wait, and leaves by a clock\n"
+           "that the others do not believe, too."},
       {.name = "insert",
        .forms = {kMember},
        .takes_force = true,

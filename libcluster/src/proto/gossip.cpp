@@ -159,8 +159,7 @@ std::optional<Error> Gossip::not_now() const {
 /// Of an edit.
 std::optional<Error> Gossip::not_now(bool force) const {
   if (auto error = not_now()) return error;
-  if (auto ok = check_clock(); !ok && !force)
-    return Error(ok.error().code(), ok.error().message() + " (-f edits all the same)");
+  if (auto error = clock_ahead(force)) return error;
   return force ? std::nullopt : no_quorum("wait for the others, ask one of them, or force it (-f)");
 }
 
@@ -172,6 +171,12 @@ Result<void> Gossip::check_clock() const {
                "The clock of node '" + self().str() + "' is " +
                    std::to_string(std::chrono::duration_cast<std::chrono::minutes>(ahead).count()) +
                    " min ahead of those of all others that it heard of: they do not take what it edits");
+}
+
+std::optional<Error> Gossip::clock_ahead(bool force) const {
+  auto ok = check_clock();
+  if (ok || force) return {};
+  return Error(ok.error().code(), ok.error().message() + " (-f does it all the same)");
 }
 
 std::optional<Error> Gossip::no_quorum(std::string_view advice) const {
@@ -245,6 +250,8 @@ void Gossip::run(std::uint64_t command, const RemoveCommand& what) {
 
 void Gossip::run(std::uint64_t command, const DrainCommand& what) {
   if (auto error = not_now()) return done(command, *error);
+  if (what.time > Duration::zero())
+    if (auto ok = check_clock(); !ok) return done(command, std::move(ok));
   drains_until_.reset();
   if (what.time > Duration::zero()) drains_until_ = saturated_add(at_.now, what.time);
   done(command, {});
@@ -285,12 +292,13 @@ void Gossip::heed_own_presence() {
 }
 
 /// It is 0 while this node drains, and then only: one found otherwise was left by an earlier process of it.
+/// An edit that others would not take waits until the clock is right: their rings and this one stay the same.
 void Gossip::heed_own_weight() {
   const auto& own = *state_.find(self());
   if (own.presence.removed) return;
   if (own.weight.value != 0) weight_ = own.weight;
   const auto wanted = drains_until_ ? 0 : weight_ ? weight_->value : config_.self.weight;
-  if (own.weight.value == wanted) return;
+  if (own.weight.value == wanted || !check_clock()) return;
   static_cast<void>(state_.update(self(), {}, wanted, at_.wall));
   note_changed(self(), false);
 }

@@ -183,7 +183,8 @@ bool Gossip::tell_if_removed(const NodeId& peer) {
   return true;
 }
 
-void Gossip::merge(const RingDelta& delta, bool force) {
+/// False: this node does not hold all of it now.
+bool Gossip::merge(const RingDelta& delta, bool force) {
   const auto report = state_.merge(delta, at_.wall);
   for (const auto& id : report.changed) note_changed(id, force);
   for (const auto& conflict : report.conflicts) this->report(conflict);
@@ -195,6 +196,7 @@ void Gossip::merge(const RingDelta& delta, bool force) {
   if (!report.of_future.empty()) refuse(of_future(report.of_future.front()));
   if (report.is_contested) event(DuplicateId{self()});
   heed_lost_weight(delta);
+  return report.of_future.empty() && !report.full;
 }
 
 /// While this node drains its weight is 0 by an edit of its own, which people have not made: what they edited
@@ -202,9 +204,14 @@ void Gossip::merge(const RingDelta& delta, bool force) {
 void Gossip::heed_lost_weight(const RingDelta& delta) {
   const auto own = state_.find(self())->weight;
   if (own.value != 0) return;
-  for (const auto& member : delta.members)
-    if (member.id == self() && member.weight.value != 0 && member.weight > weight_ && member.weight < own)
+  for (const auto& member : delta.members) {
+    if (member.id != self() || member.weight.value == 0 || !(member.weight > weight_ && member.weight < own))
+      continue;
+    if (check_clock())
       static_cast<void>(state_.update(self(), {}, member.weight.value, at_.wall));  // 0 again in finish()
+    else
+      weight_ = member.weight;
+  }
 }
 
 Error Gossip::of_future(const NodeId& member) {

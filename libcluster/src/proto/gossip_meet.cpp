@@ -182,6 +182,7 @@ void Gossip::enter_ring(const std::string& ring, bool new_life) {
 
 void Gossip::run(std::uint64_t command, const LeaveCommand& what) {
   if (auto error = not_now()) return done(command, *error);
+  if (auto error = clock_ahead(what.force)) return done(command, *error);
   state_.remove(self(), at_.wall);
   note_changed(self(), what.force);
   begin_leave(command, {});
@@ -213,8 +214,8 @@ void Gossip::tell_of_leave() {
 void Gossip::on(const LeaveNotice& m) {
   if (!speaks_of_my_ring(m.ring)) return;
   const auto version = state_.version();
-  merge(m.edits, false);
-  if (!leave_) send(from_, LeaveAck{m.attempt});  // who leaves itself vouches for nothing
+  const bool taken = merge(m.edits, false);
+  if (taken && !leave_) send(from_, LeaveAck{m.attempt});  // who leaves itself vouches for nothing
   if (state_.version() != version) push(m.edits, push_rounds(state_.present_count()));
 }
 

@@ -123,38 +123,6 @@ TEST_CASE("gossip: malformed messages of every kind are refused with a reason") 
   CHECK(count_events<MessageRefused>(gossip.on_message(kThen, {}, RingPull{"ring"})) == 1);
 }
 
-TEST_CASE(
-    "gossip: who has seen times far ahead of its clock edits by force alone, and lets nobody of the future "
-    "in") {
-  auto gossip = make("a");
-  const Moment late{kThen.now, kWall + std::chrono::hours(9'000)};
-  const auto edit = [&](Moment at, const RingCommand& what) {
-    return all_of<Done>(gossip.on_command(at, 1, what)).at(0).result;
-  };
-  REQUIRE(edit(late, InsertCommand{{{"m", kHere}}}));  // its clock is wrong
-  const auto refused = edit(kThen, UpdateCommand{.id = "m", .weight = 9});
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().code() == Errc::refused);
-  CHECK(refused.error().message().find("ahead of its clock") != std::string::npos);
-  CHECK(refused.error().message().find("-f") != std::string::npos);
-  CHECK_FALSE(edit(kThen, InsertCommand{{{"n", kHere}}}));
-  CHECK_FALSE(edit(kThen, RemoveCommand{{"m"}}));
-  CHECK(edit(kThen, UpdateCommand{.id = "m", .weight = 9, .force = true}));
-  CHECK(gossip.state().find("m")->weight.value == 9);
-
-  auto other = make("b");
-  const auto answers =
-      all_of<Send>(other.on_message(kThen, "a", MeetAsk{1, "ring", true, *gossip.state().find("a")}));
-  CHECK(std::get<MeetAnswer>(answers.at(0).message).refusal == 0);  // what it says of itself is of no time
-  auto self = *gossip.state().find("a");
-  self.endpoint.boot.number = millis(late.wall);
-  const auto actions = other.on_message(kThen, "a", MeetAsk{2, "ring", true, self});
-  CHECK(count_events<MessageRefused>(actions) == 1);
-  const auto refusal = std::get<MeetAnswer>(all_of<Send>(actions).at(0).message);
-  CHECK(refusal.refusal == static_cast<std::uint16_t>(Errc::refused));
-  CHECK(refusal.text.find("ahead of the clock here") != std::string::npos);
-}
-
 TEST_CASE("gossip: random content never crashes a node, and its own edits still work") {
   Rng rng(7);
   auto gossip = make("a");
@@ -404,31 +372,6 @@ TEST_CASE("gossip: messages survive the wire") {
   const auto back = wire::decode<GossipMessage>(wire::encode(update));
   REQUIRE(back.has_value());
   CHECK(std::get<RingUpdate>(*back).delta == std::get<RingUpdate>(update).delta);
-}
-
-TEST_CASE("gossip: a node whose clock is ahead of those of all others edits by force alone") {
-  const auto edit = [](Gossip& gossip, Moment at, bool force = false) {
-    return all_of<Done>(gossip.on_command(at, 1, InsertCommand{{{"x", kHere, 3}}, force})).front().result;
-  };
-  const Moment jumped{kThen.now + 5s, kThen.wall + 2h};
-  const auto digest_at = [](WallTime wall) { return RingDigest{"ring", {}, RingState::horizon(wall)}; };
-  auto alone = make("a");
-  CHECK(edit(alone, jumped));  // nobody knows better
-  auto gossip = make("a");
-  (void)gossip.on_message(kThen, "b", digest_at(kThen.wall));
-  (void)gossip.on_message(kThen, "c", RingClockPart{.ring = "ring"});  // says nothing of its clock
-  const auto refused = edit(gossip, jumped);
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().code() == Errc::refused);
-  CHECK(refused.error().message().find("ahead of those of all others") != std::string::npos);
-  CHECK(edit(gossip, jumped, true));
-  auto lied_to = make("a");  // by some
-  (void)lied_to.on_message(kThen, "b", digest_at(kThen.wall - 100h));
-  (void)lied_to.on_message(kThen, "c", digest_at(kThen.wall));
-  CHECK(edit(lied_to, kThen));
-  auto patient = make("a");  // what was heard long ago says nothing
-  (void)patient.on_message(kThen, "b", digest_at(kThen.wall));
-  CHECK(edit(patient, {kThen.now + 90s, kThen.wall + 2h}));
 }
 
 TEST_CASE("gossip: no edit adds more weight than a ring has room for") {

@@ -68,7 +68,7 @@ struct JoinCommand {
   std::string ring{};
 };
 struct LeaveCommand {
-  bool force = false;  ///< does not wait for an acknowledgement
+  bool force = false;  ///< does not wait for an acknowledgement, nor for a clock that others believe
 };
 /// No key is placed on this node any more, which stays a member: its weight is 0 for so long, counted anew
 /// from each such command, and then what it was. Zero: till now.
@@ -251,7 +251,7 @@ class Gossip {
   [[nodiscard]] bool may_ask(double share = 1);
   [[nodiscard]] Result<void> check_clock() const;
   [[nodiscard]] Result<void> has_room(std::uint64_t added_weight) const;
-  void merge(const RingDelta& delta, bool force);
+  bool merge(const RingDelta& delta, bool force);
   void heed_lost_weight(const RingDelta& delta);
   [[nodiscard]] static Error of_future(const NodeId& member);
   void send_digest(const NodeId& to);
@@ -291,6 +291,7 @@ class Gossip {
   void run(std::uint64_t command, const DrainCommand& what);
   [[nodiscard]] std::optional<Error> not_now() const;
   [[nodiscard]] std::optional<Error> not_now(bool force) const;
+  [[nodiscard]] std::optional<Error> clock_ahead(bool force) const;
   [[nodiscard]] std::optional<Error> no_quorum(std::string_view advice) const;
   void begin(Moment at);
   [[nodiscard]] Actions finish();
