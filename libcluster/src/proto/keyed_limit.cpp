@@ -20,13 +20,15 @@ bool KeyedLimit::allows(Instant now, const std::string& key) {
 void KeyedLimit::take(Instant now, const std::string& key, double tokens) {
   const auto [found, added] = buckets_.try_emplace(key, Bucket{config_.tokens_max, now});
   found->second = Bucket{std::max(0.0, this->tokens(found->second, now) - tokens), now};
-  if (added && buckets_.size() > config_.keys_max) forget_one(now);
+  if (added && buckets_.size() > config_.keys_max) forget_one(now, found);
 }
 
-void KeyedLimit::forget_one(Instant now) {
-  buckets_.erase(std::max_element(buckets_.begin(), buckets_.end(), [&](const auto& a, const auto& b) {
-    return tokens(a.second, now) < tokens(b.second, now);
-  }));
+void KeyedLimit::forget_one(Instant now, Buckets::iterator but) {
+  auto most = buckets_.end();
+  for (auto at = buckets_.begin(); at != buckets_.end(); ++at)
+    if (at != but && (most == buckets_.end() || tokens(at->second, now) > tokens(most->second, now)))
+      most = at;
+  if (most != buckets_.end()) buckets_.erase(most);
 }
 
 }  // namespace cluster::proto

@@ -128,6 +128,17 @@ TEST_CASE("guess limit: remembers so many addresses, and forgets who failed leas
   CHECK_FALSE(limit.allows(Instant{}, "the persistent one"));
 }
 
+TEST_CASE("guess limit: who comes when all others have failed more is slowed down as well") {
+  KeyedLimit limit({.tokens_max = 10, .tokens_per_second = 0, .keys_max = 10});
+  for (int i = 0; i < 10; ++i) limit.take(Instant{}, "address " + std::to_string(i), 5);
+  for (int i = 0; i < 10; ++i) {
+    CHECK(limit.allows(Instant{}, "the newcomer"));
+    limit.take(Instant{}, "the newcomer");
+  }
+  CHECK_FALSE(limit.allows(Instant{}, "the newcomer"));
+  CHECK(limit.keys() == 10);
+}
+
 namespace {
 
 std::vector<NodeId> ids(std::size_t count) {

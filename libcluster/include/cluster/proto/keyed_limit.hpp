@@ -9,7 +9,8 @@ namespace cluster::proto {
 
 /// Slows down whoever does something too often, by a key such as his address: he pays tokens, and may go on
 /// while he has one. Tokens come back with time, so nobody is ever banned. Bounded memory: of more than
-/// `keys_max` keys the one with the most tokens is forgotten.
+/// `keys_max` keys the one with the most tokens is forgotten, but never the one that pays: who comes when all
+/// others have paid more is slowed down as well.
 class KeyedLimit {
  public:
   struct Config {
@@ -29,11 +30,13 @@ class KeyedLimit {
     double tokens = 0;
     Instant as_of;
   };
+  using Buckets = std::map<std::string, Bucket>;
+
   [[nodiscard]] double tokens(const Bucket& bucket, Instant now) const noexcept;
-  void forget_one(Instant now);
+  void forget_one(Instant now, Buckets::iterator but);
 
   Config config_;
-  std::map<std::string, Bucket> buckets_;  // absent: all tokens there
+  Buckets buckets_;  // absent: all tokens there
 };
 
 }  // namespace cluster::proto
