@@ -13,7 +13,9 @@ constexpr std::size_t kClockPartBytesMax = 24 * 1024;
 /// In a burst of edits one question finds all that was missed.
 constexpr Duration kGapDigestPeriod = 200ms;
 constexpr Duration kAsksEventPeriod = 1s;
-constexpr double kPartShare = 1.0 / 8;  // clocks of many editors travel in many parts
+/// Of what all of the state costs: to compare hashes, or a part of a clock, at least. Clocks of many editors
+/// travel in many parts.
+constexpr double kPartShare = 1.0 / 8;
 // Other states that are watched at once: few nodes differ from all others but for a moment.
 constexpr std::size_t kMismatchesMax = 16;
 
@@ -31,6 +33,7 @@ std::vector<ClockEntry> entries_in(const RingState::Clock& clock, const EditorIn
 void Gossip::on(const RingDigest& m) {
   if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
   hear_time(m.horizon);
+  if (!may_ask(kPartShare)) return;
   if (m.state == state_.hash(m.horizon)) {
     ++counters_.digests_equal;
     state_.hear_equal(from_);
@@ -45,8 +48,8 @@ void Gossip::on(const RingDigest& m) {
 void Gossip::on(const RingClockOutline& m) {
   if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
   hear_time(m.horizon);
-  if (m.state == state_.hash(m.horizon)) return state_.hear_equal(from_);
   if (!may_ask()) return;
+  if (m.state == state_.hash(m.horizon)) return state_.hear_equal(from_);
   hurry_rounds();
   const auto found = compare(state_.clock(), m.parts);
   for (const auto& interval : found.equal)  // the sender has shown what this node has there
@@ -60,11 +63,13 @@ void Gossip::on(const RingClockPart& m) {
   if (!speaks_of_my_ring(m.ring) || tell_if_removed(from_)) return;
   hear_time(m.horizon);
   const EditorInterval interval{m.after, m.through};
+  if (!may_ask(kPartShare)) return;
   state_.hear_clock(from_, m.entries, interval, at_.wall);
   const bool is_equal = m.state == state_.hash(m.horizon);
-  const bool is_whole = m.after.empty() && m.through.empty();
-  if ((!is_equal || m.answer) && !may_ask(is_whole ? 1 : kPartShare)) return;
   const auto own = entries_in(state_.clock(), interval);
+  if (const auto share = static_cast<double>(own.size()) / static_cast<double>(state_.clock().size());
+      (!is_equal || m.answer) && share > kPartShare)
+    asks_.take(at_.now, from_.str(), share - kPartShare);
   const auto clocks_are_equal = [&] { return own == m.entries && m.clock == state_.clock_hash(); };
   if (is_equal) {
     state_.hear_equal(from_);
@@ -99,9 +104,12 @@ void Gossip::on(const RingUpdate& m) {
     ++counters_.updates_forwarded;
     push(m.delta, m.rounds);
   }
-  if (m.delta.ranges.empty())  // a statement: whoever knows more says so
+  if (m.delta.ranges.empty()) {  // statements: whoever knows more says so
+    std::vector<NodeId> behind;
     for (const auto& member : m.delta.members)
-      if (state_.is_ahead_of(member)) send(from_, RingUpdate{ring_, state_.statement(member.id)});
+      if (state_.is_ahead_of(member)) behind.push_back(member.id);
+    if (!behind.empty() && may_ask()) send_deltas(from_, state_.statements(behind));
+  }
   if (!states_removal_of(from_)) tell_if_removed(from_);
 }
 

@@ -91,6 +91,7 @@ void Gossip::on(const MeetAsk& m) {
   if (ring_.empty() && !m.revive && has_departed(m.ring))
     return refuse_it(Errc::refused, "Node '" + me + "' left ring '" + m.ring + "' or was removed from it");
   if (auto error = no_newcomer(from_)) return refuse_it(error->code(), error->message());
+  if (!may_ask()) return;
 
   if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
   merge({.members = {m.self}}, false);

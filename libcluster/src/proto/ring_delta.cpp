@@ -175,6 +175,16 @@ RingDelta RingState::statement(const NodeId& id) const {
   return delta;
 }
 
+std::vector<RingDelta> RingState::statements(std::span<const NodeId> ids) const {
+  Packer packer;
+  for (const auto& id : ids)
+    if (const auto* member = find(id)) {
+      if (!packer.has_room_for(encoded_bytes_max(*member))) packer.close();
+      packer.add(*member);
+    }
+  return packer.finish();
+}
+
 WallTime RingState::horizon(WallTime wall) noexcept {
   return WallTime{std::chrono::floor<std::chrono::minutes>(wall - kTombstoneAge).time_since_epoch()};
 }
@@ -186,11 +196,9 @@ crypto::Digest RingState::digest_of(const RingMember& member) {
 }
 
 crypto::Digest RingState::hash(WallTime horizon) const {
-  if (tombstone_first_ > horizon) return sum_.digest();
   auto sum = sum_;
-  for (const auto& [number, id] : tombstones_)
-    if (const auto* member = find(id); member->presence.changed_at <= horizon)
-      sum.subtract(digest_of(*member));
+  for (auto at = removals_.begin(); at != removals_.end() && at->first <= horizon; ++at)
+    sum.subtract(at->second.sum);
   return sum.digest();
 }
 
@@ -200,6 +208,10 @@ void RingState::HashSum::add(const crypto::Digest& digest) noexcept {
 
 void RingState::HashSum::subtract(const crypto::Digest& digest) noexcept {
   for (std::size_t i = 0; i < parts.size(); ++i) parts[i] -= load_be<std::uint64_t>(&digest[8 * i]);
+}
+
+void RingState::HashSum::subtract(const HashSum& other) noexcept {
+  for (std::size_t i = 0; i < parts.size(); ++i) parts[i] -= other.parts[i];
 }
 
 crypto::Digest RingState::HashSum::digest() const noexcept {

@@ -164,10 +164,10 @@ void RingState::put(const RingMember& member) {
   const bool is = !member.presence.removed;
   const bool news = held == nullptr || held->presence != member.presence;
   if (held != nullptr) {
-    sum_.subtract(digest_of(*held));
+    note_hash(*held, false);
     note_editors(*held, false);
   }
-  sum_.add(digest_of(member));
+  note_hash(member, true);
   note_editors(member, true);
   records_.put(member);
   if (is != was) present_count_ = is ? present_count_ + 1 : present_count_ - 1;
@@ -175,9 +175,18 @@ void RingState::put(const RingMember& member) {
   if (news && !is) {
     tombstones_.emplace(++tombstone_last_, member.id);
     tombstone_of_.emplace(member.id, tombstone_last_);
-    tombstone_first_ = std::min(tombstone_first_, member.presence.changed_at);
   }
   ++version_;
+}
+
+void RingState::note_hash(const RingMember& member, bool holds) {
+  const auto digest = digest_of(member);
+  holds ? sum_.add(digest) : sum_.subtract(digest);
+  if (!member.presence.removed) return;
+  auto& [sum, count] = removals_[member.presence.changed_at];
+  holds ? sum.add(digest) : sum.subtract(digest);
+  holds ? ++count : --count;
+  if (count == 0) removals_.erase(member.presence.changed_at);
 }
 
 void RingState::note_editors(const RingMember& member, bool holds) {
@@ -429,7 +438,7 @@ CHash RingState::chash(CHash last) const {
 
 std::size_t RingState::collect(WallTime wall) {
   const auto due = wall - kTombstoneAge - kClockSkewMax;
-  if (tombstone_first_ > due) return 0;
+  if (removals_.empty() || removals_.begin()->first > due) return 0;
   auto has_up_to = tombstone_last_;  // of all present members
   for (const auto& member : records_)
     if (!member.presence.removed && member.id != self_.id) {
@@ -437,17 +446,13 @@ std::size_t RingState::collect(WallTime wall) {
       has_up_to = std::min(has_up_to, known == has_up_to_.end() ? 0 : known->second);
     }
   std::vector<NodeId> old;
-  tombstone_first_ = WallTime::max();
   for (const auto& [number, id] : tombstones_) {
-    const auto at = find(id)->presence.changed_at;
-    if (number <= has_up_to && id != self_.id && at <= due)
-      old.push_back(id);
-    else
-      tombstone_first_ = std::min(tombstone_first_, at);
+    if (number > has_up_to) break;
+    if (id != self_.id && find(id)->presence.changed_at <= due) old.push_back(id);
   }
   for (const auto& id : old) {
     const auto& member = *find(id);
-    sum_.subtract(digest_of(member));
+    note_hash(member, false);
     note_editors(member, false);
     records_.erase(id);
     forget_tombstone(id);

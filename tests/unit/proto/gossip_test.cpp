@@ -374,53 +374,6 @@ TEST_CASE("gossip: messages survive the wire") {
   CHECK(std::get<RingUpdate>(*back).delta == std::get<RingUpdate>(update).delta);
 }
 
-TEST_CASE("gossip: no edit adds more weight than a ring has room for") {
-  auto gossip = make("a");
-  const auto run = [&](const RingCommand& command) {
-    return all_of<Done>(gossip.on_command(kThen, 1, command)).front().result;
-  };
-  InsertCommand insert;
-  for (int i = 0; i < 32; ++i)
-    insert.members.push_back({NodeId("n" + std::to_string(i)), kHere, CHash::kWeightMax});
-  const auto refused = run(insert);
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().code() == Errc::too_large);
-  CHECK(gossip.state().present_count() == 1);
-  insert.members.pop_back();
-  REQUIRE(run(insert));
-  CHECK(run(insert));  // all are members
-  REQUIRE(run(InsertCommand{{{"x", kHere, 1}}}));
-  CHECK_FALSE(run(UpdateCommand{"x", {}, CHash::kWeightMax}));
-  CHECK(run(UpdateCommand{"x", {}, 7}));
-  CHECK(run(UpdateCommand{"n0", {}, 1}));
-  CHECK(run(UpdateCommand{"x", {}, CHash::kWeightMax}));
-}
-
-TEST_CASE("gossip: who asks for the state again and again is answered no more, and others are") {
-  auto gossip = make("a");
-  auto at = kThen;
-  const auto answers = [&](const char* from, const GossipMessage& message) {
-    return all_of<Send>(gossip.on_message(at, from, message)).size();
-  };
-  RingClockPart part{.ring = "ring", .after = "b", .entries = {}, .answer = true};
-  part.state.fill(1);
-  std::size_t answered = 0, refused = 0;
-  for (int i = 0; i < 1'000; ++i) {
-    const auto actions = gossip.on_message(at, "b", RingPull{"ring"});
-    answered += all_of<Send>(actions).size();
-    refused += count_events<MessageRefused>(actions);
-    answered += answers("b", part);
-    answered += answers("b", RingDigest{.ring = "ring", .horizon = RingState::horizon(at.wall)});
-  }
-  CHECK(answered >= 16);
-  CHECK(answered < 200);
-  CHECK(refused == 1);  // at a time
-  CHECK(answers("c", RingPull{"ring"}) > 0);
-  CHECK(answers("b", RingPull{"ring"}) == 0);
-  at.now += 1s;
-  CHECK(answers("b", RingPull{"ring"}) > 0);
-}
-
 TEST_CASE("gossip: no member is taken out of its ring as forgotten before that can be") {
   auto gossip = make("a");
   const auto gone = [&] { return RingGone{"ring", gossip.state().find("a")->presence}; };

@@ -42,6 +42,27 @@ TEST_CASE("ring state: of a delta, what is of the future is left out, and its ed
   CHECK(a.hash({}) == b.hash({}));
 }
 
+TEST_CASE("ring state: whatever horizon is asked for, a hash leaves out what was removed up to it") {
+  Rng rng(3);
+  auto a = state_of("a");
+  auto wall = kStart;
+  for (int edit = 0; edit < 400; ++edit) {
+    wall += std::chrono::minutes(rng.between(0, 10));
+    const NodeId id("m" + std::to_string(rng.below(40)));
+    if (rng.chance(0.4))
+      a.remove(id, wall);
+    else if (!a.update(id, {}, static_cast<std::uint32_t>(1 + rng.below(9)), wall))
+      REQUIRE(a.insert(id, kPlace, 3, wall));
+    const auto horizon = kStart + std::chrono::minutes(rng.between(-1, 2'000));
+    auto left = a.image();
+    std::erase_if(left.members, [&](const RingMember& member) {
+      return member.presence.removed && member.presence.changed_at <= horizon;
+    });
+    const RingState without(left, {.id = "a", .boot = {1, 1}, .endpoint = kPlace}, wall);
+    CHECK(a.hash(horizon) == without.hash(WallTime::min()));
+  }
+}
+
 TEST_CASE("ring state: counts of the far future do not stop a node's own edits from being told") {
   auto a = state_of("a"), b = state_of("b");
   pull(a, b, kStart);

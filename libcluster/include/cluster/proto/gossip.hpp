@@ -358,7 +358,7 @@ class Gossip {
   GossipCounters counters_{};
   Quorum quorum_{};
   PeerClocks clocks_{};
-  KeyedLimit asks_{{.tokens_max = 64, .tokens_per_second = 16, .keys_max = 64}};
+  KeyedLimit asks_{{.tokens_max = 64, .tokens_per_second = 16, .keys_max = RingState::kMembersMax}};
   Instant next_asks_event_ = Instant::min();
 };
 

@@ -148,11 +148,14 @@ class RingState {
   [[nodiscard]] std::vector<RingDelta> own_edits_since(std::uint64_t count) const;
   /// What is held of `id`, as a statement without ranges; empty if nothing is.
   [[nodiscard]] RingDelta statement(const NodeId& id) const;
+  /// The same of many, in as few deltas as hold them.
+  [[nodiscard]] std::vector<RingDelta> statements(std::span<const NodeId> ids) const;
   /// Whether `other` is behind what is held of the same member.
   [[nodiscard]] bool is_ahead_of(const RingMember& other) const;
 
   /// A hash of all members and tombstones, but for tombstones made up to `horizon`: those may be collected.
-  /// The sum of the records' SHA-256, so an edit costs O(1). Source: Bellare, Micciancio, EUROCRYPT 1997
+  /// The sum of the records' SHA-256, so an edit hashes one record, and whatever horizon somebody asks for
+  /// none. Source: Bellare, Micciancio, EUROCRYPT 1997
   /// (AdHash); whoever could forge a sum holds the cookie, and may edit the ring anyway.
   [[nodiscard]] crypto::Digest hash(WallTime horizon) const;
   /// The horizon at `wall`: 24 h ago, in whole minutes.
@@ -211,7 +214,14 @@ class RingState {
     std::array<std::uint64_t, 4> parts{};
     void add(const crypto::Digest& digest) noexcept;
     void subtract(const crypto::Digest& digest) noexcept;
+    void subtract(const HashSum& other) noexcept;
     [[nodiscard]] crypto::Digest digest() const noexcept;
+  };
+
+  /// Tombstones made at one time.
+  struct Removals {
+    HashSum sum{};
+    std::size_t count = 0;
   };
 
   RingState() = default;
@@ -227,6 +237,7 @@ class RingState {
                   std::uint32_t weight, const Stamp& stamp);
   void state_own_zone(EndpointRegister& own, WallTime at);
   void put(const RingMember& member);
+  void note_hash(const RingMember& member, bool holds);
   void forget_tombstone(const NodeId& id);
   void note_editors(const RingMember& member, bool holds);
   void hear_of_tombstones(const NodeId& from, std::uint64_t has_up_to);
@@ -251,7 +262,7 @@ class RingState {
   std::map<NodeId, std::uint64_t> tombstone_of_{};  // their numbers
   std::map<NodeId, std::uint64_t> has_up_to_{};     // per peer: it has all tombstones up to this number
   std::uint64_t tombstone_last_ = 0;
-  WallTime tombstone_first_ = WallTime::max();  // no tombstone is older
+  std::map<WallTime, Removals> removals_{};  // what a horizon leaves out of `sum_`
   Clock clock_{};
   mutable std::optional<std::uint64_t> clock_hash_{};  // of it, once somebody asked
   WallTime latest_{};                                  // greatest time seen
