@@ -187,7 +187,10 @@ std::optional<Error> Gossip::no_quorum(std::string_view advice) const {
                    "', which by its partition policy must not change the ring: " + std::string(advice));
 }
 
-Result<void> Gossip::has_room(std::uint64_t added_weight) const {
+Result<void> Gossip::has_room(std::size_t newcomers, std::uint64_t added_weight) const {
+  if (state_.present_count() + newcomers > RingState::kMembersMax)
+    return Error(Errc::too_large,
+                 "a ring has at most " + std::to_string(RingState::kMembersMax) + " members");
   const auto weight = state_.weight() + added_weight;
   if (weight <= RingState::kPointsMax) return {};
   return Error(Errc::too_large, "the weights of all members would come to " + std::to_string(weight) +
@@ -196,18 +199,18 @@ Result<void> Gossip::has_room(std::uint64_t added_weight) const {
 
 void Gossip::run(std::uint64_t command, const InsertCommand& what) {
   if (auto error = not_now(what.force)) return done(command, *error);
+  std::size_t newcomers = 0;
   std::uint64_t added_weight = 0;
   for (const auto& member : what.members) {  // all or none: first look at each
     if (member.id.empty()) return done(command, Error(Errc::invalid_argument, "a member without id"));
     if (auto ok = check_endpoint(member.endpoint); !ok) return done(command, std::move(ok));
     const auto weight = member.weight.value_or(config_.self.weight);
     if (auto ok = check_weight(weight); !ok) return done(command, std::move(ok));
-    if (!state_.present(member.id)) added_weight += weight;
+    if (state_.present(member.id)) continue;
+    ++newcomers;
+    added_weight += weight;
   }
-  if (state_.present_count() + what.members.size() > RingState::kMembersMax)
-    return done(command, Error(Errc::too_large,
-                               "a ring has at most " + std::to_string(RingState::kMembersMax) + " members"));
-  if (auto ok = has_room(added_weight); !ok) return done(command, std::move(ok));
+  if (auto ok = has_room(newcomers, added_weight); !ok) return done(command, std::move(ok));
   for (const auto& member : what.members) {
     const auto added =
         state_.insert(member.id, member.endpoint, member.weight.value_or(config_.self.weight), at_.wall);
@@ -225,7 +228,7 @@ void Gossip::run(std::uint64_t command, const UpdateCommand& what) {
     const auto* held = state_.find(what.id);
     const auto now = held != nullptr ? held->weight.value : 0;
     if (*what.weight > now)
-      if (auto ok = has_room(*what.weight - now); !ok) return done(command, std::move(ok));
+      if (auto ok = has_room(0, *what.weight - now); !ok) return done(command, std::move(ok));
   }
   const auto changed = state_.update(what.id, what.endpoint, what.weight, at_.wall);
   if (!changed) return done(command, changed.error());

@@ -91,11 +91,14 @@ void Gossip::on(const MeetAsk& m) {
   if (ring_.empty() && !m.revive && has_departed(m.ring))
     return refuse_it(Errc::refused, "Node '" + me + "' left ring '" + m.ring + "' or was removed from it");
   if (auto error = no_newcomer(from_)) return refuse_it(error->code(), error->message());
+  if (!ring_.empty() && !state_.present(from_))
+    if (auto ok = has_room(1, m.self.weight.value); !ok)
+      return refuse_it(ok.error().code(), ok.error().message());
   if (!may_ask()) return;
 
   if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
   merge({.members = {m.self}}, false);
-  revive(from_, m.self);
+  if (auto ok = revive(from_, m.self); !ok) return refuse_it(ok.error().code(), ok.error().message());
   MeetAnswer answer{.attempt = m.attempt, .ring = ring_, .state = {.members = {*state_.find(self())}}};
   answer.state.members.push_back(*state_.find(from_));
   auto all = state_.deltas_since({});
@@ -129,8 +132,7 @@ void Gossip::on(const MeetAnswer& m) {
   if (!found->second.command.revive && tell_if_removed(from_))
     return end_meet(m.attempt,
                     Error(Errc::refused, "Node '" + from_.str() + "' was removed from ring '" + ring_ + "'"));
-  revive(from_, *peer);
-  end_meet(m.attempt, {});
+  end_meet(m.attempt, revive(from_, *peer));
 }
 
 /// Why `peer` must not become a member by a meet: a side without a quorum could grow until it seemed to have
@@ -147,11 +149,13 @@ void Gossip::put_off(Meet& meet, Error why) {
 }
 
 /// A meet is a person's decision: who was removed begins a new life.
-void Gossip::revive(const NodeId& peer, const RingMember& as_it_says) {
-  if (state_.present(peer)) return;
-  const auto added = state_.insert(peer, as_it_says.endpoint.value, as_it_says.weight.value, at_.wall);
-  if (!added) return refuse(added.error());
+Result<void> Gossip::revive(const NodeId& peer, const RingMember& as_it_says) {
+  if (state_.present(peer)) return {};
+  if (auto ok = has_room(1, as_it_says.weight.value); !ok) return ok;
+  auto added = state_.insert(peer, as_it_says.endpoint.value, as_it_says.weight.value, at_.wall);
+  if (!added) return std::move(added).error();
   note_changed(peer, false);
+  return {};
 }
 
 void Gossip::end_meet(std::uint64_t command, Result<void> result) {

@@ -34,6 +34,62 @@ TEST_CASE("gossip: no edit adds more weight than a ring has room for") {
   CHECK(run(UpdateCommand{"x", {}, CHash::kWeightMax}));
 }
 
+TEST_CASE("gossip: nobody is let in by a meet for whom a ring has no room") {
+  auto gossip = make("a");
+  const auto run = [&](const RingCommand& command) {
+    return all_of<Done>(gossip.on_command(kThen, 1, command)).front().result;
+  };
+  const auto ask = [&](const char* id, std::uint32_t weight) {
+    auto self = member(id);
+    self.weight.value = weight;
+    for (const auto& send : all_of<Send>(gossip.on_message(kThen, id, MeetAsk{9, "ring", true, self})))
+      if (const auto* answer = std::get_if<MeetAnswer>(&send.message)) return *answer;
+    return MeetAnswer{};
+  };
+  InsertCommand insert;
+  for (int i = 0; i < 31; ++i)
+    insert.members.push_back({NodeId("n" + std::to_string(i)), kHere, CHash::kWeightMax});
+  REQUIRE(run(insert));
+  const auto refused = ask("x", CHash::kWeightMax);
+  CHECK(refused.refusal == static_cast<std::uint16_t>(Errc::too_large));
+  CHECK(refused.text.find("a ring has room for") != std::string::npos);
+  CHECK_FALSE(gossip.state().present("x"));
+  CHECK(ask("n0", CHash::kWeightMax).refusal == 0);  // is a member
+  CHECK(ask("x", 1'000).refusal == 0);
+
+  // A person meets one that was removed.
+  REQUIRE(run(RemoveCommand{{"n0"}}));
+  REQUIRE(run(InsertCommand{{{"y", kHere, CHash::kWeightMax}}}));
+  auto n0 = *gossip.state().find("n0");
+  CHECK(ask("n0", CHash::kWeightMax).refusal == static_cast<std::uint16_t>(Errc::too_large));
+  n0.presence.removed = false;  // it has not heard
+  n0.presence.changed_at -= 1s;
+  std::ignore = gossip.on_command(kThen, 5, MeetCommand{.endpoint = kHere});
+  std::ignore = gossip.on_dialed(kThen, 5, NodeId("n0"));
+  const MeetAnswer answer{.attempt = 5, .ring = "ring", .state = {.members = {n0}}};
+  const auto ended = all_of<Done>(gossip.on_message(kThen, "n0", answer));
+  REQUIRE(ended.size() == 1);
+  REQUIRE_FALSE(ended[0].result);
+  CHECK(ended[0].result.error().code() == Errc::too_large);
+  CHECK_FALSE(gossip.state().present("n0"));
+}
+
+TEST_CASE("gossip: whom a meet cannot make a member, since too many are remembered, is told") {
+  auto gossip = make("a");
+  for (std::size_t i = 0; i < RingState::kRecordsMax;) {
+    RingUpdate update{"ring"};
+    for (; update.delta.members.size() < RingDelta::kMembersMax && i < RingState::kRecordsMax; ++i) {
+      update.delta.members.push_back(member(("r" + std::to_string(i)).c_str()));
+      update.delta.members.back().presence.removed = true;
+    }
+    std::ignore = gossip.on_message(kThen, "b", update);
+  }
+  REQUIRE(gossip.state().record_count() == RingState::kRecordsMax);
+  const auto answers = all_of<Send>(gossip.on_message(kThen, "new", MeetAsk{1, "", true, member("new")}));
+  REQUIRE(answers.size() == 1);
+  CHECK(std::get<MeetAnswer>(answers[0].message).refusal == static_cast<std::uint16_t>(Errc::overloaded));
+}
+
 TEST_CASE("gossip: who asks for the state again and again is answered no more, and others are") {
   auto gossip = make("a");
   auto at = kThen;

@@ -250,7 +250,7 @@ class Gossip {
   void hear_time(WallTime horizon);
   [[nodiscard]] bool may_ask(double share = 1);
   [[nodiscard]] Result<void> check_clock() const;
-  [[nodiscard]] Result<void> has_room(std::uint64_t added_weight) const;
+  [[nodiscard]] Result<void> has_room(std::size_t newcomers, std::uint64_t added_weight) const;
   bool merge(const RingDelta& delta, bool force);
   void heed_lost_weight(const RingDelta& delta);
   [[nodiscard]] static Error of_future(const NodeId& member);
@@ -281,7 +281,7 @@ class Gossip {
   void enter_ring(const std::string& ring, bool new_life);
   void fall_out();
   [[nodiscard]] const DepartedRing* departed(const std::string& ring) const;
-  void revive(const NodeId& peer, const RingMember& as_it_says);
+  [[nodiscard]] Result<void> revive(const NodeId& peer, const RingMember& as_it_says);
   [[nodiscard]] std::optional<Error> no_newcomer(const NodeId& peer) const;
 
   // gossip.cpp

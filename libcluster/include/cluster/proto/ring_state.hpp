@@ -94,7 +94,8 @@ class RingState {
   static constexpr std::size_t kRecordsMax = 32'768;  ///< with tombstones
   static constexpr std::size_t kEditorsMax = 65'536;  ///< entries of the ring clock, which is never trimmed
   static constexpr auto kTombstoneAge = std::chrono::hours(24);
-  /// Virtual nodes of all members, beyond which no edit is taken.
+  /// Virtual nodes of all members, beyond which a node makes no edit and lets nobody in that asks. What
+  /// others do at the same time, and rings that become one, may still come to more: see `chash`.
   static constexpr std::size_t kPointsMax = std::size_t{1} << 21;
   /// Nodes further apart in time are refused at the handshake, so none still hashes what another collected.
   static constexpr auto kClockSkewMax = std::chrono::hours(1);
@@ -185,7 +186,7 @@ class RingState {
   [[nodiscard]] std::vector<MemberView> members() const;
   /// A present member, by chance; `self()` if there is no other.
   [[nodiscard]] const NodeId& random_member(Rng& rng) const noexcept;
-  /// Of the present members with a weight. Where others' edits came to more than kPointsMax points, all have
+  /// Of the present members with a weight. Where these came to more than kPointsMax points, all have
   /// fewer by one divisor, but at least one.
   [[nodiscard]] CHash chash(CHashConfig config) const;
   /// The same as `chash(last.config())`. Where few members changed since `last` was made, nobody else's
