@@ -247,6 +247,11 @@ std::string Fault::text() const {
   return text;
 }
 
+bool Fault::stays() const noexcept {
+  return kind == Kind::kill || kind == Kind::wipe || kind == Kind::stop || kind == Kind::clock ||
+         kind == Kind::reset;
+}
+
 std::vector<std::vector<std::size_t>> Fault::resolve(std::size_t nodes) const {
   std::vector<std::vector<std::size_t>> resolved;
   double shares = 0;

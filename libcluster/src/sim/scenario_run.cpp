@@ -1,14 +1,8 @@
 // One run of a scenario: what happens when, and what is demanded of the cluster in the end.
 #include <algorithm>
-#include <cmath>
-#include <map>
 
 #include "cluster/base/assert.hpp"
-#include "cluster/sim/edit_checker.hpp"
-#include "cluster/sim/health_checker.hpp"
-#include "cluster/sim/planted_bugs.hpp"
-#include "cluster/sim/scenario.hpp"
-#include "cluster/sim/storm_checker.hpp"
+#include "disturbances.hpp"
 
 namespace cluster::sim {
 namespace {
@@ -35,24 +29,22 @@ class Run {
         health_(cluster_),
         storm_(scenario.nodes + scenario.intruders),
         bug_(plant(scenario.planted, cluster_)),
+        disturbances_(scenario, cluster_,
+                      {edits_, health_, storm_, bug_.get(), observers,
+                       [this](std::string what) { violation(std::move(what)); }}),
         rng_(scenario.seed ^ 0x5ce0),
-        churn_rng_(scenario.seed ^ 0xc4),
-        intruder_rng_(scenario.seed ^ 0x1d),
-        held_down_(scenario.nodes, 0),
-        paused_(scenario.nodes, 0),
-        slowness_(scenario.nodes),
-        wiped_(scenario.nodes, false) {}
+        intruder_rng_(scenario.seed ^ 0x1d) {}
 
   Report go() {
     begin();
-    for (std::size_t i = 0; i < scenario_.faults.size(); ++i) schedule(scenario_.faults[i]);
+    disturbances_.schedule_faults();
     schedule_edit();
-    schedule_churn();
+    disturbances_.schedule_churn();
     every_second();
     for (int i = 1; i <= kMergeChecks; ++i)
       simulator().at(Instant{} + scenario_.duration * i / (kMergeChecks + 1), [this] { look_at_merging(); });
     advance(Instant{} + last_fault());
-    if (!pointless_) calm_down();
+    if (!pointless_) disturbances_.calm_down();
     if (!pointless_) settle();
     advance(std::max(Instant{} + scenario_.duration, now() + calm_after()));
     judge();
@@ -114,132 +106,20 @@ class Run {
     if (scenario_.edits_per_s > 0 || scenario_.churn_per_s > 0) return scenario_.duration;
     Duration last{};
     for (const auto& fault : scenario_.faults)
-      last = std::max(last, fault.until ? *fault.until : stays(fault) ? fault.from : scenario_.duration);
+      last = std::max(last, fault.until ? *fault.until : fault.stays() ? fault.from : scenario_.duration);
     return last;
-  }
-
-  /// Whether what it does is never undone without being told to.
-  static bool stays(const Fault& fault) {
-    using Kind = Fault::Kind;
-    return fault.kind == Kind::kill || fault.kind == Kind::wipe || fault.kind == Kind::stop ||
-           fault.kind == Kind::clock || fault.kind == Kind::reset;
-  }
-
-  // --- faults ---
-
-  void schedule(const Fault& fault) {
-    simulator().at(Instant{} + fault.from, [this, &fault] { apply(fault, true); });
-    if (fault.until) simulator().at(Instant{} + *fault.until, [this, &fault] { apply(fault, false); });
-  }
-
-  void apply(const Fault& fault, bool begins) {
-    for (auto* observer : observers_) observer->on_fault(fault, begins);
-    const auto groups = fault.resolve(scenario_.nodes);
-    if (fault.kind == Fault::Kind::partition || fault.kind == Fault::Kind::one_way) {
-      if (begins)
-        cuts_[&fault] = cluster_.network().cut(groups, fault.kind == Fault::Kind::one_way);
-      else
-        cluster_.network().mend(cuts_.at(&fault));
-    }
-    for (const auto& group : groups)
-      for (const auto place : group) apply(fault, place, begins);
-    if (!begins) ended_.push_back(&fault);
-  }
-
-  void apply(const Fault& fault, std::size_t place, bool begins) {
-    storm_.news();
-    switch (fault.kind) {
-      case Fault::Kind::kill:
-      case Fault::Kind::wipe:
-      case Fault::Kind::stop:
-        return begins ? down(place, fault.kind) : up(place);
-      case Fault::Kind::clock:
-        return cluster_.set_clock(place, cluster_.clock_skew(place) + (begins ? fault.jump : -fault.jump));
-      case Fault::Kind::reset:
-        return cluster_.links().reset(place);
-      case Fault::Kind::pause:
-        if (begins && paused_[place]++ == 0) cluster_.pause(place);
-        if (!begins && --paused_[place] == 0) cluster_.resume(place);
-        break;
-      case Fault::Kind::slow:
-        slowness_[place] += begins ? lateness(fault) : -lateness(fault);
-        cluster_.slow_down(place, slowness_[place]);
-        break;
-      case Fault::Kind::partition:
-      case Fault::Kind::one_way:
-        break;
-    }
-    health_.disturb(place, begins);
-  }
-
-  static Duration lateness(const Fault& fault) {
-    return Duration(static_cast<std::int64_t>(fault.factor * static_cast<double>(kSlowUnit.count())));
-  }
-
-  void down(std::size_t place, Fault::Kind how) {
-    if (how == Fault::Kind::wipe) {
-      wiped_[place] = true;
-      edits_.forgive(place);
-    }
-    if (held_down_[place]++ > 0) return;
-    if (how == Fault::Kind::stop) {
-      cluster_.stop_gently(place);
-    } else {
-      health_.on_kill(place);
-      cluster_.stop(place);
-    }
-  }
-
-  void up(std::size_t place) {
-    if (--held_down_[place] > 0) return;
-    const bool keep_state = !wiped_[place];
-    wiped_[place] = false;
-    const auto before = cluster_.boot(place);
-    if (keep_state && bug_) bug_->on_restart(place);
-    cluster_.restart(place, keep_state);
-    if (keep_state && cluster_.boot(place).number <= before.number)
-      violation(name(place).str() + " started again with a boot that is not greater than its last one");
-    health_.on_restart(place);
-    if (keep_state) return;
-    for (std::size_t other = 0; other < cluster_.size(); ++other)  // as cluster-node --meet would
-      if (other != place && in_ring(other)) return meet(place, other);
-    for (std::size_t other = 0; other < cluster_.size(); ++other)  // nobody has found others again yet
-      if (other != place && cluster_.running(other)) return meet(place, other);
-  }
-
-  void meet(std::size_t place, std::size_t other) {
-    cluster_.command(
-        place, proto::MeetCommand{.endpoint = RingCluster::endpoint_of(other), .timeout = Duration::max()});
-  }
-
-  /// Faults without an end last to the end of the run.
-  void calm_down() {
-    for (const auto& fault : scenario_.faults)
-      if (!stays(fault) && std::ranges::find(ended_, &fault) == ended_.end()) apply(fault, false);
-    for (const auto place : std::exchange(churned_, {})) come_back(place);
   }
 
   // --- edits ---
 
-  Duration exponential(Rng& rng, double per_s) {
-    return Duration(static_cast<std::int64_t>(-std::log(1 - rng.uniform()) / per_s * 1e9));
-  }
-
   void schedule_edit() {
     if (scenario_.edits_per_s <= 0) return;
-    const auto when = now() + exponential(rng_, scenario_.edits_per_s);
+    const auto when = now() + next_after(rng_, scenario_.edits_per_s);
     if (when >= Instant{} + scenario_.duration) return;
     simulator().at(when, [this] {
       edit();
       schedule_edit();
     });
-  }
-
-  /// Whether an edit at `place` is one of this ring: not so at a node that is on its own after it was
-  /// removed.
-  bool in_ring(std::size_t place) const {
-    return cluster_.running(place) && !cluster_.paused(place) && cluster_.at(place).ring() == "ring" &&
-           (scenario_.nodes == 1 || cluster_.at(place).state().present_count() > 1);
   }
 
   void edit() {
@@ -249,7 +129,7 @@ class Run {
     const auto port = static_cast<std::uint16_t>(rng_.between(1, 9'999));
     const auto kind = rng_.below(8);
     const auto of_node = static_cast<std::size_t>(rng_.below(scenario_.nodes));
-    if (!in_ring(place)) return;
+    if (!disturbances_.in_ring(place)) return;
     const NodeId member("ghost" + std::to_string(ghost));
     const Endpoint endpoint{"ghost.invalid", port};
     const auto& state = cluster_.at(place).state();
@@ -272,51 +152,6 @@ class Run {
     ++report_.edits_total;
     storm_.news();
     for (auto* observer : observers_) observer->on_edit(place, said);
-  }
-
-  // --- churn ---
-
-  void schedule_churn() {
-    if (scenario_.churn_per_s <= 0) return;
-    const auto when = now() + exponential(churn_rng_, scenario_.churn_per_s);
-    if (when >= Instant{} + scenario_.duration) return;
-    simulator().at(when, [this] {
-      churn();
-      schedule_churn();
-    });
-  }
-
-  void churn() {
-    const auto place = static_cast<std::size_t>(churn_rng_.below(scenario_.nodes));
-    const auto away = std::chrono::milliseconds(churn_rng_.between(5'000, 30'000));
-    const bool leaves = churn_rng_.chance(0.3);
-    if (!in_ring(place) || held_down_[place] > 0 || std::ranges::find(churned_, place) != churned_.end())
-      return;
-    churned_.push_back(place);
-    storm_.news();
-    if (leaves && edits_.known_elsewhere(place)) {
-      cluster_.command(place, proto::LeaveCommand{});
-    } else {
-      killed_[place] = true;
-      down(place, Fault::Kind::kill);
-    }
-    simulator().after(away, [this, place] {
-      if (std::erase(churned_, place) > 0) come_back(place);
-    });
-  }
-
-  void come_back(std::size_t place) {
-    storm_.news();
-    if (killed_[place]) {
-      killed_[place] = false;
-      return up(place);
-    }
-    if (!cluster_.running(place) || cluster_.at(place).ring() == "ring") return;
-    for (std::size_t other = 0; other < cluster_.size(); ++other)
-      if (other != place && in_ring(other)) {
-        health_.on_restart(place);
-        return meet(place, other);
-      }
   }
 
   // --- what is demanded ---
@@ -479,17 +314,9 @@ class Run {
   Counter counter_{};
   Door door_{*this};
   std::unique_ptr<PlantedBug> bug_;
+  Disturbances disturbances_;
   Rng rng_;
-  Rng churn_rng_;
   Rng intruder_rng_;
-  std::vector<int> held_down_;  // by place: how many faults keep it down
-  std::vector<int> paused_;
-  std::vector<Duration> slowness_;  // of all faults together
-  std::vector<bool> wiped_;
-  std::vector<std::size_t> churned_{};
-  std::vector<bool> killed_ = std::vector<bool>(scenario_.nodes);  // by churn
-  std::map<const Fault*, std::uint64_t> cuts_{};
-  std::vector<const Fault*> ended_{};
   bool pointless_ = false;  // to go on: what was found cannot be mended
   bool over_ = false;
   std::uint64_t links_seen_ = 0;  // in all looks at a node

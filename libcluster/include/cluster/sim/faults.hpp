@@ -45,6 +45,8 @@ struct Fault {
   [[nodiscard]] std::string text() const;
   /// The places of each group in a cluster of so many. Places beyond are left out.
   [[nodiscard]] std::vector<std::vector<std::size_t>> resolve(std::size_t nodes) const;
+  /// Whether what it does is never undone without being told to.
+  [[nodiscard]] bool stays() const noexcept;
   [[nodiscard]] Duration end() const { return until.value_or(from); }
 };
 
