@@ -16,7 +16,8 @@ using namespace cluster::proto;
 /// A store in a ring of four that has requests under way, and what must hold of it whatever it is told.
 class Replica {
  public:
-  Replica() : kv_({.self = "self", .boot = {1, 2}, .bucket = {}, .buckets = {}}, memory_, Rng(1)) {
+  Replica()
+      : kv_({.self = "self", .boot = {1, 2}, .bucket = {}, .buckets = {}, .ring_rest = {}}, memory_, Rng(1)) {
     heed(kv_.on_start(now_, wall_));
     CHash ring;
     for (const auto* id : {"self", "a", "b", "c"}) CLUSTER_ASSERT(ring.insert({.id = id}, 4).has_value());

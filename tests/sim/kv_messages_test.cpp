@@ -16,6 +16,7 @@ namespace {
 proto::KvConfig as_a(proto::KvConfig config) {
   config.self = NodeId("a");
   config.boot = {1, 1};
+  config.ring_rest = {};
   return config;
 }
 
@@ -149,7 +150,8 @@ TEST_CASE("kv: a node compares itself with those that have told of themselves, n
 
 TEST_CASE("kv: readers of great values wait for room, all of them together, or are told that there is none") {
   proto::KvMemory storage;
-  proto::Kv kv({.self = NodeId("a"), .boot = {1, 1}, .operation_bytes_max = 256u << 20}, storage, Rng(1));
+  proto::Kv kv({.self = NodeId("a"), .boot = {1, 1}, .ring_rest = {}, .operation_bytes_max = 256u << 20},
+               storage, Rng(1));
   CHash ring;
   for (const auto* id : {"a", "b", "c", "d"}) REQUIRE(ring.insert({.id = NodeId(id)}, 16));
   static_cast<void>(kv.on_start(Instant{}, WallTime{}));

@@ -57,15 +57,18 @@ KvActions Kv::on_start(Instant now, WallTime wall) {
 KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edition, const CHash& ring,
                       const std::vector<NodeId>& leaving) {
   begin(now);
-  if (ring_.empty() || name != ring_name_) {
+  const bool joins = name != ring_name_ && ring.node_count() + leaving.size() > 1;
+  if (!joins && (ring_.empty() || name != ring_name_)) {
     coming_.reset();
     adopt(name, placement_in(name, edition, ring, leaving));
     return finish();
   }
+  if (joins && !ring_.empty()) adopt({}, {});
   // Many nodes that join at once change the ring many times, and each ring that is entered costs a round of
-  // greetings and comparisons: the changes of a moment are entered as one.
+  // greetings and comparisons, and is one more of which all must know: the changes of a moment are entered as
+  // one.
   const auto fingerprint = placement_in(name, edition, ring, leaving).fingerprint();
-  if (fingerprint == ring_.fingerprint()) {
+  if (!joins && fingerprint == ring_.fingerprint()) {
     coming_.reset();
     return finish();
   }
@@ -76,8 +79,15 @@ KvActions Kv::on_ring(Instant now, const std::string& name, const KvEdition& edi
   const auto rest = config_.ring_rest * (1 + members / kMembersPerRest);
   const auto rest_max = config_.ring_rest_max * (1 + members / (2 * kMembersPerRest));
   const auto until = coming_ ? coming_->until : now + rest_max;
-  coming_ = Coming{edition, ring, leaving, fingerprint, std::min(now + rest, until), until};
+  coming_ = Coming{name, edition, ring, leaving, fingerprint, std::min(now + rest, until), until};
+  enter_coming();
   return finish();
+}
+
+void Kv::enter_coming() {
+  if (!coming_ || coming_->at > now_) return;
+  const auto coming = *std::exchange(coming_, std::nullopt);
+  adopt(coming.name, placement_in(coming.name, coming.edition, coming.ring, coming.leaving));
 }
 
 KvPlacement Kv::placement_in(const std::string& name, KvEdition edition, const CHash& ring,
@@ -126,6 +136,7 @@ void Kv::enter(KvPlacement next) {
   verified_ = false;
   synced_.clear();
   lacking_.clear();
+  stretches_ = {};
   settled_ = false;
   session_.reset();
   forgetting_.reset();
@@ -223,10 +234,7 @@ KvActions Kv::on_synced(Instant now, std::uint64_t ticket, bool succeeded) {
 
 KvActions Kv::on_time(Instant now, WallTime wall) {
   begin(now, wall);
-  if (coming_ && coming_->at <= now) {
-    const auto coming = *std::exchange(coming_, std::nullopt);
-    adopt(ring_name_, placement_in(ring_name_, coming.edition, coming.ring, coming.leaving));
-  }
+  enter_coming();
   if (check_at_ <= now) check_operations();
   if (!trees_built_) build_trees();
   if (greet_at_ <= now) {

@@ -212,3 +212,59 @@ TEST_CASE("kv edition: the more members a ring has, the longer it rests before i
   REQUIRE(told);
   CHECK(told->edition == KvEdition{edits, edits});
 }
+
+TEST_CASE("kv edition: who joins while others do enters their ring once it rests, not one for each of them") {
+  Store foo("foo");
+  CHash ring = ring_of({"foo"});
+  std::optional<KvHello> hello;
+  const auto note = [&](const KvActions& actions) {
+    CHECK(!hello);
+    hello = hello_in(actions);
+  };
+  for (std::uint64_t i = 1; i <= 20; ++i, foo.now += 50ms) {
+    REQUIRE(ring.insert({.id = NodeId("n" + std::to_string(i))}, 8));
+    note(foo.kv.on_ring(foo.now, "ring", {1, i}, ring));
+    CHECK(!foo.kv.progress().settled);
+  }
+  CHECK(!hello);
+  for (int i = 0; i < 20 && !hello; ++i, foo.now += 50ms) note(foo.kv.on_time(foo.now, kEditionBegin));
+  REQUIRE(hello);
+  CHECK(hello->edition == KvEdition{1, 20});
+  CHECK(hello->history.empty());
+  CHECK(hello->bases.empty());
+}
+
+TEST_CASE("kv edition: the rings that others tell of, each in bounds, are bounded together") {
+  Store foo("foo");
+  const auto enter = [&](std::uint64_t edit) {
+    static_cast<void>(foo.kv.on_ring(foo.now, "ring", {edit, edit}, ring_of({"foo", "bar", "baz"})));
+    foo.now += KvConfig{}.ring_rest;
+    return hello_in(foo.kv.on_time(foo.now, kEditionBegin));
+  };
+  static_cast<void>(foo.kv.on_ring(foo.now, "ring", {1, 1}, ring_of({"foo"})));
+  foo.now += 1s;
+  static_cast<void>(foo.kv.on_time(foo.now, kEditionBegin));
+  REQUIRE(foo.kv.settled());
+  auto hello = enter(2);
+  REQUIRE(hello);
+  REQUIRE(hello->history.size() == 1);
+  const auto base = hello->history.front();
+  hello->asks = false;
+  hello->tells = true;
+  hello->verified = true;
+  hello->life = 7;
+  for (std::uint64_t i = 3; i < 30; ++i) {
+    KvRing told{.edition = {i, i}, .members = {}};
+    for (int member = 0; member < 4; ++member)
+      told.members.push_back(
+          {.id = NodeId("n" + std::to_string(i * 10) + std::to_string(member)), .weight = 60'000});
+    hello->history = {base, told};
+    static_cast<void>(foo.kv.on_message(foo.now, kEditionBegin, "bar", *hello));
+  }
+  hello = enter(100);
+  REQUIRE(hello);
+  std::size_t points = 0;
+  for (const auto& ring : hello->bases)
+    for (const auto& member : ring.members) points += member.weight;
+  CHECK(points < 1u << 20);
+}

@@ -20,7 +20,8 @@ TEST_CASE(
   constexpr WallTime kWallBegin{std::chrono::hours(480'000)};
   constexpr std::size_t kBytes = 1'000'000;
   KvMemory storage;
-  Kv kv({.self = "a", .boot = {1, 1}, .operation_bytes_max = 4 * kBytes + 1'000}, storage, Rng(1));
+  Kv kv({.self = "a", .boot = {1, 1}, .ring_rest = {}, .operation_bytes_max = 4 * kBytes + 1'000}, storage,
+        Rng(1));
   CHash ring;
   for (const auto* id : {"a", "b", "c", "d"}) REQUIRE(ring.insert({.id = id}, 16));
   static_cast<void>(kv.on_start({}, kWallBegin));

@@ -21,7 +21,7 @@ auto reply_in(const KvActions& actions) { return cluster::testing::first_of<KvRe
 }  // namespace
 
 TEST_CASE("kv: replicas that were not ready are asked again, and may be ready then") {
-  const KvConfig config{.self = "foo", .boot = {1, 2}};
+  const KvConfig config{.self = "foo", .boot = {1, 2}, .ring_rest = {}};
   KvMemory memory;
   Kv kv(config, memory, Rng(1));
   CHash ring;
@@ -55,7 +55,7 @@ TEST_CASE("kv: a write that another node hands on is not begun once its writer h
   for (const bool late : {false, true}) {
     CAPTURE(late);
     KvMemory memory;
-    Kv kv({.self = "foo", .boot = {1, 2}}, memory, Rng(1));
+    Kv kv({.self = "foo", .boot = {1, 2}, .ring_rest = {}}, memory, Rng(1));
     CHash ring;
     for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
     static_cast<void>(kv.on_start({}, kRetryBegin));
@@ -73,7 +73,7 @@ TEST_CASE("kv: a write that another node hands on is not begun once its writer h
 
 TEST_CASE(
     "kv: a write is handed on with the time that is left, and a great one is waited for longer each time") {
-  const KvConfig config{.self = "foo", .boot = {1, 2}};
+  const KvConfig config{.self = "foo", .boot = {1, 2}, .ring_rest = {}};
   for (const std::size_t size : {std::size_t{1}, std::size_t{32} << 20}) {
     CAPTURE(size);
     KvMemory memory;

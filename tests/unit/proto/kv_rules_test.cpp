@@ -17,7 +17,10 @@ constexpr WallTime kRulesBegin{std::chrono::hours(480'000)};
 const KvKey kRulesKey{"default", "key"};
 
 KvConfig with_rule(std::string_view rule) {
-  return {.self = "foo", .boot = {1, 2}, .bucket = parse_kv_bucket("*:" + std::string(rule)).value().second};
+  return {.self = "foo",
+          .boot = {1, 2},
+          .bucket = parse_kv_bucket("*:" + std::string(rule)).value().second,
+          .ring_rest = {}};
 }
 
 /// A node on a disk that is quick.

@@ -20,7 +20,7 @@ constexpr std::uint64_t kLife = 7;
 /// Node foo in a ring with bar, which the test speaks for.
 struct Compared {
   KvMemory memory{};
-  Kv kv{{.self = "foo", .boot = {1, 2}}, memory, Rng(1)};
+  Kv kv{{.self = "foo", .boot = {1, 2}, .ring_rest = {}}, memory, Rng(1)};
   Instant now{};
   KvHello hello{};  // of bar
 
@@ -117,7 +117,7 @@ TEST_CASE(
 
 TEST_CASE("kv sync: who leaves asks who could not be reached meanwhile whether it has settled") {
   KvMemory memory;
-  Kv foo({.self = "foo", .boot = {1, 2}}, memory, Rng(1));
+  Kv foo({.self = "foo", .boot = {1, 2}, .ring_rest = {}}, memory, Rng(1));
   CHash ring;
   REQUIRE(ring.insert({.id = "bar"}, 8));
   Instant now{};

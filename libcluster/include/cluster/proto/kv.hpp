@@ -65,7 +65,7 @@ class Kv {
   /// Before anything else: reads the storage's note.
   [[nodiscard]] KvActions on_start(Instant now, WallTime wall);
   /// The members of the ring named `name` (empty: this node is in none, and alone). Also when nothing
-  /// changed. A change of the ring that the node is in counts once it has rested (KvConfig::ring_rest).
+  /// changed. A ring of others counts once it has rested (KvConfig::ring_rest).
   /// `leaving`: members of weight 0, which are not in `ring`.
   [[nodiscard]] KvActions on_ring(Instant now, const std::string& name, const KvEdition& edition,
                                   const CHash& ring, const std::vector<NodeId>& leaving = {});
@@ -190,6 +190,19 @@ class Kv {
   };
   /// Rings of which a node has what all of them gave it. None: it has nothing for certain.
   using Bases = std::vector<std::shared_ptr<const KvPlacement>>;
+  /// Of the key space where this node is a replica: nobody's replicas change within one, in any of the rings
+  /// that play a part.
+  struct Stretch {
+    Position at{};
+    std::size_t rank = 0;                // of this node among those from here on
+    std::vector<std::uint32_t> order{};  // of the members from here on: indices into `members`
+  };
+  struct Stretches {
+    CHash edges{};                  // of the members of all those rings, with their greatest weights
+    std::vector<NodeId> members{};  // by id, then those that are leaving
+    std::vector<Stretch> own{};
+  };
+  class Look;
   struct Hello {
     std::uint64_t life = 0;
     bool verified = false;
@@ -198,6 +211,7 @@ class Kv {
   };
   /// A ring that may still change, entered at `at` and not after `until`.
   struct Coming {
+    std::string name;
     KvEdition edition;
     CHash ring;
     std::vector<NodeId> leaving;
@@ -284,6 +298,7 @@ class Kv {
   // kv.cpp: the ring it is in
   [[nodiscard]] KvPlacement placement_in(const std::string& name, KvEdition edition, const CHash& ring,
                                          const std::vector<NodeId>& leaving) const;
+  void enter_coming();
   void adopt(const std::string& name, KvPlacement next);
   void enter(KvPlacement next);
   [[nodiscard]] bool is_leaving() const;
@@ -299,10 +314,10 @@ class Kv {
   void learn(std::span<const KvRing> rings);
   [[nodiscard]] bool has_settled(const NodeId& peer) const;
   [[nodiscard]] bool too_many_silent(std::span<const CHash::Node* const> nodes, std::size_t w) const;
+  [[nodiscard]] bool too_many_silent(std::size_t silent, std::size_t w) const;
   void settle_if_complete();
   void settle();
   void trim_log();
-  [[nodiscard]] bool look_for_lacking();
   void look_soon();
   [[nodiscard]] std::size_t points_told() const;
   void on(const NodeId& from, KvHello& m);
@@ -368,7 +383,8 @@ class Kv {
   std::map<NodeId, Hello> hellos_{};          // of nodes in the same ring
   std::set<NodeId> synced_{};                 // compared with, since this ring
   std::set<NodeId> lacking_{};                // to be compared with, as of the last look
-  std::size_t points_looked_at_ = 0;          // by that
+  std::uint64_t look_steps_ = 0;              // of that
+  Stretches stretches_{};                     // until settled
 
   std::uint64_t last_id_ = 0;
   Operations operations_{};

@@ -63,6 +63,8 @@ struct KvCounters {
   std::uint64_t hinted = 0;
   std::uint64_t forgotten = 0;
   std::uint64_t refused = 0;
+  std::uint64_t looks = 0;       ///< for what this node lacks
+  std::uint64_t look_steps = 0;  ///< about 10 ns each
 };
 
 }  // namespace cluster::proto
