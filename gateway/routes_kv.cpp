@@ -95,9 +95,7 @@ Result<std::optional<VersionVector>> match_of(const Request& request) {
   if (tags.empty() && list.find('"') == list.npos) return context_of(request, "if-match");
   std::vector<VersionVector> contexts;
   for (const auto tag : tags)
-    if (tag.empty())
-      contexts.emplace_back();
-    else if (auto context = context_from_text(tag))
+    if (auto context = context_from_text(tag); context && !context->entries.empty())
       contexts.push_back(std::move(*context));
   if (contexts.empty()) return Error(Errc::refused, "the key has no value with such an entity tag");
   if (contexts.size() > 1)
