@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cluster/base/utf8.hpp"
+#include "cluster/ds/position.hpp"
 #include "cluster/gateway/byte_range.hpp"
 #include "cluster/gateway/routes.hpp"
 #include "cluster/kv/kv_command.hpp"
@@ -77,13 +78,29 @@ Result<Duration> timeout_of(const Request& request) {
 
 proto::KvKey key_of(const Request& request) { return {request.captures[0], request.captures[1]}; }
 
+/// Of a body: a context alone does not tell what is read once the time to live of a sibling is over.
+std::string hash_of(std::string_view body) {
+  return position_text(HashPolicy::xxh3, position_of(HashPolicy::xxh3, body));
+}
+
+std::string entity_tag(std::string_view context, std::string_view hash) {
+  std::string tag = "\"";
+  tag.append(context).append(hash.empty() ? "" : ".").append(hash);
+  return tag + '"';
+}
+
+/// That of what is between the quotes of an entity tag, or of the header for it.
+Result<VersionVector> context_in(std::string_view tag) {
+  return context_from_text(tag.substr(0, tag.find('.')));
+}
+
 /// The context that the client gives, if any: as it got it, or as an entity tag.
 Result<std::optional<VersionVector>> context_of(const Request& request, std::string_view header) {
   if (request.count(header) == 0) return std::optional<VersionVector>();
   auto text = request.header(header);
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
   if (text.empty()) return std::optional(VersionVector());
-  auto context = context_from_text(text);
+  auto context = context_in(text);
   if (!context) return context.error();
   return std::optional(std::move(*context));
 }
@@ -95,7 +112,7 @@ Result<std::optional<VersionVector>> match_of(const Request& request) {
   if (tags.empty() && list.find('"') == list.npos) return context_of(request, "if-match");
   std::vector<VersionVector> contexts;
   for (const auto tag : tags)
-    if (auto context = context_from_text(tag); context && !context->entries.empty())
+    if (auto context = context_in(tag); context && !context->entries.empty())
       contexts.push_back(std::move(*context));
   if (contexts.empty()) return Error(Errc::refused, "the key has no value with such an entity tag");
   if (contexts.size() > 1)
@@ -103,10 +120,9 @@ Result<std::optional<VersionVector>> match_of(const Request& request) {
   return std::optional(std::move(contexts.front()));
 }
 
-void add_context(Response& response, const VersionVector& context) {
-  auto text = to_text(context);
-  response.headers.emplace_back("ETag", '"' + text + '"');
-  response.headers.emplace_back("X-Cluster-Context", std::move(text));
+void add_context(Response& response, std::string context, std::string_view hash) {
+  response.headers.emplace_back("ETag", entity_tag(context, hash));
+  response.headers.emplace_back("X-Cluster-Context", std::move(context));
 }
 
 Value shown_value(Bytes& value) {
@@ -121,10 +137,13 @@ Response value_answer(const Request& request, Result<proto::KvAnswer> read) {
     return failure(Error(read.error().code(), read.error().message(), Executed::no));
   if (read->values.empty())
     return failure(Error(Errc::not_found, "there is no key '" + request.captures[1] + "'"));
+  auto context = to_text(read->context);
   Response response;
+  std::string hash;
   if (read->values.size() == 1) {
-    const auto tag = '"' + to_text(read->context) + '"';
-    response.status = status_of_get(request.list("if-match"), request.list("if-none-match"), tag);
+    hash = hash_of(as_text(read->values.front()));
+    response.status =
+        status_of_get(request.list("if-match"), request.list("if-none-match"), entity_tag(context, hash));
     if (response.status == 412)
       return refusal(412, name(Errc::refused), "the key has another entity tag", Executed::no);
     response.type = response.status == 304 ? "" : "application/octet-stream";
@@ -133,23 +152,26 @@ Response value_answer(const Request& request, Result<proto::KvAnswer> read) {
   } else {
     Value::Array values;
     for (auto& value : read->values) values.push_back(shown_value(value));
-    response = success(Value::map({{"values", std::move(values)}, {"context", to_text(read->context)}}), 300);
+    response = success(Value::map({{"values", std::move(values)}, {"context", context}}), 300);
+    hash = hash_of(response.body);
   }
-  add_context(response, read->context);
+  add_context(response, std::move(context), hash);
   return response;
 }
 
-Response written_answer(Result<proto::KvAnswer> written, unsigned status) {
+/// `hash`: of what was written; none of what was deleted.
+Response written_answer(const Result<proto::KvAnswer>& written, unsigned status, std::string_view hash) {
   if (!written) return failure(written.error());
-  auto response = success(Value::map({{"context", to_text(written->context)}}), status);
-  add_context(response, written->context);
+  auto context = to_text(written->context);
+  auto response = success(Value::map({{"context", context}}), status);
+  add_context(response, std::move(context), hash);
   return response;
 }
 
 /// Under HTTP's own conditions the refusal is 412.
-Response conditional_answer(Result<proto::KvAnswer> written) {
+Response conditional_answer(const Result<proto::KvAnswer>& written, std::string_view hash = {}) {
   if (written || (written.error().code() != Errc::refused && written.error().code() != Errc::already_exists))
-    return written_answer(std::move(written), 200);
+    return written_answer(written, 200, hash);
   return refusal(412, name(written.error().code()), written.error().message(), Executed::no);
 }
 
@@ -198,9 +220,10 @@ void write_key(const Toolbox& tools, Request request, const Answer& answer) {
     return answer(failure(Error(Errc::invalid_argument, "POST creates a key: it takes no other condition")));
   if (creates) write->condition = proto::KvCondition::absent;
   write->value.assign(request.body.begin(), request.body.end());
-  ask_store(tools, std::move(*write), *timeout, [answer, creates](Result<proto::KvAnswer> written) {
-    answer(creates ? written_answer(std::move(written), 201) : conditional_answer(std::move(written)));
-  });
+  ask_store(tools, std::move(*write), *timeout,
+            [answer, creates, hash = hash_of(request.body)](const Result<proto::KvAnswer>& written) {
+              answer(creates ? written_answer(written, 201, hash) : conditional_answer(written, hash));
+            });
 }
 
 /// Without a condition it deletes what it reads, so that a key that is not there can be told.
@@ -212,9 +235,7 @@ void delete_key(const Toolbox& tools, const Request& request, const Answer& answ
   if (write->condition == proto::KvCondition::absent)
     return answer(failure(Error(Errc::invalid_argument, "what is not there cannot be deleted")));
   write->verb = proto::KvVerb::del;
-  const auto done = [answer](Result<proto::KvAnswer> written) {
-    answer(conditional_answer(std::move(written)));
-  };
+  const auto done = [answer](const Result<proto::KvAnswer>& written) { answer(conditional_answer(written)); };
   if (write->condition != proto::KvCondition::replace)
     return ask_store(tools, std::move(*write), *timeout, done);
   ask_store(tools, {.key = write->key}, *timeout,

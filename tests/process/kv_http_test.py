@@ -139,6 +139,33 @@ class Store(unittest.TestCase):
         wait_until(lambda: bar.get("/v1/kv/default/soon").status == 404, "it is gone")
         self.assertEqual(foo.get("/v1/kv/default").data["keys"], ["stays"])
 
+    def test_an_entity_tag_is_of_one_body_also_once_the_time_of_a_sibling_is_over(self):
+        foo, bar, _ = self.ring()
+        reads = []
+
+        def two_values():
+            path = f"/v1/kv/default/k{len(reads)}"
+            self.status(200, foo.request("PUT", path, b"stays", EMPTY))
+            self.status(200, bar.request("PUT", path + "?ttl_ms=1000", b"goes", EMPTY))
+            reads.append((path, foo.get(path)))
+            return reads[-1][1].status == 300
+
+        wait_until(two_values, "both are read while both are there")
+        path, two = reads[-1]
+        wait_until(lambda: bar.get(path).body == b"stays", "the time of one is over")
+        one = self.status(200, bar.get(path, headers=[("If-None-Match", two.headers["etag"])]))
+        self.assertEqual(one.body, b"stays")
+        self.assertEqual(one.headers["x-cluster-context"], two.headers["x-cluster-context"])
+        self.status(412, foo.get(path, headers=[("If-Match", two.headers["etag"])]))
+        for node in (foo, bar):
+            self.status(304, node.get(path, headers=[("If-None-Match", one.headers["etag"])]))
+        # Nothing was written since: a write may depend on either read, and on the context alone.
+        for tag in (two.headers["etag"], None):
+            tag = tag or f'"{foo.get(path).headers["x-cluster-context"]}"'
+            put = self.status(200, foo.request("PUT", path, b"stays", [("If-Match", tag)]))
+            self.status(412, bar.request("PUT", path, b"late", [("If-Match", tag)]))
+            self.status(304, bar.get(path, headers=[("If-None-Match", put.headers["etag"])]))
+
     def test_keys_come_in_pages(self):
         foo, bar, _ = self.ring()
         for i in range(25):
