@@ -13,8 +13,9 @@ struct DrainState {
   std::string text{};      ///< what is waited for, for a person
 };
 
-/// Asked of a server that registered with Node::drain_first, again and again, while the weight of this node
-/// in the ring is 0: no key is placed on it any more.
+/// Asked of a server that registered with Node::drain_first: before a drain begins, whether it has failed,
+/// and then, again and again, while the weight of this node in the ring is 0: no key is placed on it any
+/// more.
 struct AskDrained {
   static constexpr std::string_view event = "drained";
   using reply = DrainState;
@@ -23,8 +24,9 @@ struct AskDrained {
 /// Sets the weight of this node in its ring to 0, and answers when all of its servers that hold something for
 /// the ring have handed it over, or after `wait_ms`. The weight stays 0 for 10 s more, in which the node is
 /// to leave, to be removed, or to be asked again in the same name; then it is what it was, unless the node
-/// drains in another name as well. A node that is in no ring, or alone in one, is done. One whose fellow
-/// members all leave as well is done after 16 s: by then those that stay after all have their weights again.
+/// drains in another name as well. One with a server that has failed says so, and its weight is not touched.
+/// A node that is in no ring, or alone in one, is done. One whose fellow members all leave as well is done
+/// after 16 s: by then those that stay after all have their weights again.
 struct DrainNode {
   std::uint32_t wait_ms = 0;
   std::uint64_t by = 0;  ///< in whose name: a number that each who has it drain draws; 0: the node's own

@@ -25,6 +25,11 @@ Task<DrainState> DrainServer::handle_call(DrainNode ask) {
     const auto there = board_->read()->ring.empty() ? Others::none : others();
     state.done = there == Others::none || all_have_left_long(there);
     if (state.done) co_return state;
+    // Every member would place its keys anew, and once more when the drain is given up.
+    if (there == Others::stay && !drains_for(ask.by)) {
+      auto before = co_await look();
+      if (before.failed) co_return before;
+    }
     if (!extend(ask.by)) {
       state.text = "it drains for " + std::to_string(kDrainsMax) + " others already";
       co_return state;
@@ -44,6 +49,11 @@ Task<DrainState> DrainServer::handle_call(DrainNode ask) {
     if (deadline - now() <= kLookPeriod) co_return state;
     co_await sleep(kLookPeriod);
   }
+}
+
+bool DrainServer::drains_for(std::uint64_t by) const {
+  const auto found = drains_.find(by);
+  return found != drains_.end() && found->second > now();
 }
 
 /// False: there are too many others.

@@ -46,6 +46,7 @@ class DrainServer : public GenServer<DrainServer, DrainNode, EndDrain, DrainFirs
     silent,  ///< none does; one at least does not answer
     leave,   ///< all answer, and all leave as well
   };
+  [[nodiscard]] bool drains_for(std::uint64_t by) const;
   bool extend(std::uint64_t by);
   [[nodiscard]] Others others() const;
   [[nodiscard]] bool all_have_left_long(Others others);

@@ -129,6 +129,24 @@ TEST_CASE("drain: who never can hand over says so at once") {
   CHECK(state.text == "its store has failed");
 }
 
+TEST_CASE("drain: who has failed before a drain begins keeps its weight, unless it drains in another name") {
+  Drains a;
+  a.server.cast(DrainFirst{"kv"});
+  Duration left{};
+
+  SUBCASE("it does not") {}
+  SUBCASE("it does, for as long as it was told to") {
+    std::ignore = a.answer_to(a.ask(0s, 1));
+    a.pass(4s);
+    left = 6s;
+  }
+  a.kv_says = DrainState{.failed = true, .text = "its store has failed"};
+  CHECK(a.answer_to(a.ask(60s, 2)).value().failed);
+  CHECK(a.drains_for() == left);
+  a.end(2);
+  CHECK(a.drains_for() == left);
+}
+
 TEST_CASE("drain: at the deadline it says what is left, and is not asked about it any more") {
   Drains a;
   a.server.cast(DrainFirst{"kv"});
@@ -167,7 +185,7 @@ TEST_CASE("drain: what the ring refuses is said") {
   a.server.cast(DrainFirst{"kv"});
   a.ring_says = Error(Errc::stopped, "it is leaving");
   CHECK(a.answer_to(a.ask(0s)).value().text == "it is leaving");
-  CHECK(a.kv_asked == 0);
+  CHECK(a.kv_asked == 1);  // before
 }
 
 TEST_CASE("drain: who is in no ring, or alone in one, is done at once") {
