@@ -97,11 +97,12 @@ std::vector<RingDelta> RingState::deltas_since(std::span<const ClockEntry> their
   Lacking lacking;
   for (auto at = records_.upper_bound(interval.after); at != records_.end(); ++at) {
     if (!interval.contains(at->id)) break;
-    add_edits(*at, at->id, known(at->id), lacking);
+    add_edits(*at, {.editor = at->id, .after = known(at->id)}, lacking);
   }
-  for (const auto& [editor, members] : edited_)
-    if (interval.contains(editor))
-      for (const auto& id : members) add_edits(*find(id), editor, known(editor), lacking);
+  for (auto at = edited_.upper_bound(interval.after); at != edited_.end(); ++at) {
+    if (!interval.contains(at->first)) break;
+    add_edits_of_others(at->first, at->second, known(at->first), lacking);
+  }
   const auto offer = [&](const NodeId& editor, std::uint64_t from, std::uint64_t to) {
     if (to > from) lacking[editor].range = {editor, from, to};
   };
@@ -115,24 +116,29 @@ std::vector<RingDelta> RingState::deltas_since(std::span<const ClockEntry> their
   return pack(lacking);
 }
 
-/// Those of `editor` with greater counts.
-void RingState::add_edits(const RingMember& member, const NodeId& editor, std::uint64_t count,
-                          Lacking& lacking) {
+void RingState::add_edits(const RingMember& member, const EditsOf& which, Lacking& lacking) {
   const auto consider = [&](const auto& edit) {
-    if (edit.count > count && edit.editor == editor)
-      lacking[editor].members.emplace_back(edit.count, &member);
+    if (edit.count > which.after && edit.count <= which.through && edit.editor == which.editor)
+      lacking[which.editor].members.emplace_back(edit.count, &member);
   };
   consider(member.presence);
   consider(member.weight);
   consider(member.endpoint);
 }
 
+/// Those with counts over `count`.
+void RingState::add_edits_of_others(const NodeId& editor, const EditsOfOthers& edits, std::uint64_t count,
+                                    Lacking& lacking) const {
+  for (auto at = edits.lower_bound({count + 1, {}}); at != edits.end(); ++at)
+    add_edits(*find(at->second), {.editor = editor, .after = at->first - 1, .through = at->first}, lacking);
+}
+
 std::vector<RingDelta> RingState::own_edits_since(std::uint64_t count) const {
   Lacking lacking;
   auto& own = lacking[self_.id];
-  if (const auto* member = find(self_.id)) add_edits(*member, self_.id, count, lacking);
+  if (const auto* member = find(self_.id)) add_edits(*member, {.editor = self_.id, .after = count}, lacking);
   if (const auto others = edited_.find(self_.id); others != edited_.end())
-    for (const auto& id : others->second) add_edits(*find(id), self_.id, count, lacking);
+    add_edits_of_others(self_.id, others->second, count, lacking);
   own.range = {self_.id, recovered_ ? count : std::max(count, floor_), issued_};
   return pack(lacking);
 }

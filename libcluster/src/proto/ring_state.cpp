@@ -190,15 +190,18 @@ void RingState::note_hash(const RingMember& member, bool holds) {
 }
 
 void RingState::note_editors(const RingMember& member, bool holds) {
-  for (const auto* editor : {&member.presence.editor, &member.weight.editor, &member.endpoint.editor}) {
-    if (*editor == member.id) continue;
+  const auto note = [&](const auto& edit) {
+    if (edit.editor == member.id) return;
     if (holds) {
-      edited_[*editor].insert(member.id);
-    } else if (const auto at = edited_.find(*editor); at != edited_.end()) {
-      at->second.erase(member.id);
+      edited_[edit.editor].emplace(edit.count, member.id);
+    } else if (const auto at = edited_.find(edit.editor); at != edited_.end()) {
+      at->second.erase({edit.count, member.id});
       if (at->second.empty()) edited_.erase(at);
     }
-  }
+  };
+  note(member.presence);
+  note(member.weight);
+  note(member.endpoint);
 }
 
 void RingState::forget_tombstone(const NodeId& id) {

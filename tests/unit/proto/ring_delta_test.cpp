@@ -102,6 +102,30 @@ TEST_CASE(
   CHECK(some > 1000);
 }
 
+TEST_CASE("ring delta: the own edits since a count are those with greater ones, and no others") {
+  std::size_t some = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    CAPTURE(seed);
+    const Edited edited(seed);
+    for (const auto& state : edited.replicas())
+      for (const auto& since : state.image().members) {
+        const auto count = since.weight.count;
+        const auto is_later = [&](const auto& edit) {
+          return edit.editor == state.self() && edit.count > count;
+        };
+        std::set<NodeId> expected, sent;
+        for (const auto& member : state.image().members)
+          if (is_later(member.presence) || is_later(member.weight) || is_later(member.endpoint))
+            expected.insert(member.id);
+        for (const auto& delta : state.own_edits_since(count))
+          for (const auto& member : delta.members) sent.insert(member.id);
+        REQUIRE(sent == expected);
+        some += sent.size();
+      }
+  }
+  CHECK(some > 1000);
+}
+
 TEST_CASE("ring delta: the hash of a clock is that of its entries, whatever was asked before") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     CAPTURE(seed);

@@ -109,7 +109,8 @@ class RingState {
   /// A restart with the state of an earlier process of this node; `saved` holds its own member.
   RingState(const RingImage& saved, Self self, WallTime wall);
   /// What a present member of `ring` holds once it has heard all that `ring` holds, and made no edit since it
-  /// began. Shares the memory of `ring`: O(1). For drivers that begin with a ring already formed.
+  /// began. Shares the members and the clock of `ring`; who edited whom, and the tombstones, are copied. For
+  /// drivers that begin with a ring already formed.
   [[nodiscard]] static RingState of_member(const RingState& ring, Self self);
 
   // Edits of this node. Each gives the number of members it changed; 0: nothing to do, and no edit was made.
@@ -210,6 +211,19 @@ class RingState {
     std::vector<std::pair<std::uint64_t, const RingMember*>> members{};  // by count
   };
   using Lacking = std::map<NodeId, LackingPart>;
+  /// One editor's registers of others: count and member, so that what a replica lacks is their end.
+  using EditsOfOthers = std::set<std::pair<std::uint64_t, NodeId>>;
+  struct EditsOf {
+    const NodeId& editor;
+    std::uint64_t after = 0;  // count
+    std::uint64_t through = kCountMax;
+  };
+  struct ById {
+    using is_transparent = void;
+    bool operator()(const NodeId& a, const NodeId& b) const noexcept { return a < b; }
+    bool operator()(std::string_view a, const NodeId& b) const noexcept { return a < b.str(); }
+    bool operator()(const NodeId& a, std::string_view b) const noexcept { return a.str() < b; }
+  };
   /// A sum of digests, each four numbers of 64 bits.
   struct HashSum {
     std::array<std::uint64_t, 4> parts{};
@@ -251,13 +265,14 @@ class RingState {
   void mark_recovered();
   void assert_self(MergeReport& report, WallTime wall);
   void forget_old_counts();
-  static void add_edits(const RingMember& member, const NodeId& editor, std::uint64_t count,
-                        Lacking& lacking);
+  static void add_edits(const RingMember& member, const EditsOf& which, Lacking& lacking);
+  void add_edits_of_others(const NodeId& editor, const EditsOfOthers& edits, std::uint64_t count,
+                           Lacking& lacking) const;
   [[nodiscard]] static std::vector<RingDelta> pack(Lacking& lacking);
 
   Self self_;  // its boot is raised if an earlier process of this node had a greater one
   SharedMap<RingMember, &RingMember::id> records_{};
-  std::map<NodeId, std::set<NodeId>> edited_{};     // by editor: the others whose registers it holds
+  std::map<NodeId, EditsOfOthers, ById> edited_{};  // by editor
   HashSum sum_{};                                   // of all records
   std::map<std::uint64_t, NodeId> tombstones_{};    // in the order in which this replica heard of them
   std::map<NodeId, std::uint64_t> tombstone_of_{};  // their numbers
