@@ -14,7 +14,10 @@ bool Kv::can_compare_with(const NodeId& id) const {
 
 void Kv::begin_session() {
   sync_at_ = now_ + config_.sync_interval;
-  for (const auto& [id, life] : failed_) greet(id, true);  // that word may have been late
+  if (failed_at_ <= now_) {
+    for (const auto& [id, life] : failed_) greet(id, true);  // that word may have been late
+    failed_at_ = now_ + config_.sync_interval;
+  }
   if (session_ || ring_.empty()) return;
   if (!trees_built_ || (!settled_ && hellos_.empty() && !members_.empty())) {
     sync_at_ = now_ + config_.view_interval;
@@ -180,7 +183,9 @@ void Kv::take(const NodeId& from, const KvSyncRecords& m, Deferred::Kind kind) {
     const auto nodes = replicas(entry.key);
     if (!nodes.has(self())) continue;
     ++counters_.records_received;
-    taken = static_cast<bool>(apply(entry.key, entry.record)) && taken;
+    // What is held here and cannot be read, nobody reads here either: it does not hold up all the others.
+    if (const auto applied = apply(entry.key, entry.record); !applied)
+      taken = taken && applied.error().code() == Errc::corrupt;
     if (!is_durable(entry.key)) last = entry.key;
   }
   if (!taken) {

@@ -7,6 +7,7 @@
 
 #include "actions.hpp"
 #include "cluster/proto/kv.hpp"
+#include "on_memory.hpp"
 
 using namespace cluster;
 using namespace cluster::proto;
@@ -17,18 +18,28 @@ constexpr WallTime kSyncBegin{std::chrono::hours(480'000)};
 
 constexpr std::uint64_t kLife = 7;
 
+/// Reads none of its records.
+class SpoiltStorage final : public cluster::testing::OnMemory<> {
+ public:
+  Result<KvOutline> outline(const KvKey&) const override { return Error(Errc::corrupt, "spoilt"); }
+};
+
 /// Node foo in a ring with bar, which the test speaks for.
+template <class Storage = KvMemory>
 struct Compared {
-  KvMemory memory{};
+  Storage memory{};
   Kv kv{{.self = "foo", .boot = {1, 2}, .ring_rest = {}}, memory, Rng(1)};
   Instant now{};
   KvHello hello{};  // of bar
 
-  void begin() {
+  std::vector<KvHello> enter() {
     CHash ring;
     for (const auto* id : {"foo", "bar"}) REQUIRE(ring.insert({.id = id}, 8));
     static_cast<void>(kv.on_start(now, kSyncBegin));
-    auto hellos = sent<KvHello>(kv.on_ring(now, "ring", {1, 1}, ring));
+    return sent<KvHello>(kv.on_ring(now, "ring", {1, 1}, ring));
+  }
+  void begin() {
+    const auto hellos = enter();
     REQUIRE(!hellos.empty());
     hello = hellos.front();
     hello.life = kLife;
@@ -59,7 +70,7 @@ struct Compared {
 
 TEST_CASE(
     "kv sync: keys that share a position all go to who lacks them, though a portion has no room for two") {
-  Compared foo;
+  Compared<> foo;
   constexpr std::uint16_t kLeaf = kKvBranches + 6;
   const auto position = KvTrees::begin_of(kLeaf) + 5;
   const std::vector<std::string> names{"one", "three", "two"};
@@ -93,9 +104,51 @@ TEST_CASE(
   CHECK(foo.kv.counters().sessions_completed == 1);
 }
 
+TEST_CASE("kv sync: a record that cannot be read here does not keep the others from being compared") {
+  Compared<SpoiltStorage> foo;
+  foo.begin();
+  const auto session = foo.next_ask().session;
+  std::vector<std::uint64_t> differ(kKvBranches);
+  differ[0] = differ[1] = 1;
+  auto leaves =
+      foo.say<KvSyncLeaf>(KvSyncDiffer{.session = session, .life = kLife, .branches = {{0, differ}}});
+  REQUIRE(leaves.size() == 1);
+  const KvKey key{"default", "key"};
+  KvRecord record;
+  record.put({}, {{1, 1}, 1}, {.data = {1}});
+  leaves = foo.say<KvSyncLeaf>(KvSyncRecords{.session = session,
+                                             .ring = leaves[0].ring,
+                                             .leaf = leaves[0].leaf,
+                                             .entries = {{key, record}},
+                                             .wanted = {},
+                                             .end = true});
+  REQUIRE(leaves.size() == 1);  // the next one
+  foo.say<KvSyncLeaf>(KvSyncRecords{.session = session,
+                                    .ring = leaves[0].ring,
+                                    .leaf = leaves[0].leaf,
+                                    .entries = {},
+                                    .wanted = {},
+                                    .end = true});
+  CHECK(foo.kv.counters().sessions_completed == 1);
+  const auto taken = foo.say<KvSyncTaken>(KvSyncRecords{
+      .session = 5, .ring = leaves[0].ring, .leaf = 0, .entries = {{key, record}}, .wanted = {}});
+  CHECK(taken.size() == 1);
+}
+
+TEST_CASE("kv sync: a member whose disk failed is greeted at times, not with each comparison") {
+  Compared<> foo;
+  foo.enter();
+  foo.say<KvHello>(KvHello{.life = kLife, .bases = {}, .history = {}, .failed = true});
+  std::size_t greeted = 0;
+  for (const auto end = foo.now + 60s; foo.now < end; foo.now += 10ms)
+    greeted += Compared<>::sent<KvHello>(foo.kv.on_time(foo.now, kSyncBegin)).size();
+  CHECK(greeted >= 3);
+  CHECK(greeted <= 8);
+}
+
 TEST_CASE(
     "kv sync: a late word of a node's earlier process does not keep who compares with it from settling") {
-  Compared foo;
+  Compared<> foo;
   foo.begin();
   foo.hello.verified = foo.hello.settled = foo.hello.tells = true;
   foo.hello.life = kLife - 1;
@@ -122,7 +175,7 @@ TEST_CASE("kv sync: who leaves asks who could not be reached meanwhile whether i
   REQUIRE(ring.insert({.id = "bar"}, 8));
   Instant now{};
   static_cast<void>(foo.on_start(now, kSyncBegin));
-  const auto hellos = Compared::sent<KvHello>(foo.on_ring(now, "ring", {1, 1}, ring, {"foo"}));
+  const auto hellos = Compared<>::sent<KvHello>(foo.on_ring(now, "ring", {1, 1}, ring, {"foo"}));
   REQUIRE(!hellos.empty());
   auto hello = hellos.front();
   hello.life = kLife;
@@ -132,7 +185,7 @@ TEST_CASE("kv sync: who leaves asks who could not be reached meanwhile whether i
   const auto asks_within = [&](Duration time) {
     bool asked = false;
     for (const auto end = now + time; now < end; now += 10ms)
-      for (const auto& m : Compared::sent<KvHello>(foo.on_time(now, kSyncBegin))) asked = asked || m.asks;
+      for (const auto& m : Compared<>::sent<KvHello>(foo.on_time(now, kSyncBegin))) asked = asked || m.asks;
     return asked;
   };
   CHECK(asks_within(2s));

@@ -420,6 +420,7 @@ class Kv {
   Instant greet_at_ = kNever;
   Instant settle_at_ = kNever;
   Instant sync_at_ = kNever;
+  Instant failed_at_{};  // then those whose disks failed are greeted again, with the next session
   Instant upkeep_at_ = kNever;
   Instant dead_at_ = kNever;
   KvCounters counters_{};
