@@ -118,24 +118,22 @@ TEST_CASE(
 }
 
 TEST_CASE("kv: fifty members that join within seconds settle soon after the last of them, with little work") {
-  for (const Duration pace : {60ms, 300ms}) {
-    KvCluster cluster({.seed = 1, .faults = {.delay = Latency::uniform(200us, 2ms)}, .ring_delay_max = 20ms});
-    std::map<std::size_t, std::uint32_t> ring;
-    for (int i = 0; i < 50; ++i) {
-      ring[cluster.add()] = 128;
-      cluster.set_ring(ring);
-      cluster.simulator().run_for(pace);
-    }
-    cluster.simulator().run_for(3s);
-    CHECK(cluster.settled());
-    std::uint64_t sessions = 0, steps = 0;
-    for (const auto& [place, weight] : ring) {
-      sessions += cluster.at(place).counters().sessions;
-      steps += cluster.at(place).counters().look_steps;
-    }
-    CHECK(sessions < 150 * ring.size());     // each has to ask each other once
-    CHECK(steps < 3'000'000 * ring.size());  // about 30 ms
+  KvCluster cluster({.seed = 1, .faults = {.delay = Latency::uniform(200us, 2ms)}, .ring_delay_max = 20ms});
+  std::map<std::size_t, std::uint32_t> ring;
+  for (int i = 0; i < 50; ++i) {
+    ring[cluster.add()] = 128;
+    cluster.set_ring(ring);
+    cluster.simulator().run_for(60ms);
   }
+  cluster.simulator().run_for(3s);
+  CHECK(cluster.settled());
+  std::uint64_t sessions = 0, steps = 0;
+  for (const auto& [place, weight] : ring) {
+    sessions += cluster.at(place).counters().sessions;
+    steps += cluster.at(place).counters().look_steps;
+  }
+  CHECK(sessions < 120 * ring.size());     // each has to ask each other once
+  CHECK(steps < 1'000'000 * ring.size());  // about 10 ms
 }
 
 TEST_CASE("kv: replicas span the zones, and without one of them every key is read, and written with W left") {
