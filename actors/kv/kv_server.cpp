@@ -64,8 +64,10 @@ KvServer::~KvServer() = default;
 Result<void> KvServer::init() {
   if (folder_)
     syncer_ = std::make_unique<KvSyncer>(*folder_, sync_rest_,
-                                         [system = system_, to = self()](auto ticket, bool succeeded) {
-                                           static_cast<void>(system->cast(to, KvSynced{ticket, succeeded}));
+                                         [system = system_, to = self()](auto ticket, const auto& synced) {
+                                           KvSynced told{ticket, std::nullopt};
+                                           if (!synced) told.fault = synced.error().message();
+                                           static_cast<void>(system->cast(to, std::move(told)));
                                          });
   perform(kv_.on_start(now(), wall_now()));
   look_at_ring();
@@ -231,7 +233,8 @@ void KvServer::handle_cast(const KvReachable& change) {
 }
 
 void KvServer::handle_cast(const KvSynced& synced) {
-  perform(kv_.on_synced(now(), synced.ticket, synced.succeeded));
+  const Result<void> outcome = synced.fault ? Error(Errc::io, *synced.fault) : Result<void>();
+  perform(kv_.on_synced(now(), synced.ticket, outcome));
 }
 
 void KvServer::handle_cast(const KvSyncNow&) {
@@ -239,13 +242,13 @@ void KvServer::handle_cast(const KvSyncNow&) {
   unlogged_ = 0;
   if (ticket == 0) return;
   system_->kernel().flush();  // the other replicas write meanwhile
-  if (!folder_->flush()) return handle_cast(KvSynced{ticket, false});
+  if (const auto flushed = folder_->flush(); !flushed) return perform(kv_.on_synced(now(), ticket, flushed));
   if (sync_rest_ > Duration::zero()) {
     syncer_->want(ticket);
-    return perform(kv_.on_synced(now(), ticket, true));
+    return perform(kv_.on_synced(now(), ticket, {}));
   }
-  if (const auto succeeded = syncer_->sync_if_quick())
-    handle_cast(KvSynced{ticket, *succeeded});
+  if (const auto synced = syncer_->sync_if_quick())
+    perform(kv_.on_synced(now(), ticket, *synced));
   else
     syncer_->want(ticket);
 }
@@ -275,7 +278,7 @@ void KvServer::perform(proto::KvActions actions) {
   while (true) {
     for (auto& action : actions) std::visit([this](auto& what) { perform(what); }, action);
     if (ticket_at_once_ == 0) break;
-    actions = kv_.on_synced(now(), std::exchange(ticket_at_once_, 0), true);
+    actions = kv_.on_synced(now(), std::exchange(ticket_at_once_, 0), {});
   }
   if (kv_.is_broken() && !std::exchange(told_fault_, true))
     log::error("kv", kv_.progress().fault,

@@ -136,7 +136,7 @@ struct KvSynced {
   static constexpr std::string_view event = "synced";
 
   std::uint64_t ticket = 0;
-  bool succeeded = false;
+  std::optional<std::string> fault{};  ///< why it cannot be
 };
 
 /// All that came before it is handled: what was written goes to the log and to the disk together.

@@ -29,7 +29,7 @@ void KvSyncer::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-std::optional<bool> KvSyncer::sync_if_quick() {
+std::optional<Result<void>> KvSyncer::sync_if_quick() {
   if (!quick_.load(std::memory_order_relaxed)) return std::nullopt;
   {
     const std::lock_guard lock(mutex_);
@@ -38,14 +38,13 @@ std::optional<bool> KvSyncer::sync_if_quick() {
   return sync();
 }
 
-bool KvSyncer::sync() {
+Result<void> KvSyncer::sync() {
   const Instant begun = clock_();
   // After a failure nobody knows what the disk has, whatever it says later (Rebello et al., ATC 2020).
-  if (failed_.load(std::memory_order_acquire)) return false;
-  const bool succeeded = static_cast<bool>(folder_.sync());
-  if (!succeeded) failed_.store(true, std::memory_order_release);
+  if (!last_) return last_;
+  last_ = folder_.sync();
   quick_.store(clock_() - begun <= kQuick, std::memory_order_relaxed);
-  return succeeded;
+  return last_;
 }
 
 void KvSyncer::run() {
@@ -55,8 +54,7 @@ void KvSyncer::run() {
     if (wanted_ == synced_) return;
     const auto ticket = wanted_;
     lock.unlock();
-    const bool succeeded = sync();
-    done_(ticket, succeeded);
+    done_(ticket, sync());
     lock.lock();
     synced_ = ticket;
     if (rest_ > Duration::zero()) changed_.wait_for(lock, rest_, [&] { return stopping_; });

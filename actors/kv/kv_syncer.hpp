@@ -17,7 +17,7 @@ namespace cluster {
 /// owner can sync by itself: a thread that has to be woken, and to wake, takes about as long as such a sync.
 class KvSyncer {
  public:
-  using Done = std::function<void(std::uint64_t ticket, bool succeeded)>;
+  using Done = std::function<void(std::uint64_t ticket, const Result<void>& synced)>;
   using Clock = std::function<Instant()>;
 
   /// `done` runs on the thread of the syncer, `clock`, which tells how long a sync takes, also on that of its
@@ -30,16 +30,16 @@ class KvSyncer {
 
   /// Tickets grow. This and the next: one thread, or one after the other.
   void want(std::uint64_t ticket);
-  /// Syncs on this thread, and says whether that succeeded; nothing done and none if the thread is at it, or
-  /// the last sync took longer than kQuick.
-  [[nodiscard]] std::optional<bool> sync_if_quick();
+  /// Syncs on this thread, and says how that went; nothing done and none if the thread is at it, or the last
+  /// sync took longer than kQuick.
+  [[nodiscard]] std::optional<Result<void>> sync_if_quick();
   static constexpr Duration kQuick = std::chrono::milliseconds(1);
   /// Syncs what is wanted and ends the thread. Idempotent.
   void stop();
 
  private:
   void run();
-  bool sync();
+  Result<void> sync();
 
   KvFolder& folder_;
   const Duration rest_;
@@ -50,7 +50,7 @@ class KvSyncer {
   std::uint64_t wanted_ = 0;
   std::uint64_t synced_ = 0;
   std::atomic<bool> quick_ = true;
-  std::atomic<bool> failed_ = false;
+  Result<void> last_{};  // of one thread at a time: who finds nothing wanted, and who does it then
   bool stopping_ = false;
   std::thread thread_;
 };

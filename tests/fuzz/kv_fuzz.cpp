@@ -62,7 +62,7 @@ class Replica {
         ticket = sync->ticket;
       }
     }
-    if (ticket != 0) heed(kv_.on_synced(now_, ticket, true));
+    if (ticket != 0) heed(kv_.on_synced(now_, ticket, {}));
   }
 
   const std::array<NodeId, 4> peers_{"a", "b", "c", "stranger"};

@@ -91,7 +91,7 @@ TEST_CASE("kv: a coordinator whose own copy answers last does not write to itsel
   for (const auto* id : {"b", "c"})
     static_cast<void>(
         kv.on_message(Instant{}, WallTime{}, NodeId(id), proto::KvReadReply{.id = read, .ready = true}));
-  for (const auto& action : kv.on_synced(Instant{}, ticket, true))
+  for (const auto& action : kv.on_synced(Instant{}, ticket, {}))
     if (const auto* send = std::get_if<proto::KvSend>(&action)) CHECK(send->to != NodeId("a"));
 }
 

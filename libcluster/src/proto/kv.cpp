@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "cluster/wire/codec.hpp"
 
@@ -218,9 +219,9 @@ KvActions Kv::on_request(Instant now, WallTime wall, std::uint64_t id, KvRequest
   return finish();
 }
 
-KvActions Kv::on_synced(Instant now, std::uint64_t ticket, bool succeeded) {
+KvActions Kv::on_synced(Instant now, std::uint64_t ticket, const Result<void>& synced) {
   begin(now);
-  if (!succeeded) broken_ = true;
+  if (!synced) end_part(synced.error().message());
   ticket_synced_ = std::max(ticket_synced_, ticket);
   while (!pending_.empty() && pending_.begin()->first <= ticket) {
     const auto done = std::move(pending_.extract(pending_.begin()).mapped());
@@ -275,8 +276,7 @@ KvProgress Kv::progress() const {
                       .leaving = is_leaving(),
                       .drained = has_drained(),
                       .hints = hints_held_,
-                      .fault = broken_ ? storage_.fault() : std::string()};
-  if (broken_ && progress.fault.empty()) progress.fault = "the disk failed";
+                      .fault = fault_};
   progress.handed_over =
       foreign_ ? static_cast<double>(foreign_from_) / static_cast<double>(~std::uint64_t{0}) : 1;
   return progress;
@@ -289,12 +289,18 @@ const KvBucket& Kv::bucket(const std::string& name) const {
 
 void Kv::begin(Instant now) {
   now_ = now;
-  broken_ = broken_ || !storage_.fault().empty();
+  if (!broken_ && !storage_.fault().empty()) end_part(storage_.fault());
 }
 
 void Kv::begin(Instant now, WallTime wall) {
   begin(now);
   wall_ = wall;
+}
+
+/// The disk failed: the store takes part in nothing any more. What failed first is why.
+void Kv::end_part(const std::string& why) {
+  if (std::exchange(broken_, true)) return;
+  fault_ = why.empty() ? "the disk failed" : why;
 }
 
 KvActions Kv::finish() {
@@ -323,10 +329,7 @@ Duration Kv::time_for(std::size_t bytes) noexcept {
 
 void Kv::load_note() {
   const auto bytes = storage_.note();
-  if (!bytes) {
-    broken_ = true;
-    return;
-  }
+  if (!bytes) return end_part(bytes.error().message());
   if (bytes->empty()) return;
   const auto note = wire::decode<Note>(*bytes);
   if (!note || note->version != 1) return;  // as a new store: all is compared again
@@ -343,7 +346,8 @@ void Kv::save_note() {
   Note note{.ring = ring_name_, .bases = {}, .entry_bases = {}, .log = log_, .log_cut = log_cut_};
   for (const auto& base : bases_) note.bases.push_back(base->description());
   for (const auto& base : entry_bases_) note.entry_bases.push_back(base->description());
-  if (!storage_.set_note(wire::encode(note))) broken_ = true;
+  if (const auto written = storage_.set_note(wire::encode(note)); !written)
+    end_part(written.error().message());
   if (ticket_ == ticket_asked_) ++ticket_;
 }
 

@@ -63,7 +63,7 @@ Result<void> Kv::hold(const KvKey& key, const KvRecord& record, std::uint64_t be
   const auto position = kv_position(key);
   const auto after = fingerprint(key, record);
   if (auto written = storage_.write({position, key, after}, record); !written) {
-    broken_ = !storage_.fault().empty();
+    if (const auto fault = storage_.fault(); !fault.empty()) end_part(fault);
     return written;
   }
   if (ticket_ == ticket_asked_) ++ticket_;
@@ -166,7 +166,7 @@ void Kv::build_trees() {
   if (ring_.empty()) return;
   const auto entries = storage_.scan(trees_from_, kBuildKeys);
   if (!entries) {
-    broken_ = true;
+    end_part(entries.error().message());
     trees_built_ = true;
     return;
   }

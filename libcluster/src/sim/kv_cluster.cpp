@@ -250,7 +250,9 @@ void KvCluster::sync(std::size_t place, std::uint64_t ticket) {
     disk_of.host.submit([this, place, ticket, is_full, life] {
       auto& host = processes_.at(place);
       if (host.kv && host.life == life)
-        perform(place, host.kv->on_synced(simulator_.now(), ticket, !is_full));
+        perform(place, host.kv->on_synced(
+                           simulator_.now(), ticket,
+                           is_full ? Result<void>(Error(Errc::io, "no space left")) : Result<void>()));
     });
   });
 }

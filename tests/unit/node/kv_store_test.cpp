@@ -229,8 +229,16 @@ TEST_CASE(
     "kv server: writes of one turn go to the log together, are answered when they are there, and none is "
     "when "
     "it takes no more") {
-  for (const Duration rest : {0s, 3600s}) {
+  struct Row {
+    Duration rest;
+    std::atomic<bool> CountedFolder::*ends;
+    const char* why;
+  };
+  for (const auto& [rest, ends, why] : {Row{0s, &CountedFolder::full, "the disk is full"},
+                                        Row{3600s, &CountedFolder::full, "the disk is full"},
+                                        Row{0s, &CountedFolder::fails, "the disk is gone"}}) {
     CAPTURE(rest.count());
+    CAPTURE(why);
     auto folder = std::make_shared<CountedFolder>();
     auto node = Node::start({.id = "foo", .port = 0, .cookie = "cookie of a disk", .ring = "ring"}).value();
     const KvServer::Options options{
@@ -261,14 +269,17 @@ TEST_CASE(
     CHECK(folder->flushes <= before + (rest == 0s ? 1 : 1 + 500 / 16));
     CHECK(folder->syncs >= (rest == 0s ? 21 : 0));
 
-    folder->full = true;
+    (*folder).*ends = true;
     for (int i = 0; i < 2; ++i) {
       const auto lost = node.call(server, KvAsk{put(i)});
       REQUIRE(lost);
       REQUIRE(lost->failure);
       CHECK(lost->failure->executed == (i == 0 ? Executed::unknown : Executed::no));
-      folder->full = false;  // what it says later counts for nothing
+      (*folder).*ends = false;  // what it says later counts for nothing
     }
+    const auto info = node.call(server, KvInfo{});
+    REQUIRE(info);
+    CHECK(info->progress.fault == why);
   }
 }
 
@@ -296,10 +307,10 @@ TEST_CASE(
     "told") {
   CountedFolder folder;
   std::atomic<std::uint64_t> synced = 0;
-  std::atomic<int> failed = 0;
+  std::atomic<int> failed = 0;  // with the reason
   {
-    KvSyncer syncer(folder, {}, [&](std::uint64_t ticket, bool succeeded) {
-      failed += succeeded ? 0 : 1;
+    KvSyncer syncer(folder, {}, [&](std::uint64_t ticket, const Result<void>& outcome) {
+      failed += !outcome && outcome.error().message() == "the disk is gone" ? 1 : 0;
       synced = ticket;
     });
     for (std::uint64_t ticket = 1; ticket <= 1000; ++ticket) syncer.want(ticket);
@@ -326,16 +337,18 @@ TEST_CASE(
   std::atomic<std::uint64_t> synced = 0;
   {
     KvSyncer syncer(
-        folder, {}, [&](std::uint64_t ticket, bool) { synced = ticket; }, [&] { return folder.now.load(); });
+        folder, {}, [&](std::uint64_t ticket, const Result<void>&) { synced = ticket; },
+        [&] { return folder.now.load(); });
     folder.takes = 10 * KvSyncer::kQuick;
-    CHECK(syncer.sync_if_quick() == true);
+    const auto own = syncer.sync_if_quick();
+    CHECK((own && *own));
     CHECK(folder.syncs == 1);
     CHECK(!syncer.sync_if_quick());
     CHECK(folder.syncs == 1);
     syncer.want(1);
     CHECK(eventually([&] { return synced == 1; }));
   }
-  KvSyncer resting(folder, 1h, [&](std::uint64_t ticket, bool) { synced = ticket; });
+  KvSyncer resting(folder, 1h, [&](std::uint64_t ticket, const Result<void>&) { synced = ticket; });
   resting.want(2);
   CHECK(eventually([&] { return synced == 2; }));
   resting.want(3);

@@ -21,9 +21,22 @@ constexpr WallTime kDiskBegin{std::chrono::hours(480'000)};
 
 KvKey disk_key(int i) { return {"default", "key " + std::to_string(i)}; }
 
-/// Takes nothing any more once it is full; `damaged` cannot be read.
+/// Takes nothing any more once it is full; `damaged` cannot be read, nor can what `unread` and `unscanned`
+/// are.
 class FailingStorage final : public cluster::testing::OnMemory<> {
  public:
+  Result<Bytes> note() const override {
+    if (unread) return Error(Errc::io, "the note cannot be read");
+    return memory.note();
+  }
+  Result<std::vector<Entry>> scan(std::uint64_t position, std::size_t limit) const override {
+    if (unscanned) return Error(Errc::corrupt, "the index cannot be read");
+    return memory.scan(position, limit);
+  }
+  Result<void> set_note(ByteView note) override {
+    if (unwritten) return Error(Errc::io, "the note cannot be written");
+    return memory.set_note(note);
+  }
   Result<KvOutline> outline(const KvKey& key) const override {
     if (key == damaged) return Error(Errc::corrupt, "a checksum is wrong");
     return memory.outline(key);
@@ -36,6 +49,8 @@ class FailingStorage final : public cluster::testing::OnMemory<> {
   bool full = false;
   bool lost = false;
   KvKey damaged{};
+  bool unread = false, unscanned = false, unwritten = false;
+  Result<void> synced{};  // how a sync ends, unless it is lost
 };
 
 /// Three nodes or more, and a network that loses nothing.
@@ -78,7 +93,8 @@ struct Ring {
         replies.insert_or_assign(reply->id, *reply);
       } else if (const auto* sync = std::get_if<KvSync>(&action)) {
         auto& member = members[at];
-        perform(at, member.kv->on_synced(now, sync->ticket, !member.disk.lost));
+        const Result<void> lost = Error(Errc::io, "nothing can be synced");
+        perform(at, member.kv->on_synced(now, sync->ticket, member.disk.lost ? lost : member.disk.synced));
       }
     }
   }
@@ -195,6 +211,42 @@ TEST_CASE("kv disk: who leaves hands over to those whose disks work; whose disk 
   four.pass(30s);
   CHECK_FALSE(four.members["qux"].kv->has_drained());
   CHECK(four.members["qux"].kv->progress().fault == "no space left");
+}
+
+TEST_CASE("kv disk: whatever fails first, its reason is kept and told") {
+  Ring three;
+  auto& baz = three.members["baz"];
+  std::string why;
+
+  SUBCASE("a sync") {
+    baz.disk.synced = Error(Errc::io, why = "While fdatasync: Input/output error");
+    static_cast<void>(three.ask("foo", {.verb = KvVerb::put, .key = disk_key(1), .value = {1}}));
+    baz.disk.synced = Error(Errc::io, "not for the first time");
+    static_cast<void>(three.ask("foo", {.verb = KvVerb::put, .key = disk_key(2), .value = {1}}));
+  }
+  SUBCASE("a sync that does not say why") {
+    why = "the disk failed";
+    baz.disk.synced = Error(Errc::io, "");
+    static_cast<void>(three.ask("foo", {.verb = KvVerb::put, .key = disk_key(1), .value = {1}}));
+  }
+  SUBCASE("a look through all that is held") {
+    why = "the index cannot be read";
+    baz.disk.unscanned = true;
+    three.place({2, 2}, {"foo", "baz"}, {"bar"});
+  }
+  SUBCASE("the reading of its note") {
+    why = "the note cannot be read";
+    baz.disk.unread = true;
+    three.start("baz");
+  }
+  SUBCASE("the writing of its note") {
+    why = "the note cannot be written";
+    baz.disk.unwritten = true;
+    three.place({2, 2}, {"foo", "baz"}, {"bar"});
+  }
+  three.pass(30s);
+  CHECK(baz.kv->is_broken());
+  CHECK(baz.kv->progress().fault == why);
 }
 
 TEST_CASE("kv disk: once there is room, and it has been started again, it gets what it missed") {

@@ -34,7 +34,7 @@ struct GreatNode {
   void look(const KvActions& actions) {
     for (const auto& action : actions) {
       if (const auto* found = std::get_if<KvReply>(&action)) reply = *found;
-      if (const auto* sync = std::get_if<KvSync>(&action)) look(kv.on_synced(now, sync->ticket, true));
+      if (const auto* sync = std::get_if<KvSync>(&action)) look(kv.on_synced(now, sync->ticket, {}));
     }
   }
   void run_for(Duration time) {

@@ -36,7 +36,7 @@ struct RulesNode {
     for (const auto& action : actions) {
       if (const auto* found = std::get_if<KvReply>(&action)) reply = *found;
       if (const auto* send = std::get_if<KvSend>(&action)) sent.push_back(*send);
-      if (const auto* sync = std::get_if<KvSync>(&action)) look(kv.on_synced(now, sync->ticket, true));
+      if (const auto* sync = std::get_if<KvSync>(&action)) look(kv.on_synced(now, sync->ticket, {}));
     }
   }
   void ask(KvRequest request) {

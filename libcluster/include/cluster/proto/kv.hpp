@@ -77,7 +77,7 @@ class Kv {
   [[nodiscard]] KvActions on_request(Instant now, WallTime wall, std::uint64_t id, KvRequest request);
   /// All that the storage was given until `ticket` is durable; or the disk failed: then, as when a write
   /// failed, the store is no replica of anything any more, and what is asked here others do.
-  [[nodiscard]] KvActions on_synced(Instant now, std::uint64_t ticket, bool succeeded);
+  [[nodiscard]] KvActions on_synced(Instant now, std::uint64_t ticket, const Result<void>& synced);
   /// Fires what is due. Early or repeated calls are harmless.
   [[nodiscard]] KvActions on_time(Instant now, WallTime wall);
   /// When `on_time` is next needed: the single timer a driver keeps.
@@ -239,6 +239,7 @@ class Kv {
   [[nodiscard]] bool can_serve(const NodeId& id) const { return reachable(id) && (id != self() || !broken_); }
   void load_note();
   void save_note();
+  void end_part(const std::string& why);
 
   // kv_operations.cpp: what is asked here
   static constexpr std::size_t kShortBytes = 4096;  // of a value that needs no room
@@ -362,6 +363,7 @@ class Kv {
   Instant due_ = kNever;
   KvActions out_{};
   bool broken_ = false;  // the disk failed
+  std::string fault_{};  // why
   bool told_broken_ = false;
 
   Boot actor_{};             // of this node's dots, anew in each ring
