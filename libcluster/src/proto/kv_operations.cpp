@@ -65,7 +65,13 @@ void Kv::place(Operations::iterator at) {
   auto& operation = at->second;
   // Alone it would answer from what it happens to hold, and take writes that the ring it joins never heard
   // of.
-  if (ring_name_.empty()) return fail(at, Errc::unreachable, "this node is in no ring");
+  if (ring_name_.empty()) {
+    if (!coming_ || !operation.client.node.empty())
+      return fail(at, Errc::unreachable, "this node is in no ring");
+    operation.phase = Phase::waiting;  // until the ring that it joins rests
+    operation.retry_at = coming_->at;
+    return;
+  }
   operation.replicas = replicas(operation.request.key);
   const auto& nodes = operation.replicas.nodes;
   if (!operation.is_write()) return begin_read(at);

@@ -51,6 +51,26 @@ TEST_CASE("kv: replicas that were not ready are asked again, and may be ready th
   CHECK(reply->answer);
 }
 
+TEST_CASE("kv: what is asked of a node that has just joined waits until its ring rests") {
+  const KvConfig config{.self = "foo", .boot = {1, 2}};
+  KvMemory memory;
+  Kv kv(config, memory, Rng(1));
+  CHash ring;
+  for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
+  static_cast<void>(kv.on_start({}, kRetryBegin));
+  const KvRequest get{.verb = KvVerb::get, .key = {"default", "key"}};
+  CHECK(reply_in(kv.on_request({}, kRetryBegin, 6, get)));  // in no ring
+  static_cast<void>(kv.on_ring({}, "ring", {1, 1}, ring));
+  CHECK(!reply_in(kv.on_request({}, kRetryBegin, 7, get)));
+  std::size_t asked = 0;
+  for (Instant now{}; now < Instant{} + 2 * config.ring_rest; now += 10ms) {
+    const auto actions = kv.on_time(now, kRetryBegin);
+    CHECK(!reply_in(actions));
+    asked += reads_in(actions).size();
+  }
+  CHECK(asked == 2);
+}
+
 TEST_CASE("kv: a write that another node hands on is not begun once its writer has given up") {
   for (const bool late : {false, true}) {
     CAPTURE(late);
