@@ -168,7 +168,7 @@ TEST_CASE(
   CHECK(foo.kv.settled());
 }
 
-TEST_CASE("kv sync: who leaves asks who could not be reached meanwhile whether it has settled") {
+TEST_CASE("kv sync: who leaves asks who could not be reached, or is heard of late, whether it has settled") {
   KvMemory memory;
   Kv foo({.self = "foo", .boot = {1, 2}, .ring_rest = {}}, memory, Rng(1));
   CHash ring;
@@ -199,4 +199,8 @@ TEST_CASE("kv sync: who leaves asks who could not be reached meanwhile whether i
   static_cast<void>(foo.on_message(now, kSyncBegin, "bar", hello));
   static_cast<void>(asks_within(2s));
   CHECK(foo.has_drained());
+  CHECK_FALSE(asks_within(2s));
+  hello.settled = false;  // a late word, of before
+  static_cast<void>(foo.on_message(now, kSyncBegin, "bar", hello));
+  CHECK(asks_within(2s));
 }
