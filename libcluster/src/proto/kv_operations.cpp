@@ -65,13 +65,7 @@ void Kv::place(Operations::iterator at) {
   auto& operation = at->second;
   // Alone it would answer from what it happens to hold, and take writes that the ring it joins never heard
   // of.
-  if (ring_name_.empty()) {
-    if (!coming_ || !operation.client.node.empty())
-      return fail(at, Errc::unreachable, "this node is in no ring");
-    operation.phase = Phase::waiting;  // until the ring that it joins rests
-    operation.retry_at = coming_->at;
-    return;
-  }
+  if (ring_name_.empty()) return await_ring(at, Errc::unreachable, "this node is in no ring");
   operation.replicas = replicas(operation.request.key);
   const auto& nodes = operation.replicas.nodes;
   if (!operation.is_write()) return begin_read(at);
@@ -90,9 +84,10 @@ void Kv::place(Operations::iterator at) {
       first = std::ranges::find_if(nodes, is_next);
     }
     if (first == nodes.end())
-      return fail(at, broken_ ? Errc::io : Errc::unreachable,
-                  broken_ ? "this node's store has failed, and no other replica of the key can be reached"
-                          : "no replica of the key can be reached");
+      return await_ring(at, broken_ ? Errc::io : Errc::unreachable,
+                        broken_
+                            ? "this node's store has failed, and no other replica of the key can be reached"
+                            : "no replica of the key can be reached");
     coordinator = *first;
   }
   if (coordinator != self()) {
@@ -106,18 +101,31 @@ void Kv::place(Operations::iterator at) {
   operation.retry_at = now_ + config_.retry_interval;
 }
 
-/// Has a replica coordinate that was not tried yet, if there is one: nothing was begun at `failed`.
-bool Kv::place_elsewhere(Operation& operation, const NodeId& failed) {
-  operation.tried.insert(failed);
-  const auto is_next = [&](const NodeId& id) { return can_serve(id) && !operation.tried.contains(id); };
-  if (std::ranges::none_of(operation.replicas.nodes, is_next)) return false;
+/// As if nothing had been begun.
+void Kv::place_anew(Operation& operation, Instant when) {
   read_bytes_ -= std::exchange(operation.room, 0);
   operation.record = {};
   operation.answered.clear();
   operation.answer = {};
   operation.fetching = {};
   operation.phase = Phase::waiting;
-  check_at_ = operation.retry_at = now_;
+  operation.retry_at = when;
+}
+
+/// It cannot be done in this ring. If the next one is coming it waits for that: who is gone may be no replica
+/// of the key there, nor this node without a ring.
+void Kv::await_ring(Operations::iterator at, Errc code, std::string text) {
+  if (!coming_) return fail(at, code, std::move(text));
+  place_anew(at->second, coming_->at);
+}
+
+/// Has a replica coordinate that was not tried yet, if there is one: nothing was begun at `failed`.
+bool Kv::place_elsewhere(Operation& operation, const NodeId& failed) {
+  operation.tried.insert(failed);
+  const auto is_next = [&](const NodeId& id) { return can_serve(id) && !operation.tried.contains(id); };
+  if (std::ranges::none_of(operation.replicas.nodes, is_next)) return false;
+  place_anew(operation, now_);
+  check_at_ = now_;
   return true;
 }
 
@@ -157,7 +165,7 @@ void Kv::begin_write(Operations::iterator at) {
   const auto present =
       std::ranges::count_if(operation.replicas.nodes, [this](const NodeId& id) { return reachable(id); });
   if (static_cast<std::size_t>(present) < operation.replicas.w)
-    return fail(at, Errc::unreachable, "too few replicas of the key can be reached for a write");
+    return await_ring(at, Errc::unreachable, "too few replicas of the key can be reached for a write");
   std::uint64_t before = 0;
   Dot own;
   auto record = written(operation, before, own);
@@ -318,8 +326,7 @@ void Kv::on(const NodeId& from, KvForwarded& m) {
     reply(operation, std::move(m.answer));
     operations_.erase(at);
   } else if (m.failure->code == kPlacedElsewhere) {
-    operation.phase = Phase::waiting;
-    operation.retry_at = now_ + config_.view_interval;
+    place_anew(operation, now_ + config_.view_interval);
   } else if (is_of_disk(m.failure->code) && m.failure->executed == Executed::no &&
              place_elsewhere(operation, from)) {
     return;

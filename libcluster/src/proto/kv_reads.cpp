@@ -13,16 +13,10 @@ void Kv::begin_read(Operations::iterator at) {
   operation.record = {};
   const auto& nodes = operation.replicas.nodes;
   const auto present = std::ranges::count_if(nodes, [this](const NodeId& id) { return can_serve(id); });
-  const bool too_few = static_cast<std::size_t>(present) < operation.replicas.r;
-  if (too_few && coming_) {  // who is gone is no replica any more in the next ring
-    operation.phase = Phase::waiting;
-    operation.retry_at = coming_->at;
-    return;
-  }
-  if (nodes.empty() || too_few)
-    return fail(at, broken_ ? Errc::io : Errc::unreachable,
-                broken_ ? "this node's store has failed, and too few others can be reached for a read"
-                        : "too few replicas of the key can be reached for a read");
+  if (nodes.empty() || static_cast<std::size_t>(present) < operation.replicas.r)
+    return await_ring(at, broken_ ? Errc::io : Errc::unreachable,
+                      broken_ ? "this node's store has failed, and too few others can be reached for a read"
+                              : "too few replicas of the key can be reached for a read");
   send_phase(at);
 }
 

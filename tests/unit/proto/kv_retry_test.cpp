@@ -71,6 +71,40 @@ TEST_CASE("kv: what is asked of a node that has just joined waits until its ring
   CHECK(asked == 2);
 }
 
+TEST_CASE("kv: what too few can be reached for waits for a ring that is coming, and is refused if none is") {
+  const KvConfig config{.self = "foo", .boot = {1, 2}};
+  const auto ring_of = [](std::initializer_list<const char*> ids) {
+    CHash ring;
+    for (const auto* id : ids) REQUIRE(ring.insert({.id = id}, 8));
+    return ring;
+  };
+  for (const auto verb : {KvVerb::get, KvVerb::put})
+    for (const bool is_coming : {false, true}) {
+      CAPTURE(is_coming);
+      KvMemory memory;
+      Kv kv(config, memory, Rng(1));
+      Instant now{};
+      static_cast<void>(kv.on_start(now, kRetryBegin));
+      static_cast<void>(kv.on_ring(now, "ring", {1, 1}, ring_of({"foo", "bar", "baz"})));
+      now += config.ring_rest;
+      static_cast<void>(kv.on_time(now, kRetryBegin));
+      for (const auto* gone : {"bar", "baz"}) static_cast<void>(kv.on_peer(now, gone, false));
+      if (is_coming) static_cast<void>(kv.on_ring(now, "ring", {2, 2}, ring_of({"foo"})));
+      auto reply = reply_in(
+          kv.on_request(now, kRetryBegin, 7, {.verb = verb, .key = {"default", "key"}, .value = {}}));
+      CHECK(reply.has_value() != is_coming);
+      const auto end = now + 2s;
+      for (; !reply && now < end; now += 10ms) {
+        const auto actions = kv.on_time(now, kRetryBegin);
+        reply = reply_in(actions);
+        if (const auto sync = cluster::testing::first_of<KvSync>(actions); sync && !reply)
+          reply = reply_in(kv.on_synced(now, sync->ticket, {}));
+      }
+      REQUIRE(reply);
+      CHECK(reply->answer.has_value() == is_coming);
+    }
+}
+
 TEST_CASE("kv: a write that another node hands on is not begun once its writer has given up") {
   for (const bool late : {false, true}) {
     CAPTURE(late);

@@ -247,6 +247,8 @@ class Kv {
   void place(Operations::iterator at);
   void forward(Operations::iterator at);
   void claim(Operations::const_iterator at);
+  void place_anew(Operation& operation, Instant when);
+  void await_ring(Operations::iterator at, Errc code, std::string text);
   [[nodiscard]] bool place_elsewhere(Operation& operation, const NodeId& failed);
   void give_up_here(Operations::iterator at, const Error& why);
   void begin_write(Operations::iterator at);
