@@ -75,6 +75,17 @@ class Restarts(WithDisk):
             wait_until(lambda: node.cli("weights").data == weights, f"{node.name} knows all edits")
             self.assertNotIn("no server named", self.log(node.name))  # who was quick met a node that is whole
 
+    def test_nodes_that_have_changed_addresses_among_themselves_find_each_other(self):
+        nodes = self.ring_of_three()
+        for node in nodes:
+            node.stop(signal.SIGKILL)
+        ports = [node.port for node in nodes]
+        moved = [self.node(node.name, port=port) for node, port in zip(nodes, ports[1:] + ports[:1])]
+        expected = {(node.name, node.port, "alive") for node in moved}
+        for node in moved:
+            wait_until(lambda: {(member["id"], member["port"], member["state"]) for member in node.cli("members").data} == expected,
+                       f"{node.name} knows where all are")
+
     def test_an_edit_that_was_answered_survives_the_crash_that_follows_at_once(self):
         foo = self.node("foo", "--ring", "ring")
         for i in range(10):

@@ -147,6 +147,7 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   void dial_peer(const PeerRef& peer);
   void stop_dialling(const PeerRef& peer);
   void on_dial_failed(const PeerRef& peer, const proto::HandshakeFailed& failed);
+  void dial_found(const NodeId& id, const Endpoint& endpoint);
   void on_endpoint(const PeerRef& peer, bool changed);
 
   // Connections on demand

@@ -165,6 +165,15 @@ void Kernel::on_dial_failed(const PeerRef& peer, const proto::HandshakeFailed& f
   events_.on_peer_lost(peer->id, failed.error);
 }
 
+/// Another peer than the one that was dialled listens at `endpoint`, or says so: nodes that have changed
+/// places know each other only by their old addresses.
+void Kernel::dial_found(const NodeId& id, const Endpoint& endpoint) {
+  const PeerRef found = peer(id);
+  if (!found || !found->known() || found->link() || found->dialled) return;
+  if (std::ranges::any_of(requests_, [&](const auto& request) { return request->expected == id; })) return;
+  dial(endpoint, id, shared_.limits.handshake_timeout, [](const Result<PeerInfo>&) {});
+}
+
 // ---- dialling an address
 
 void Kernel::dial(const Endpoint& endpoint, std::optional<NodeId> expected, Duration timeout,

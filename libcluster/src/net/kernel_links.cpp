@@ -287,8 +287,11 @@ void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::H
   }
   if (const auto request = std::exchange(connection->request, nullptr))
     on_request_failed(request, connection, failed);
-  else if (const auto peer = std::exchange(connection->peer, nullptr); peer && peer->dialled == connection)
+  else if (const auto peer = std::exchange(connection->peer, nullptr); peer && peer->dialled == connection) {
+    const Endpoint endpoint = peer->endpoint();
     on_dial_failed(peer, failed);
+    if (failed.found) dial_found(*failed.found, endpoint);
+  }
 }
 
 void Kernel::on_message(const ConnectionRef& connection, Lane lane, ByteView message) {

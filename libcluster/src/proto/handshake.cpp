@@ -241,8 +241,13 @@ HandshakeActions Handshake::refuse(Error why) {
 void Handshake::on_hello(ByteView record, HandshakeActions& out) {
   auto peer = decode_hello(record.subspan(kRecordHeaderBytes));
   if (!peer) return fail(Error(Errc::corrupt, peer.error().message()), out);
-  if (auto refusal = judge(peer.value())) return refuse_with(std::move(*refusal), out);
   const Identity& who = peer.value().identity;
+  if (auto refusal = judge(peer.value())) {
+    const bool is_other = refusal->code() == Errc::not_found;
+    refuse_with(std::move(*refusal), out);
+    if (is_other) std::get<HandshakeFailed>(out.back()).found = who.id;
+    return;
+  }
   if (channel_ && !has_certificate(who)) {
     refuse_with(Error(Errc::refused,
                       "the certificate is not that of node '" + who.id.str() + "': the URI " +

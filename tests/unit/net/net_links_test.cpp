@@ -178,3 +178,26 @@ TEST_CASE("net: the ring that a node is in is part of its HELLO, and does not hi
   CHECK(bar.ups.at(0).ring == "another");
   CHECK(foo.ups.at(0).ring == "ring");
 }
+
+TEST_CASE("net: peers that have taken each other's places are found there") {
+  TestNode foo("foo");
+  TestNode bar("bar");
+  TestNode baz("baz");
+  foo.kernel->add_peer("bar", baz.at());
+  foo.kernel->add_peer("baz", bar.at());
+  foo.kernel->add_peer("ghost", bar.at());
+  REQUIRE(foo.send("bar", "hello"));
+  REQUIRE(drive({&foo, &bar, &baz},
+                [&] { return foo.connected_to("bar") && foo.connected_to("baz") && !bar.messages.empty(); }));
+  CHECK(baz.messages.empty());
+  CHECK(foo.ups.size() == 2);
+}
+
+TEST_CASE("net: who listens in a peer's place and is none of the peers is left alone") {
+  TestNode foo("foo");
+  TestNode stranger("stranger");
+  foo.kernel->add_peer("bar", stranger.at());
+  REQUIRE(drive({&foo, &stranger}, [&] { return foo.kernel->counters().handshakes_failed >= 3; }));
+  CHECK(foo.ups.empty());
+  CHECK(stranger.ups.empty());
+}

@@ -148,7 +148,8 @@ struct HandshakeFailed {
   Error error;
   bool said_by_peer = false;
   bool keyed = false;  ///< said by a peer that has the cookie, in its verdict; anybody can forge the rest
-  bool certificate = false;  ///< the peer's is not good, or not that of the node that it says it is
+  bool certificate = false;       ///< the peer's is not good, or not that of the node that it says it is
+  std::optional<NodeId> found{};  ///< another than expected, by its HELLO, which proves nothing
 };
 using HandshakeActions = std::vector<std::variant<SendRecord, Greeted, Proven, Established, HandshakeFailed>>;
 
