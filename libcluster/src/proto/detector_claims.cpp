@@ -177,6 +177,22 @@ SwimClaims Detector::claims_for(const NodeId& to) {
   return claims;
 }
 
+/// News may have missed somebody. Of the members held for dead each probe names one: who knows better says so,
+/// and who did not know it hears of it.
+void Detector::add_dead(SwimClaims& claims) {
+  const auto is_dead = [](MemberState state) {
+    return state == MemberState::unreachable || state == MemberState::stopped;
+  };
+  const auto dead = count_[static_cast<std::size_t>(MemberState::unreachable)] +
+                    count_[static_cast<std::size_t>(MemberState::stopped)];
+  if (config_.plain_swim || dead == 0 || claims.size() >= config_.claims_per_message) return;
+  auto at = members_.upper_bound(named_last_);
+  while (at == members_.end() || !is_dead(at->second.state))
+    at = at == members_.end() ? members_.begin() : std::next(at);
+  claims.push_back(at->second.held);
+  named_last_ = at->first;
+}
+
 /// Without a link to a member nothing is known of it but what others tell; and of those that were there
 /// before this node, nobody tells unasked.
 void Detector::add_questions(SwimClaims& claims) {

@@ -28,6 +28,7 @@ void Detector::begin_period() {
                      .sequence = ++sequence_,
                      .ask_others_at = now_ + scaled(config_.probe_timeout, health_)};
   auto claims = claims_for(*target);
+  add_dead(claims);
   add_questions(claims);
   send(*target, SwimPing{sequence_, std::move(claims)});
 }

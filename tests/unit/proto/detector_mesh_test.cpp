@@ -86,6 +86,32 @@ TEST_CASE("detector: who comes to a ring of few links learns of all the others b
   CHECK(mesh.run_until(10s, [&] { return mesh.all_alive(); }));
 }
 
+TEST_CASE("detector: where few links are kept, who missed that a stopped member is back learns it soon") {
+  int missed = 0;
+  for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+    CAPTURE(seed);
+    DetectorMesh mesh(40, seed, {.mesh_max = 8});
+    const LinkPlan plan(mesh.size(), 8);
+    const auto keeps = [&](std::size_t i, std::size_t j) {
+      return plan.keeps(DetectorMesh::id_of(i), DetectorMesh::id_of(j));
+    };
+    REQUIRE(mesh.run_until(30s, [&] { return mesh.all_alive(); }));
+    mesh.stop(1);
+    mesh.run_for(10s);
+    std::size_t deaf = 2;
+    while (keeps(1, deaf)) ++deaf;
+    mesh.carries = [deaf](std::size_t, std::size_t to) { return to != deaf; };
+    mesh.start(1);
+    for (std::size_t i = 0; i < mesh.size(); ++i)
+      if (keeps(1, i)) mesh.link(1, i), mesh.link(i, 1);
+    mesh.run_for(3s);
+    if (mesh.at(deaf).state_of(DetectorMesh::id_of(1)) == MemberState::stopped) ++missed;
+    mesh.carries = [](std::size_t, std::size_t) { return true; };
+    CHECK(mesh.run_until(15s, [&] { return mesh.all_alive(); }));
+  }
+  CHECK(missed == kSeeds);
+}
+
 TEST_CASE("detector: a pause of 3 s loses nobody, whether the process reads or looks at its clock first") {
   for (const bool timers_first : {false, true})
     for (const std::size_t size : {2, 3, 5, 20})

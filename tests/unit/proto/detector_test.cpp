@@ -405,6 +405,40 @@ TEST_CASE("detector: where few links are kept, those are probed, and one other i
   CHECK(kept > 9 * others);
 }
 
+TEST_CASE("detector: each probe names one of those held for dead, in turn, until who knows better says so") {
+  auto detector = make(ring(4), 1, {.mesh_max = 8});
+  static_cast<void>(detector.on_members(kThen, ring(40)));  // and asks after those that it does not know
+  static_cast<void>(detector.on_message(
+      {kThen, kWall}, "b1002",
+      SwimGossip{{claim("b1000", MemberState::stopped), claim("b1001", MemberState::unreachable)}}));
+  auto end = kThen;
+  const auto named_until = [&] {
+    std::vector<NodeId> named;
+    while (detector.next_deadline() <= end) {
+      const auto now = detector.next_deadline();
+      for (const auto& [to, ping] : sent<SwimPing>(detector.on_time(now))) {
+        for (const auto& one : ping.claims)
+          if (one.state != MemberState::alive) named.push_back(one.id);
+        static_cast<void>(detector.on_message({now, kWall}, to, SwimAck{ping.sequence, {}}));
+      }
+    }
+    return named;
+  };
+  end += 30s;
+  static_cast<void>(named_until());  // as news
+  end += 30s;
+  const auto named = named_until();
+  REQUIRE(named.size() > 20);
+  for (std::size_t i = 1; i < named.size(); ++i) CHECK(named[i] != named[i - 1]);
+  static_cast<void>(detector.on_message(
+      {end, kWall}, "b1002",
+      SwimAck{0, {claim("b1000", MemberState::alive, 1), claim("b1001", MemberState::alive, 1)}}));
+  end += 30s;
+  static_cast<void>(named_until());
+  end += 30s;
+  CHECK(named_until().empty());
+}
+
 TEST_CASE("detector: news is passed on as often as its limit says, the least told first, and then no more") {
   RumorQueue rumors;
   rumors.add(claim("b1000", MemberState::suspect));

@@ -85,7 +85,8 @@ struct DetectorCounters {
 ///   any --not in the ring any more--> left
 ///
 /// In a ring that does not keep all links (LinkPlan) a node probes and tells those that it has one to, and
-/// one other in each round. What others there hold of members that it has never met, it asks.
+/// one other in each round. What others there hold of members that it has never met, it asks. What news has
+/// missed of a member that was held for dead, or is dead, is found by the probes.
 ///
 /// Costs each node one probe an interval and, while there is news, `gossip_fanout` messages of at most
 /// `claims_per_message` claims a gossip interval, whatever the number of members. Memory: bounded by the
@@ -189,6 +190,7 @@ class Detector {
   void gossip();
   void tell(const NodeId& to, const SwimClaim& claim);
   [[nodiscard]] SwimClaims claims_for(const NodeId& to);
+  void add_dead(SwimClaims& claims);
   void add_questions(SwimClaims& claims);
   [[nodiscard]] SwimClaim own_claim() const;
   [[nodiscard]] Instant suspicion_ends(const Suspicion& suspicion) const noexcept;
@@ -225,6 +227,7 @@ class Detector {
 
   LinkPlan links_{};
   NodeId asked_last_{};          // of the members unknown here
+  NodeId named_last_{};          // of those held for dead
   std::vector<NodeId> round_{};  // who is probed in this round, in random order
   std::size_t round_at_ = 0;
   std::uint64_t sequence_ = 0;
