@@ -14,12 +14,20 @@ namespace {
 
 using wire::Value;
 
-constexpr Duration kJoinTimeout = 9s;    // longer than a dial, a question and a join
-constexpr Duration kLookupTimeout = 8s;  // longer than a lookup
+constexpr Duration kClientTimeout = 10s;  // of a client that states none
+constexpr Duration kJoinTimeout = 9s;     // longer than a dial, a question and a join
+constexpr Duration kLookupTimeout = 8s;   // longer than a lookup
 constexpr Duration kMemberTimeout = 1s;
 constexpr std::size_t kGraphMax = 512;    // nodes
 constexpr std::size_t kFingersMax = 160;  // as many as an identifier has bits at most
 constexpr Duration kGraphTime = 8s;       // then what was found is shown
+
+/// The time in which to answer, so that the answer is there before the client gives up.
+Duration budget(const proto::CommandRequest& request) {
+  const Duration timeout =
+      request.timeout_ms == 0 ? kClientTimeout : std::chrono::milliseconds(request.timeout_ms);
+  return timeout - std::min<Duration>(timeout / 5, 1s);
+}
 
 Value shown(const proto::ChordSpace& space, const proto::ChordContact& node) {
   return Value::map({{"id", node.id.str()},
@@ -130,25 +138,26 @@ Task<Value> ChordCommands::lookup(const proto::CommandRequest& request, const pr
   co_return replies::answer(std::move(data));
 }
 
-/// Follows successors from this node until they come back to it.
+/// Follows successors from this node until they come back to it, or the time of who asks is over.
 Task<Value> ChordCommands::graph(const proto::CommandRequest& request, const ChordView::Answer& own) {
   std::vector<ChordView::Answer> ring{own};
   bool complete = own.successors.empty();
   std::set<NodeId> seen{own.self.id};
-  const Instant deadline = now() + kGraphTime;
+  const Instant deadline = now() + std::min(kGraphTime, budget(request));
   while (!complete && ring.size() < kGraphMax && now() < deadline) {
     std::optional<ChordView::Answer> answered;
     const auto candidates = ring.back().successors;  // the first may be dead
     for (const auto& next : candidates) {
-      if (now() >= deadline) break;
+      const Duration time = std::min(kMemberTimeout, deadline - now());
+      if (time <= Duration::zero()) break;
       if (next.id == own.self.id) {
         complete = true;
         break;
       }
       if (!seen.insert(next.id).second) continue;  // the ring goes around without this node, or it is dead
-      if (const auto known = co_await call<IntroduceChord>(chord_, next); !known) break;
+      if (const auto known = co_await call_within<IntroduceChord>(time, chord_, next); !known) break;
       const Ref<ChordServer> there(runtime::Target{std::string(ChordServer::kName), next.id});
-      const auto view = co_await call_within<ChordView>(kMemberTimeout, there);
+      const auto view = co_await call_within<ChordView>(time, there);
       if (!view || !is_plausible(*view, next)) continue;
       answered = *view;
       answered->fingers = {};  // the pictures show those of the first alone

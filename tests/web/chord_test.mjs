@@ -92,6 +92,32 @@ test("a key's way lights up hop by hop, on the ring and on Chord's circle, as th
   assert.deepEqual(await browser.barriers(page), []);
 });
 
+test('what a walk around the ring found is shown though others are silent, and why one had no answer', async () => {
+  const [from] = nodes;
+  const silent = { ok: false, error: { code: 'timeout', message: 'no answer in time', executed: 'unknown' } };
+  const found = { complete: false, nodes: cluster.cli(from, 'chord', 'graph').nodes.slice(0, 3) };
+  let data = { ok: true, data: found };
+  const times = [];
+  await page.route(/\/v1\/call\/command/, (route) => {
+    const request = route.request();
+    const asked = request.postDataJSON();
+    if (asked.args?.[0] !== 'graph') return route.continue();
+    times.push([asked.timeout_ms, Number(new URL(request.url()).searchParams.get('timeout_ms'))]);
+    return route.fulfill({ json: { ok: true, data } });
+  });
+  const says = (part) => page.waitForFunction((told) => document.querySelector('#chord-walk')?.textContent.includes(told), part);
+  const drawn = () => page.locator('[data-chord-node]').evaluateAll((all) => all.map(({ dataset }) => dataset.chordNode));
+  await page.selectOption('#chord-node', from.name);
+  await says('ended after 3 nodes');
+  for (const { id } of found.nodes) assert.ok((await drawn()).includes(id), id);
+  data = silent;
+  await says(silent.error.message);
+  for (const { id } of found.nodes) assert.ok((await drawn()).includes(id), id); // as before
+  for (const [server, way] of times) assert.ok(server > 0 && server <= way, `${server} ${way}`);
+  await page.unroute(/\/v1\/call\/command/);
+  await page.waitForFunction(() => !document.querySelector('#chord-walk'), undefined, { timeout: 30_000 });
+});
+
 test('a node that is killed leaves the circle', async () => {
   const [victim] = nodes.splice(5, 1);
   victim.process.kill('SIGKILL');

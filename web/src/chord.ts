@@ -9,7 +9,10 @@ export interface ChordView {
   fingers: ChordFinger[];
 }
 
-const askChord = <T>(api: Api, node: string, what: string) => poll<T>(api, node, { name: 'chord', args: [what] });
+const kWalkPatience = 5000; // a silent node costs a walk around the ring a second
+
+const askChord = <T>(api: Api, node: string, what: string, patience?: number) =>
+  poll<T>(api, node, { name: 'chord', args: [what] }, patience);
 
 export async function readChord(api: Api, node: string): Promise<ChordView> {
   const info = await askChord<ChordInfo>(api, node, 'info');
@@ -21,7 +24,7 @@ export async function readChord(api: Api, node: string): Promise<ChordView> {
   return { info, successors, fingers };
 }
 
-export const readChordRing = (api: Api, node: string) => askChord<ChordGraph>(api, node, 'graph');
+export const readChordRing = (api: Api, node: string) => askChord<ChordGraph>(api, node, 'graph', kWalkPatience);
 export const findByChord = (api: Api, node: string, key: string) =>
   run<ChordFound>(api, node, { name: 'chord', args: ['lookup', key], trace: true });
 

@@ -257,7 +257,8 @@ const std::vector<Command>& table() {
            "in;\n"
            "without HOST:PORT the node begins one. 'chord lookup' finds the owner of KEY; with --trace it\n"
            "shows the way, the owner last; with --recursive each node hands it on. 'chord graph' follows\n"
-           "the successors around the ring; --dot and --svg draw it, with the fingers of this node.\n"
+           "the successors around the ring; --dot and --svg draw it, with the fingers of this node. It ends\n"
+           "within the time that it has, and shows what it found until then (complete: false).\n"
            "The nodes must run with --chord."},
       {.name = "kv",
        .forms = {kKvGet, kKvPut, kKvDel, kKvList, kKvScan, kKvBatch, kKvWatch, only("status")},

@@ -82,6 +82,25 @@ class Liar : public GenServer<Liar, ChordMail, ChordView> {
   ChordView::Answer view_;
 };
 
+/// Never says what it knows.
+class Silent : public GenServer<Silent, ChordView> {
+ public:
+  Task<ChordView::Answer> handle_call(ChordView) {
+    co_await sleep(1h);
+    co_return ChordView::Answer{};
+  }
+};
+
+/// Has `other` tell `node` of itself until it is its successor.
+void join(Node& node, const Ref<ChordServer>& chord, Node& other, const proto::ChordContact& self) {
+  REQUIRE(eventually([&] {
+    const proto::ChordNotify notify{proto::ChordSpace().code(), self};
+    static_cast<void>(
+        other.cast(Ref<ChordServer>(runtime::Target{"chord", node.id()}), ChordMail{self.id, notify}));
+    return !node.call(chord, ChordView{}, 8s).value().successors.empty();
+  }));
+}
+
 Value run(Node& node, std::vector<std::string> args) {
   const proto::CommandRequest request{.name = "chord", .args = std::move(args)};
   return node.call(ChordCommands::kName, proto::CommandRequest::event, Value::of(request), 10s).value();
@@ -158,16 +177,35 @@ TEST_CASE("chord overlay: a walk around the ring believes nobody who says what c
     if (row.ghosts == 0) view.successors.push_back({node.id(), node.endpoint()});
     Liar::asked = false;
     REQUIRE(other.spawn<Liar>({.name = std::string(ChordServer::kName)}, &other.actors(), self, view));
-    REQUIRE(eventually([&] {
-      const proto::ChordNotify notify{proto::ChordSpace().code(), self};
-      static_cast<void>(
-          other.cast(Ref<ChordServer>(runtime::Target{"chord", node.id()}), ChordMail{self.id, notify}));
-      return !node.call(chord, ChordView{}, 8s).value().successors.empty();
-    }));
+    join(node, chord, other, self);
     const auto walked = run(node, {"graph"});
     CHECK(Liar::asked);
     CHECK(*walked.find("ok") == Value(true));
     CHECK(*walked.find("data")->find("complete") == Value(row.is_believed));
     CHECK(walked.find("data")->find("nodes")->array()->size() == (row.is_believed ? 2 : 1));
   }
+}
+
+TEST_CASE("chord overlay: a walk past silent nodes ends in the time of who asks, with what it found") {
+  auto node = start("node");
+  const auto chord = start_chord(node).value();
+  auto other = start("other");
+  other.actors().kernel().add_peer(node.id(), node.endpoint());
+  const proto::ChordContact self{other.id(), other.endpoint()};
+  ChordView::Answer view{.self = self, .member = true, .bits = 160};
+  std::vector<Node> silent;
+  for (int i = 0; i < 4; ++i) {
+    silent.push_back(start("silent" + std::to_string(i)));
+    REQUIRE(silent.back().spawn<Silent>({.name = std::string(ChordServer::kName)}));
+    view.successors.push_back({silent.back().id(), silent.back().endpoint()});
+  }
+  view.successors.push_back({node.id(), node.endpoint()});
+  REQUIRE(other.spawn<Liar>({.name = std::string(ChordServer::kName)}, &other.actors(), self, view));
+  join(node, chord, other, self);
+  const proto::CommandRequest request{.name = "chord", .args = {"graph"}, .timeout_ms = 3'000};
+  const auto walked = node.call("command", proto::CommandRequest::event, Value::of(request), 3s);
+  REQUIRE(walked);
+  REQUIRE(*walked->find("ok") == Value(true));
+  CHECK(*walked->find("data")->find("complete") == Value(false));
+  CHECK(walked->find("data")->find("nodes")->array()->size() == 2);
 }

@@ -4,7 +4,7 @@ import { type ChordView, readChord, readChordRing } from '../chord';
 import { ChordPicture } from '../chord_picture';
 import { byName, count } from '../format';
 import { useStore } from '../store';
-import type { ChordPlace } from '../types';
+import type { ChordGraph } from '../types';
 
 const kPeriod = 2500;
 const kRingPeriod = 10_000; // between two walks around a ring of few nodes
@@ -16,12 +16,18 @@ interface Seen {
   problem: string;
 }
 
+/** The last walk around the ring that was answered, and why the last had no answer. */
+interface Walk {
+  whole?: ChordGraph;
+  problem: string;
+}
+
 /** What a node knows of the overlay, asked again as long as it is shown; the whole ring now and then, and when the
  *  node's neighbours are others. */
-function useChord(node: string): { seen: Seen; ring: ChordPlace[] } {
+function useChord(node: string): { seen: Seen; walk: Walk } {
   const { api } = useStore();
   const [seen, see] = useState<Seen>({ node, problem: '' });
-  const [ring, setRing] = useState<ChordPlace[]>([]);
+  const [walk, setWalk] = useState<Walk>({ problem: '' });
   useEffect(() => {
     let ended = false;
     let timer = 0;
@@ -34,11 +40,19 @@ function useChord(node: string): { seen: Seen; ring: ChordPlace[] } {
         see({ node, view, problem: '' });
         const now = [view.info.predecessor, ...view.successors.map((each) => each.id)].join(' ');
         if (view.info.member && (now !== neighbours || Date.now() > walkAt)) {
-          const whole = await readChordRing(api, node).catch(() => undefined); // somebody is slow
-          if (ended) return;
-          if (whole) setRing(whole.nodes);
-          if (whole?.complete) neighbours = now;
-          walkAt = Date.now() + (whole && whole.nodes.length > kFew ? 6 : 1) * kRingPeriod;
+          let rest = kRingPeriod;
+          try {
+            const whole = await readChordRing(api, node);
+            if (ended) return;
+            setWalk({ whole, problem: '' });
+            if (whole.nodes.length > kFew) rest *= 6;
+            else if (!whole.complete) rest = 0; // it heals in seconds
+          } catch (error) {
+            if (ended) return;
+            setWalk(({ whole }) => ({ whole, problem: (error as Error).message }));
+          }
+          neighbours = now;
+          walkAt = Date.now() + rest;
         }
       } catch (error) {
         const isOff = error instanceof ApiError && error.code === 'no_server';
@@ -47,20 +61,29 @@ function useChord(node: string): { seen: Seen; ring: ChordPlace[] } {
       }
       if (!ended) timer = window.setTimeout(() => void ask(), kPeriod);
     };
-    setRing([]);
+    setWalk({ problem: '' });
     void ask();
     return () => {
       ended = true;
       clearTimeout(timer);
     };
   }, [node]);
-  return { seen: seen.node === node ? seen : { node, problem: '' }, ring };
+  return { seen: seen.node === node ? seen : { node, problem: '' }, walk };
+}
+
+/** What a walk did not find; '' if it found all. */
+function missing({ whole, problem }: Walk): string {
+  if (problem) return `The walk around the ring had no answer: ${problem}`;
+  if (!whole || whole.complete) return '';
+  return `Not the whole ring: the walk along the successors did not come around, and ended after ${count(whole.nodes.length)} ${
+    whole.nodes.length === 1 ? 'node' : 'nodes'
+  }.`;
 }
 
 /** Chord's view of the ring: the circle, the neighbours and the fingers of a node. */
 export function ChordPanel() {
   const store = useStore();
-  const { seen, ring } = useChord(store.chordNode);
+  const { seen, walk } = useChord(store.chordNode);
   const { view, problem } = seen;
   const found = store.chordFound;
   const ids = [...new Set([store.self, ...(store.ring?.members.map((member) => member.id) ?? [])])].sort(byName);
@@ -89,7 +112,12 @@ export function ChordPanel() {
       )}
       {view?.info.member && (
         <>
-          <ChordPicture view={view} nodes={ring} />
+          <ChordPicture view={view} nodes={walk.whole?.nodes ?? []} />
+          {missing(walk) && (
+            <p class="quiet" id="chord-walk">
+              {missing(walk)}
+            </p>
+          )}
           <p class="quiet">
             {found
               ? `'${found.key}' lies at ${found.identifier}; ${found.owner.id} owns it in Chord, found over ${count(found.hops)} ${found.hops === 1 ? 'node' : 'nodes'}.`
