@@ -131,5 +131,33 @@ class LargeMessages(AttackTest):
                 link.close()
 
 
+class UnreadAnswers(AttackTest):
+    """A node of its own, for the same reason."""
+
+    def test_many_that_never_read_what_they_asked_for_share_one_bound_and_keep_no_other_out(self):
+        deaf, calls = 40, 450  # answers of 27 MB each, of which the sockets take some
+        payload = b"\xc6" + struct.pack(">I", 60_000) + bytes(60_000)
+        call = b"\x97\x01\x05\xa4echo\x00\xa4echo\x00" + payload
+        links = [Link(self.node.port, f"deaf-{i}", CLIENT) for i in range(deaf)]
+        begun = self.node.resident_kib()
+        try:
+            with self.under_way(self.node) as honest:
+                for link in links:
+                    for _ in range(calls):
+                        link.socket.sendall(link.frame(struct.pack(">I", len(call)) + call))
+                wait_until(lambda: self.node.count("network", "overloaded") > 0, "answers are refused")
+                with Link(self.node.port, "bulky", CLIENT) as bulky:
+                    self.assertEqual(bulky.call("echo", "echo", "x" * 50_000), ("reply", "x" * 50_000))
+                held = self.node.resident_kib() - begun
+            self.assertIsNone(honest.failure)
+            print(f"{deaf} clients that do not read: {held >> 10} MiB, the slowest honest call {honest.slowest * 1000:.0f} ms")
+            self.assertGreater(held, 200 * 1024)
+            self.assertLess(held, 450 * 1024)
+            self.assertTrue(self.node.lines("a reply was not sent: .*queue"))
+        finally:
+            for link in links:
+                link.close()
+
+
 if __name__ == "__main__":
     main()

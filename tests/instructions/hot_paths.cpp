@@ -139,7 +139,8 @@ void add_outbox(std::vector<Path>& paths) {
   struct Sender {
     net::BufferPool pool;
     net::NetLimits limits;
-    net::Outbox outbox{pool, limits};
+    net::QueueRoom room{limits.queues_bytes_max};
+    net::Outbox outbox{pool, room, limits};
   };
   paths.push_back({"outbox: 100 messages of 64 B into frames", 100,
                    [sender = std::make_shared<Sender>(), message = Bytes(64, 9)] {
@@ -152,6 +153,7 @@ void add_outbox(std::vector<Path>& paths) {
                        keep(frame.bytes.data());
                        sender->pool.give(std::move(frame.bytes));
                      }
+                     sender->outbox.settle();
                    }});
 }
 

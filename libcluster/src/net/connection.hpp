@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,6 +17,7 @@
 #include "fragment_room.hpp"
 #include "frame_reader.hpp"
 #include "frame_writer.hpp"
+#include "queue_room.hpp"
 #include "sockets.hpp"
 #include "timers.hpp"
 #include "tls_stream.hpp"
@@ -34,6 +36,7 @@ struct Shared {
         tls(std::move(t)),
         timers(io),
         room(l.fragments_bytes_max),
+        queues(std::max(l.queues_bytes_max, l.queue_bytes_max + l.message_bytes_max)),
         read_buffer(FrameReader::kScratchBytes) {}
 
   boost::asio::io_context io;
@@ -45,6 +48,7 @@ struct Shared {
   AtomicCounters counters;
   BufferPool pool;
   FragmentRoom room;
+  QueueRoom queues;
   Timers::Id room_watch;    // while anybody waits for room
   Bytes read_buffer;        // of the polling thread; a connection keeps only the frame that is incomplete
   ConnectionRef busy;       // of the polling thread: the last that brought frames, while it is open

@@ -31,6 +31,7 @@ bool FrameWriter::refill(Outbox* outbox) {
   frames_out = messages_out = bytes_out = 0;
   for (; !own_.empty() && frames_.size() < kFramesMax; own_.pop_front())
     frames_.push_back(std::move(own_.front()));
+  if (outbox != nullptr) outbox->settle();
   OutFrame frame;
   for (std::size_t bytes = 0;
        outbox != nullptr && frames_.size() < kFramesMax && bytes < kTakenBytes && outbox->pop_frame(frame);) {

@@ -6,12 +6,12 @@
 
 namespace cluster::net {
 
-Outbox::Outbox(BufferPool& pool, const NetLimits& limits)
+Outbox::Outbox(BufferPool& pool, QueueRoom& room, const NetLimits& limits)
     : limits_(&limits),
       lanes_{OutLane(pool), OutLane(pool), OutLane(pool)},
       streams_{.bytes_max = wire::reassembly_bytes_max(limits.message_bytes_max)},
-      control_{.bound = limits.control_queue_bytes_max},
-      others_{.bound = limits.queue_bytes_max},
+      control_{.bound = limits.control_queue_bytes_max, .hold = QueueHold(room)},
+      others_{.bound = limits.queue_bytes_max, .hold = QueueHold(room)},
       serial_(pool.first_serial()) {}
 
 Result<std::uint64_t> Outbox::admit(Lane lane, std::size_t message_bytes) {
@@ -20,21 +20,22 @@ Result<std::uint64_t> Outbox::admit(Lane lane, std::size_t message_bytes) {
                                       std::to_string(limits_->message_bytes_max));
   Room& room = room_of(lane);
   const std::size_t cost = message_bytes + kMessageOverheadBytes;
-  if (cost > room.bound) {
-    if (room.oversize != 0)
-      return Error(Errc::overloaded,
-                   "another message over the queue's " + std::to_string(room.bound) + " bytes is on its way");
-    room.oversize = cost;
-  } else {
-    if (cost > room.bound - room.used)
-      return Error(Errc::overloaded, "the queue is full (" + std::to_string(room.bound) + " bytes)");
-    room.used += cost;
-  }
+  const bool oversize = cost > room.bound;
+  if (oversize && room.oversize != 0)
+    return Error(Errc::overloaded,
+                 "another message over the queue's " + std::to_string(room.bound) + " bytes is on its way");
+  if (!oversize && cost > room.bound - room.used)
+    return Error(Errc::overloaded, "the queue is full (" + std::to_string(room.bound) + " bytes)");
+  if (!room.hold.grow(room.bytes() + room.leaving + cost))
+    return Error(Errc::overloaded, "the queues of all peers are full (" +
+                                       std::to_string(room.hold.room().bytes_max()) + " bytes)");
+  (oversize ? room.oversize : room.used) += cost;
   ++messages_;
   return ++serial_ * 4 + static_cast<std::uint64_t>(lane);
 }
 
-void Outbox::account_out(Lane lane, OutLane::Left left) noexcept {
+/// Returns what they counted.
+std::size_t Outbox::account_out(Lane lane, OutLane::Left left) noexcept {
   const std::size_t cost = left.bytes + left.messages * kMessageOverheadBytes;
   Room& room = room_of(lane);
   // The message over the bound travels alone, so it left alone.
@@ -43,6 +44,7 @@ void Outbox::account_out(Lane lane, OutLane::Left left) noexcept {
   else
     room.used -= cost;
   messages_ -= left.messages;
+  return cost;
 }
 
 bool Outbox::travels_alone(Lane lane, std::size_t message_bytes) noexcept {
@@ -83,8 +85,15 @@ bool Outbox::pop_frame(OutFrame& frame) {
   if (lane == wire::kLanes) return false;
   const auto left = lanes_[lane].pop(frame, streams_);
   frame.lane = static_cast<Lane>(lane);
-  account_out(frame.lane, left);
+  room_of(frame.lane).leaving += account_out(frame.lane, left);
   return true;
+}
+
+void Outbox::settle() noexcept {
+  for (Room* room : {&control_, &others_}) {
+    room->leaving = 0;
+    room->hold.shrink(room->bytes());
+  }
 }
 
 bool Outbox::contains(Ticket ticket) const {
@@ -94,12 +103,16 @@ bool Outbox::contains(Ticket ticket) const {
 bool Outbox::cancel(Ticket ticket) {
   if (lane_index(ticket) >= lanes_.size()) return false;
   const auto left = lanes_[lane_index(ticket)].cancel(ticket.value);
-  account_out(static_cast<Lane>(lane_index(ticket)), left);
+  const auto lane = static_cast<Lane>(lane_index(ticket));
+  account_out(lane, left);
+  Room& room = room_of(lane);
+  room.hold.shrink(room.bytes() + room.leaving);
   return left.messages != 0;
 }
 
 void Outbox::on_link_down() noexcept {
   for (OutLane& lane : lanes_) lane.on_link_down(streams_);
+  settle();
 }
 
 std::vector<Ticket> Outbox::clear() {
@@ -108,6 +121,7 @@ std::vector<Ticket> Outbox::clear() {
   for (OutLane& lane : lanes_) lane.clear(tickets);
   streams_.bytes = 0;
   control_.used = control_.oversize = others_.used = others_.oversize = 0;
+  settle();
   messages_ = 0;
   std::sort(tickets.begin(), tickets.end());
   return tickets;

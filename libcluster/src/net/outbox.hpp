@@ -12,6 +12,7 @@
 #include "cluster/wire/reassembler.hpp"
 #include "out_frame.hpp"
 #include "out_lane.hpp"
+#include "queue_room.hpp"
 
 namespace cluster::net {
 
@@ -27,14 +28,16 @@ class Outbox {
   static constexpr std::size_t kMessageOverheadBytes = 32;
   static constexpr std::size_t kPassedOverMax = 16;
 
-  Outbox(BufferPool& pool, const NetLimits& limits);
+  Outbox(BufferPool& pool, QueueRoom& room, const NetLimits& limits);
 
-  /// `pair`: see SendOptions. `overloaded` if the lane's bound would be passed, `too_large` over
-  /// message_bytes_max. A message that alone is over the lane's bound is taken if no other such one waits,
-  /// and leaves the bound to the rest.
+  /// `pair`: see SendOptions. `overloaded` if the lane's bound or that of all peers would be passed,
+  /// `too_large` over message_bytes_max. A message that alone is over the lane's bound is taken if no other
+  /// such one waits, and leaves the bound to the rest.
   [[nodiscard]] Result<Ticket> push(Lane lane, std::uint64_t pair, ByteView message);
   [[nodiscard]] Result<Ticket> push(Lane lane, std::uint64_t pair, Bytes&& message);
   [[nodiscard]] bool pop_frame(OutFrame& frame);
+  /// The frames that were popped are gone; until then they count in the room of all peers.
+  void settle() noexcept;
   /// Takes a message out that was not given to a frame, or not to its end: then the receiver is told to
   /// forget what it has. True: it will not run.
   bool cancel(Ticket ticket);
@@ -62,11 +65,13 @@ class Outbox {
     std::size_t bound = 0;
     std::size_t used = 0;
     std::size_t oversize = 0;  // of the one message that is over the bound by itself
+    std::size_t leaving = 0;   // of messages in frames that are being written
+    QueueHold hold;
     [[nodiscard]] std::size_t bytes() const noexcept { return used + oversize; }
   };
 
   [[nodiscard]] Result<std::uint64_t> admit(Lane lane, std::size_t message_bytes);
-  void account_out(Lane lane, OutLane::Left left) noexcept;
+  std::size_t account_out(Lane lane, OutLane::Left left) noexcept;
   [[nodiscard]] Room& room_of(Lane lane) noexcept { return lane == Lane::control ? control_ : others_; }
   /// In fragments, even if one is enough.
   [[nodiscard]] bool travels_alone(Lane lane, std::size_t message_bytes) noexcept;

@@ -41,7 +41,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
         backoff(shared.limits.backoff_min, shared.limits.backoff_max),
         shared_(shared),
         host_(host),
-        outbox_(shared.pool, shared.limits) {}
+        outbox_(shared.pool, shared.queues, shared.limits) {}
 
   const NodeId id;
   const Role role;

@@ -67,8 +67,9 @@ Bytes key() { return Bytes(32, 7); }
 /// All that a writer sends of an outbox, as one stream.
 struct Stream {
   BufferPool pool;
+  QueueRoom room{std::size_t{1} << 30};
   NetLimits limits;
-  Outbox outbox{pool, limits};
+  Outbox outbox{pool, room, limits};
   FrameWriter writer;
   std::map<std::uint8_t, std::vector<Bytes>> sent;
   std::size_t messages = 0;

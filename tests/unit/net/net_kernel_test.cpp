@@ -166,6 +166,44 @@ TEST_CASE(
   for (std::size_t i = 0; i < accepted.size(); ++i) CHECK(bar.messages[i].text == accepted[i]);
 }
 
+TEST_CASE("net: what waits for many peers that read nothing is bounded in all, and others get theirs") {
+  auto config = config_of("foo");
+  config.limits.message_bytes_max = 1 << 20;
+  config.limits.queue_bytes_max = 2 << 20;
+  config.limits.queues_bytes_max = 8 << 20;
+  TestNode foo(std::move(config));
+  TestNode bar("bar");
+  foo.kernel->add_peer("bar", bar.at());
+  REQUIRE(drive({&foo, &bar}, [&] { return foo.connected_to("bar"); }));
+  constexpr int kDeaf = 40;
+  const std::string large(50'000, 'x');
+  std::size_t refused = 0;
+  const auto fill = [&](const NodeId& id) {
+    std::size_t bytes = 0;
+    for (; foo.send(id, large); ++refused) bytes += large.size();
+    return bytes;
+  };
+  const auto deaf = [](int i) { return NodeId("deaf" + std::to_string(i)); };
+  std::size_t waiting = 0;
+  for (int i = 0; i < kDeaf; ++i) {
+    foo.kernel->add_peer(deaf(i), {"127.0.0.1", 1});
+    waiting += fill(deaf(i));
+  }
+  CHECK(fill(deaf(0)) == 0);
+  CHECK(waiting > 8u << 20);
+  CHECK(waiting < (16u << 20) + kDeaf * (256u << 10));
+
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(foo.send("bar", large));
+    REQUIRE(drive({&foo, &bar}, [&] { return bar.messages.size() == static_cast<std::size_t>(i + 1); }));
+  }
+  for (int i = 0; i < kDeaf; ++i) foo.kernel->remove_peer(deaf(i), true);
+  REQUIRE(drive({&foo, &bar}, [&] { return foo.kernel->peers().size() == 1 && !foo.dropped.empty(); }));
+  foo.kernel->add_peer(deaf(kDeaf), {"127.0.0.1", 1});
+  REQUIRE(drive({&foo, &bar}, [&] { return fill(deaf(kDeaf)) == 0; }));
+  CHECK(fill(deaf(0)) == 0);  // unknown now
+}
+
 TEST_CASE("net: a queued message that is taken back never arrives, its neighbours do") {
   TestNode foo("foo");
   const auto port = testing::free_port();

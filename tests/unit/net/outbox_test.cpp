@@ -14,6 +14,8 @@ using namespace cluster::net;
 
 namespace {
 
+constexpr std::size_t kNoBound = std::size_t{1} << 40;
+
 /// Unpacks frames as a receiver would.
 struct Receiver {
   wire::Reassembler reassembler{1 << 30};
@@ -102,11 +104,12 @@ TEST_CASE(
     CAPTURE(seed);
     Rng rng(seed);
     BufferPool pool;
+    QueueRoom room(kNoBound);
     NetLimits limits;
     limits.queue_bytes_max = 2'000'000;
     limits.control_queue_bytes_max = 300'000;
     limits.message_bytes_max = 400'000;  // so that streams wait for room
-    Outbox outbox(pool, limits);
+    Outbox outbox(pool, room, limits);
     Oracle oracle;
     Receiver receiver;
     std::vector<Ticket> given;
@@ -149,6 +152,10 @@ TEST_CASE(
       }
       CHECK(outbox.bytes() == oracle.bytes());
       CHECK(outbox.messages() == oracle.messages());
+      CHECK(room.taken() + 2 * QueueRoom::kOwnBytes >= outbox.bytes());
+      if (!rng.chance(0.2)) continue;
+      outbox.settle();
+      CHECK(room.taken() <= outbox.bytes());
     }
     if (seed % 2 == 0) {  // all that is left goes out
       for (OutFrame frame; outbox.pop_frame(frame);) {
@@ -161,16 +168,18 @@ TEST_CASE(
     CHECK(outbox.clear().size() == oracle.messages());
     CHECK(outbox.empty());
     CHECK(outbox.bytes() == 0);
+    CHECK(room.taken() == 0);
   }
 }
 
 TEST_CASE(
     "outbox: control has room of its own, and one message over the bound leaves the room to the others") {
   BufferPool pool;
+  QueueRoom room(kNoBound);
   NetLimits limits;
   limits.queue_bytes_max = 1000;
   limits.control_queue_bytes_max = 1000;
-  Outbox outbox(pool, limits);
+  Outbox outbox(pool, room, limits);
   const auto huge = outbox.push(Lane::bulk, 1, Bytes(5000));
   REQUIRE(huge);
   CHECK(outbox.push(Lane::bulk, 2, Bytes(5000)).error().code() == Errc::overloaded);
@@ -183,10 +192,57 @@ TEST_CASE(
   CHECK(outbox.push(Lane::bulk, 2, Bytes(5000)));
 }
 
-TEST_CASE("outbox: both sides of a frame's size") {
+TEST_CASE(
+    "outbox: queues that nobody empties stay within the bound of all, short ones and control find room") {
   BufferPool pool;
   NetLimits limits;
-  Outbox outbox(pool, limits);
+  limits.queue_bytes_max = 2 << 20;
+  limits.message_bytes_max = 4 << 20;
+  constexpr std::size_t kAll = 16 << 20;
+  constexpr std::size_t kPeers = 60;
+  constexpr std::size_t kBytes = 10'000;
+  QueueRoom room(kAll);
+  std::deque<Outbox> peers;
+  std::size_t own = 0;
+  const auto queued = [&] {
+    std::size_t bytes = 0;
+    for (const Outbox& peer : peers) bytes += peer.bytes();
+    return bytes;
+  };
+  for (std::size_t i = 0; i < kPeers; ++i) {
+    Outbox& peer = peers.emplace_back(pool, room, limits);
+    while (peer.push(Lane::normal, 0, Bytes(kBytes))) {
+    }
+    const std::size_t share =
+        std::min(kAll / (i + 1) / QueueRoom::kShareOf, limits.queue_bytes_max - QueueRoom::kOwnBytes);
+    CHECK(peer.bytes() + kBytes + QueueRoom::kStepBytes > QueueRoom::kOwnBytes + share);
+    CHECK(peer.push(Lane::control, 0, Bytes(kBytes)));
+    own += QueueRoom::kOwnBytes;
+  }
+  CHECK(peers.front().bytes() + 2 * kBytes > limits.queue_bytes_max);
+  CHECK(queued() > kAll);
+  CHECK(queued() < 2 * kAll + own);
+
+  OutFrame frame;
+  Outbox& reader = peers.back();
+  const auto large = reader.push(Lane::bulk, 1, Bytes(limits.message_bytes_max));
+  REQUIRE_FALSE(large);
+  CHECK(large.error().code() == Errc::overloaded);
+  while (reader.pop_frame(frame)) {
+  }
+  CHECK_FALSE(reader.push(Lane::normal, 0, Bytes(QueueRoom::kOwnBytes / 2)));  // not written yet
+  reader.settle();
+  CHECK(reader.push(Lane::normal, 0, Bytes(QueueRoom::kOwnBytes / 2)));
+  for (Outbox& peer : peers) CHECK_FALSE(peer.clear().empty());
+  CHECK(room.taken() == 0);
+  CHECK(reader.push(Lane::normal, 0, Bytes(limits.message_bytes_max)));  // the only one again
+}
+
+TEST_CASE("outbox: both sides of a frame's size") {
+  BufferPool pool;
+  QueueRoom room(kNoBound);
+  NetLimits limits;
+  Outbox outbox(pool, room, limits);
   OutFrame frame;
   REQUIRE(outbox.push(Lane::normal, 0, Bytes(wire::kWholeMessageBytesMax)));
   REQUIRE(outbox.push(Lane::normal, 0, Bytes(0)));
@@ -206,8 +262,9 @@ TEST_CASE("outbox: both sides of a frame's size") {
 
 TEST_CASE("outbox: small messages share a batch to its last byte, and a longer one has a frame of its own") {
   BufferPool pool;
+  QueueRoom room(kNoBound);
   NetLimits limits;
-  Outbox outbox(pool, limits);
+  Outbox outbox(pool, room, limits);
   constexpr std::size_t kOne = 1020;
   constexpr std::size_t kEach = OutLane::kBatchBytes / (wire::kMessagePrefixBytes + kOne);
   static_assert(kEach * (wire::kMessagePrefixBytes + kOne) == OutLane::kBatchBytes);
@@ -221,8 +278,9 @@ TEST_CASE("outbox: small messages share a batch to its last byte, and a longer o
 
 TEST_CASE("outbox: a large message is not copied into its frames") {
   BufferPool pool;
+  QueueRoom room(kNoBound);
   NetLimits limits;
-  Outbox outbox(pool, limits);
+  Outbox outbox(pool, room, limits);
   Bytes message(1 << 20);
   const auto* const begin = message.data();
   const auto* const end = begin + message.size();
@@ -238,9 +296,10 @@ TEST_CASE("outbox: a large message is not copied into its frames") {
 
 TEST_CASE("outbox: large messages of different pairs take turns, and small ones of others go between") {
   BufferPool pool;
+  QueueRoom room(kNoBound);
   NetLimits limits;
   limits.queue_bytes_max = std::size_t{1} << 30;
-  Outbox outbox(pool, limits);
+  Outbox outbox(pool, room, limits);
   constexpr std::size_t kFragments = 100;
   constexpr std::size_t kLong = kFragments * wire::kFrameBodyBytesMax - 4096;
   REQUIRE(outbox.push(Lane::normal, 1, message_of(1, kLong)));
@@ -271,8 +330,9 @@ TEST_CASE("outbox: large messages of different pairs take turns, and small ones 
 
 TEST_CASE("outbox: a message that is partly out is taken back, and the receiver told to forget it") {
   BufferPool pool;
+  QueueRoom room(kNoBound);
   NetLimits limits;
-  Outbox outbox(pool, limits);
+  Outbox outbox(pool, room, limits);
   Receiver receiver;
   const auto large = outbox.push(Lane::normal, 1, message_of(1, 1 << 20));
   REQUIRE(large);
@@ -299,9 +359,10 @@ TEST_CASE("outbox: a message that is partly out is taken back, and the receiver 
 
 TEST_CASE("outbox: urgent lanes go first, and the others get a share") {
   BufferPool pool;
+  QueueRoom room(kNoBound);
   NetLimits limits;
   limits.control_queue_bytes_max = limits.queue_bytes_max = std::size_t{1} << 30;
-  Outbox outbox(pool, limits);
+  Outbox outbox(pool, room, limits);
   const auto fill = [&](Lane lane) {
     for (int i = 0; i < 400; ++i) REQUIRE(outbox.push(lane, 0, Bytes(wire::kWholeMessageBytesMax)));
   };

@@ -31,6 +31,9 @@ struct NetLimits {
   std::size_t queue_bytes_max = 16u << 20;         ///< waiting for one peer, lanes normal and bulk
   std::size_t control_queue_bytes_max = 1u << 20;  ///< waiting for one peer, lane control
   std::size_t message_bytes_max = 64u << 20;       ///< one message, either way
+  /// Waiting for all peers together, beyond the first 256 KiB of each in lane control and of each in the
+  /// others; at least what one peer may have. Over it a peer still gets a quarter of an equal share.
+  std::size_t queues_bytes_max = 256u << 20;
   /// All messages that come in fragments and are not whole, over all connections; one more connection may go
   /// on over it. Others wait, and are not read from meanwhile.
   std::size_t fragments_bytes_max = 256u << 20;
@@ -190,7 +193,7 @@ struct Counters {
   std::uint64_t bad_frames = 0;        ///< wrong tag or header; each closed a connection
   std::uint64_t frames_timed_out = 0;  ///< frames or messages begun and never finished; each closed a
                                        ///< connection
-  std::uint64_t overloaded = 0;        ///< sends refused by a full queue
+  std::uint64_t overloaded = 0;        ///< sends refused by a full queue, or by those of all peers
   std::uint64_t cancelled = 0;         ///< queued messages taken back
   std::uint64_t dropped = 0;           ///< queued messages that will never be sent
   std::uint64_t closed_idle = 0;       ///< connections closed for want of traffic
