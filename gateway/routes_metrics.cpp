@@ -54,8 +54,8 @@ void add_network(MetricsText& metrics, net::NetKernel& kernel) {
       .counter("cluster_network_certificates_refused_total",
                "Peers without a certificate that is good and theirs.", of.certificates_refused)
       .counter("cluster_network_evicted_total", "Half-open connections closed for newer ones.", of.evicted)
-      .counter("cluster_network_throttled_total", "Connections closed for failed proofs of their address.",
-               of.throttled)
+      .counter("cluster_network_throttled_total",
+               "Connections slowed, or closed, for failed proofs of their address.", of.throttled)
       .counter("cluster_network_accept_failures_total", "Connections that could not be accepted.",
                of.accept_failures)
       .counter("cluster_network_bad_frames_total", "Frames with a wrong tag or header.", of.bad_frames)

@@ -32,7 +32,6 @@ Connection::Connection(Shared& shared, ConnectionEvents& events, Socket socket, 
                        proto::HandshakeConfig config, bool plain)
     : begun(begun_at),
       remote_address(remote_address_of(socket)),
-      from_loopback(is_loopback(socket)),
       continues((config.capabilities & proto::kContinues) != 0),
       shared_(shared),
       events_(events),

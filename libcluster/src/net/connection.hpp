@@ -121,9 +121,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   /// It is left to the peer to close it; nothing but that is expected any more.
   void expect_end() noexcept { ending_ = true; }
 
-  const std::uint64_t begun;         ///< numbers connections in the order in which they began
-  const std::string remote_address;  ///< for logs and limits
-  const bool from_loopback;
+  const std::uint64_t begun;          ///< numbers connections in the order in which they began
+  const std::string remote_address;   ///< for logs and limits
   const bool continues;               ///< the dialler's wish, if that is this side
   std::optional<FrameWriter> writer;  ///< from on_established on
   PeerInfo info;                      ///< from on_established on

@@ -50,8 +50,7 @@ Result<void> Kernel::open() {
   keep_freed_memory();
   if (config_.role == Role::client) return {};
   listener_.emplace(
-      shared_, [this](Socket socket) { accept(std::move(socket)); },
-      [this] { return evict_oldest_half_open(); });
+      shared_, [this](Socket socket) { accept(std::move(socket)); }, [this] { return make_room(); });
   auto hosts = config_.bind;
   if (hosts.empty()) hosts.push_back(config_.advertised.host);
   auto opened = listener_->open(hosts, config_.advertised.port);
@@ -197,6 +196,7 @@ void Kernel::stop(Duration max_wait) {
   const Instant deadline = MonotonicClock::now() + max_wait;
   boost::asio::post(shared_.io, [this] {
     if (listener_) listener_->close();
+    drop_slowed();
     const auto requests = requests_;
     for (const auto& request : requests)
       finish_request(request, Error(Errc::stopped, "the node is stopping"));

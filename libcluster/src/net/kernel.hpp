@@ -21,6 +21,9 @@
 
 namespace cluster::net {
 
+/// The longest that a connection waits for its turn: who dials has 5 s for all of the handshake.
+constexpr Duration kTurnWaitMax = 3s;
+
 /// A `dial` to an address whose node is not known yet.
 struct DialRequest {
   Endpoint endpoint;
@@ -38,6 +41,7 @@ using DialRequestRef = std::shared_ptr<DialRequest>;
 /// said otherwise, functions run on the polling thread.
 ///
 ///   kernel.cpp        start, poll, send, stop                 (any thread)
+///   kernel_arrivals.cpp  from a connection's arrival to its proof
 ///   kernel_links.cpp  from a connection's proof to its end
 ///   kernel_dials.cpp  dialling peers and addresses, adding and removing peers
 ///   kernel_renewal.cpp  new keys for connections: each is continued on another one
@@ -99,7 +103,13 @@ class Kernel final : private ConnectionEvents, private PeerHost {
 
   // Connections
   void accept(Socket socket);
+  void slow(Socket socket, Instant due);
+  void drop_slowed();
+  void listen_to(Socket socket);
+  [[nodiscard]] bool make_room();
   bool evict_oldest_half_open();
+  [[nodiscard]] bool is_exempt(const boost::asio::ip::address& address) const;
+  void count_guess(const Connection& connection);
   struct Purpose {
     bool dialler = false;
     std::optional<NodeId> expected{};
@@ -214,7 +224,11 @@ class Kernel final : private ConnectionEvents, private PeerHost {
   Timers::Id outage_;  // when connections give a cut up
   Timers::Id renewal_;
   Timers::Id idle_watch_;  // once there was a peer on demand
-  proto::KeyedLimit guesses_;
+  // By address. More guesses than there are tokens come from connections that were begun at the same time:
+  // they are owed, so the address is slowed for longer. While it is, its connections take turns.
+  proto::KeyedLimit guesses_{{.tokens_max = 10, .tokens_per_second = 1, .tokens_min = -600}};
+  proto::KeyedLimit turns_{{.tokens_max = 1, .tokens_per_second = 20, .tokens_min = -60}};
+  std::map<std::uint64_t, Timers::Id> slowed_;  // connections that wait for their turn, by age
   struct {
     log::Limit wrong_cookie, incompatible, certificate, no_handshake, evicted, throttled, duplicate, clock,
         broken;

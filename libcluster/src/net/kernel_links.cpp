@@ -7,7 +7,7 @@
 #include "kernel.hpp"
 #include "sockets.hpp"
 
-// From a connection's arrival to its end.
+// From a connection's proof to its end.
 namespace cluster::net {
 namespace {
 
@@ -37,57 +37,6 @@ log::Level log_level(const Peer& peer) {
 }
 
 }  // namespace
-
-ConnectionRef Kernel::make_connection(Socket socket, Purpose purpose) {
-  auto connection = std::make_shared<Connection>(
-      shared_, static_cast<ConnectionEvents&>(*this), std::move(socket), ++event_serial_,
-      proto::HandshakeConfig{
-          .dialler = purpose.dialler,
-          .self = identity(),
-          .keyring = keyring(),
-          .expected = std::move(purpose.expected),
-          .capabilities = proto::kCapabilityIdle | (purpose.continues ? proto::kContinues : 0),
-          .wall = wall_now(),
-          .protection_min = config_.protection_min,
-          .protection_max = config_.protection,
-          .timeout = shared_.limits.handshake_timeout},
-      purpose.plain);
-  connections_.emplace(connection->begun, connection);
-  return connection;
-}
-
-void Kernel::accept(Socket socket) {
-  boost::system::error_code fault;
-  const auto remote = socket.remote_endpoint(fault);
-  if (fault) return;
-  if (!remote.address().is_loopback() &&
-      !guesses_.allows(MonotonicClock::now(), guesser_of(remote.address()))) {
-    add(shared_.counters.throttled);
-    log::limited(lines_.throttled, log::Level::warn, "net", "refused a connection from ",
-                 remote.address().to_string(), ": too many wrong cookies from there");
-    return;
-  }
-  if (half_open_.size() >= shared_.limits.half_open_max) static_cast<void>(evict_oldest_half_open());
-  const auto connection = make_connection(std::move(socket), Purpose());
-  half_open_.emplace(connection->begun, connection);
-  connection->start();
-}
-
-bool Kernel::evict_oldest_half_open() {
-  if (half_open_.empty()) return false;
-  add(shared_.counters.evicted);
-  log::limited(lines_.evicted, log::Level::warn, "net",
-               "too many connections that have not proven the cookie: the oldest is closed, ",
-               describe(half_open_.begin()->second));
-  drop(ConnectionRef(half_open_.begin()->second));
-  return true;
-}
-
-void Kernel::drop(const ConnectionRef& connection) {
-  connection->close();
-  half_open_.erase(connection->begun);
-  connections_.erase(connection->begun);
-}
 
 void Kernel::on_greeted(const ConnectionRef& connection) {
   const proto::Identity& who = connection->hello().identity;
@@ -263,11 +212,7 @@ void Kernel::on_handshake_failed(const ConnectionRef& connection, const proto::H
     add(shared_.counters.proofs_failed);
     log::limited(lines_.wrong_cookie, log::Level::warn, "net", "INVALID_CHECKSUM ", describe(connection),
                  ": ", failed.error.message());
-    if (!connection->dialler() && !connection->from_loopback) {
-      boost::system::error_code not_an_address;
-      const auto address = boost::asio::ip::make_address(connection->remote_address, not_an_address);
-      if (!not_an_address) guesses_.take(MonotonicClock::now(), guesser_of(address));
-    }
+    if (!connection->dialler()) count_guess(*connection);
   }
   if (failed.certificate) add(shared_.counters.certificates_refused);
   if (failed.error.code() != Errc::already_exists) {

@@ -58,12 +58,6 @@ std::string remote_address_of(const boost::asio::ip::tcp::socket& socket) {
   return fault ? "?" : remote.address().to_string();
 }
 
-bool is_loopback(const boost::asio::ip::tcp::socket& socket) {
-  boost::system::error_code fault;
-  const auto remote = socket.remote_endpoint(fault);
-  return !fault && remote.address().is_loopback();
-}
-
 std::string guesser_of(const boost::asio::ip::address& address) {
   if (!address.is_v6()) return address.to_string();
   auto bytes = address.to_v6().to_bytes();

@@ -28,7 +28,6 @@ class Sink {
 
 /// "1.2.3.4" or "::1"; "?" if the connection is gone already.
 [[nodiscard]] std::string remote_address_of(const boost::asio::ip::tcp::socket& socket);
-[[nodiscard]] bool is_loopback(const boost::asio::ip::tcp::socket& socket);
 
 /// Whom failed proofs are counted against: the address, or of IPv6 the network of 64 bits that one
 /// customer has.

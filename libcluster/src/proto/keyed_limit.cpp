@@ -17,9 +17,17 @@ bool KeyedLimit::allows(Instant now, const std::string& key) {
   return left >= 1;
 }
 
+Duration KeyedLimit::wait(Instant now, const std::string& key) const {
+  const auto found = buckets_.find(key);
+  const double missing = found == buckets_.end() ? 0 : 1 - tokens(found->second, now);
+  if (missing <= 0) return Duration::zero();
+  if (config_.tokens_per_second <= 0) return Duration::max();
+  return std::chrono::ceil<Duration>(std::chrono::duration<double>(missing / config_.tokens_per_second));
+}
+
 void KeyedLimit::take(Instant now, const std::string& key, double tokens) {
   const auto [found, added] = buckets_.try_emplace(key, Bucket{config_.tokens_max, now});
-  found->second = Bucket{std::max(0.0, this->tokens(found->second, now) - tokens), now};
+  found->second = Bucket{std::max(config_.tokens_min, this->tokens(found->second, now) - tokens), now};
   if (added && buckets_.size() > config_.keys_max) forget_one(now, found);
 }
 

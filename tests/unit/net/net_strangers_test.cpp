@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +43,87 @@ struct Proxied {
   }
 };
 
+/// A node that has had more wrong cookies from this machine than it takes, and will not forget them soon.
+struct Guessed {
+  TestNode bar;
+
+  explicit Guessed(NetLimits limits = {}) : bar(counting(limits)) {
+    auto wrong = config_of("guesser");
+    wrong.keyring = other_keyring();
+    TestNode guesser(std::move(wrong));
+    std::size_t guesses = 0;
+    while (bar.kernel->counters().throttled < 20) {
+      bool answered = false;
+      guesser.kernel->dial(bar.at(), 10s, [&](const Result<PeerInfo>& result) {
+        CHECK_FALSE(result);
+        answered = true;
+      });
+      REQUIRE(drive({&guesser, &bar}, [&] { return answered; }));
+      REQUIRE(++guesses < 200);
+    }
+    CHECK(bar.kernel->counters().proofs_failed == guesses);
+    CHECK(guesses >= 30);
+  }
+  static NetConfig counting(NetLimits limits) {
+    auto config = config_of("bar");
+    config.limits = limits;
+    config.limits.slows_loopback = true;
+    config.limits.handshake_timeout = 1h;
+    return config;
+  }
+  /// Connections of this machine that say nothing.
+  std::vector<RawSocket> strangers(std::size_t count) {
+    const auto before = bar.kernel->counters().throttled;
+    std::vector<RawSocket> all;
+    for (std::size_t i = 0; i < count; ++i) all.emplace_back(bar.at());
+    REQUIRE(drive({&bar}, [&] { return bar.kernel->counters().throttled == before + count; }));
+    return all;
+  }
+  static std::size_t closed(const std::vector<RawSocket>& sockets) {
+    return static_cast<std::size_t>(std::ranges::count_if(sockets, &RawSocket::at_end));
+  }
+};
+
 }  // namespace
+
+TEST_CASE("strangers: who has the cookie gets in where others try wrong ones, when it is his turn") {
+  Guessed w;
+  const auto throttled = w.bar.kernel->counters().throttled;
+  const Instant begun = MonotonicClock::now();
+  const auto others = w.strangers(20);
+  TestNode foo("foo");
+  std::optional<Result<PeerInfo>> answer;
+  foo.kernel->dial(w.bar.at(), 5s, [&](Result<PeerInfo> result) { answer = std::move(result); });
+  REQUIRE(drive({&foo, &w.bar}, [&] { return answer.has_value(); }));
+  CHECK(*answer);
+  CHECK(MonotonicClock::now() - begun > 900ms);  // 20 turns
+  CHECK(w.bar.kernel->counters().throttled == throttled + 21);
+  CHECK(Guessed::closed(others) == 0);
+}
+
+TEST_CASE("strangers: so many of an address wait for their turn, and who tries again gets in") {
+  Guessed w;
+  const auto flood = w.strangers(200);
+  REQUIRE(drive({&w.bar}, [&] { return Guessed::closed(flood) > 0; }));
+  CHECK_FALSE(flood[0].at_end());
+  CHECK_FALSE(flood[50].at_end());
+  TestNode foo("foo");
+  foo.kernel->add_peer("bar", w.bar.at());
+  CHECK(drive({&foo, &w.bar}, [&] { return foo.connected_to("bar"); }));
+}
+
+TEST_CASE("strangers: so many wait over all addresses, and a node that stops does not wait for them") {
+  NetLimits limits;
+  limits.slowed_max = 3;
+  Guessed w(limits);
+  const auto flood = w.strangers(100);
+  REQUIRE(drive({&w.bar}, [&] { return Guessed::closed(flood) > 0; }));
+  CHECK_FALSE(flood[0].at_end());
+  const Instant begun = MonotonicClock::now();
+  w.bar.kernel->stop(10s);
+  CHECK(MonotonicClock::now() - begun < 5s);
+  CHECK(Guessed::closed(flood) == 100);
+}
 
 TEST_CASE("strangers: garbage closes the stranger's connection and touches nobody else's") {
   TestNode foo("foo");

@@ -120,6 +120,20 @@ TEST_CASE("guess limit: failed proofs use up an address's tokens, time brings th
   CHECK(limit.keys() == 0);  // all tokens are back: nothing to remember
 }
 
+TEST_CASE("guess limit: what is owed is waited for, and nobody owes more than the least") {
+  KeyedLimit limit({.tokens_max = 1, .tokens_per_second = 10, .tokens_min = -3, .keys_max = 10});
+  const Instant start{};
+  CHECK(limit.wait(start, "1.2.3.4") == Duration::zero());
+  for (const Duration wait : {100ms, 200ms, 300ms, 400ms, 400ms}) {
+    limit.take(start, "1.2.3.4");
+    CHECK(limit.wait(start, "1.2.3.4") == wait);
+    CHECK_FALSE(limit.allows(start, "1.2.3.4"));
+  }
+  CHECK(limit.wait(start + 250ms, "1.2.3.4") == 150ms);
+  CHECK(limit.allows(start + 400ms, "1.2.3.4"));
+  CHECK(limit.wait(start, "1.2.3.5") == Duration::zero());
+}
+
 TEST_CASE("guess limit: remembers so many addresses, and forgets who failed least") {
   KeyedLimit limit({.tokens_max = 10, .tokens_per_second = 0, .keys_max = 10});
   for (int i = 0; i < 10; ++i) limit.take(Instant{}, "the persistent one");

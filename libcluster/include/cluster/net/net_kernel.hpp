@@ -38,6 +38,10 @@ struct NetLimits {
   /// on over it. Others wait, and are not read from meanwhile.
   std::size_t fragments_bytes_max = 256u << 20;
   std::size_t half_open_max = 1024;  ///< inbound connections in handshake
+  /// Inbound connections of addresses with too many wrong cookies that wait for their turn; no more than some
+  /// 60 of one address.
+  std::size_t slowed_max = 512;
+  bool slows_loopback = false;       ///< wrong cookies of this machine count, too (tests)
   std::size_t sessions_max = 16384;  ///< proven connections
   Duration handshake_timeout = 5s;
   Duration frame_timeout = 5s;      ///< from a frame's first byte to its last
@@ -189,7 +193,7 @@ struct Counters {
   std::uint64_t proofs_failed = 0;                        ///< wrong cookies met
   std::uint64_t certificates_refused = 0;                 ///< of peers: none, not good, or another node's
   std::uint64_t evicted = 0;                              ///< half-open connections closed for newer ones
-  std::uint64_t throttled = 0;         ///< connections closed for failed proofs of their address
+  std::uint64_t throttled = 0;         ///< connections slowed, or closed, for failed proofs of their address
   std::uint64_t bad_frames = 0;        ///< wrong tag or header; each closed a connection
   std::uint64_t frames_timed_out = 0;  ///< frames or messages begun and never finished; each closed a
                                        ///< connection
