@@ -83,7 +83,7 @@ FileCommand::Reply FileCommand::run(const proto::CommandRequest& request) {
     return std::optional(Json{{"ok", true}});
   }
   const auto head = service_.ask(proto::FileStat{.name = name});
-  if (!head) return failed(head.error());
+  if (!head) return failed(nothing_done(head.error()));
   return std::optional(answer(details_json(name, *head)));
 }
 
@@ -134,14 +134,14 @@ FileCommand::Reply FileCommand::get(const proto::CommandRequest& request) {
     return wrong_usage("get: this NAME is no name for a file here: name the FILE, too");
   const auto& path = request.args[is_named ? 2 : 1];
   const auto head = service_.ask(proto::FileStat{.name = name});
-  if (!head) return failed(head.error());
+  if (!head) return failed(nothing_done(head.error()));
   if (auto ok = check(*head); !ok) return failed(ok.error());
   Progress progress(streams_.progress, name, head->size);
   const auto show = [&](std::uint64_t bytes) { progress.show(bytes); };
   if (path == "-") {
     StreamTarget target(streams_.out);
     const auto done = get_file(service_, *head, target, show);
-    if (!done) return failed(done.error());
+    if (!done) return failed(nothing_done(done.error()));
     streams_.out.flush();
     return std::optional<Json>();
   }
@@ -149,7 +149,7 @@ FileCommand::Reply FileCommand::get(const proto::CommandRequest& request) {
   if (!file) return failed(file.error());
   DiskTarget target(*file);
   const auto done = get_file(service_, *head, target, show);
-  if (!done) return broke_off(done.error());
+  if (!done) return broke_off(nothing_done(done.error()));
   if (auto finished = file->finish(head->size); !finished) return failed(finished.error());
   auto details = details_json(name, *head);
   details["file"] = path;
@@ -163,7 +163,7 @@ FileCommand::Reply FileCommand::list(const proto::CommandRequest& request) {
   std::string silent;
   do {
     const auto page = service_.ask(question);
-    if (!page) return failed(page.error());
+    if (!page) return failed(nothing_done(page.error()));
     for (const auto& entry : page->files) rows.push_back(entry_json(entry.name, entry.head));
     silent.clear();
     for (const auto& id : page->silent) silent += (silent.empty() ? "" : ", ") + id.str();

@@ -48,11 +48,16 @@ Result<Bytes> FileService::try_once(std::string_view event, const Bytes& payload
 Result<Bytes> FileService::exchange(std::string_view event, const Bytes& payload) {
   const Instant end = saturated_add(MonotonicClock::now(), patience_);
   Duration pause = kPauseMin;
+  bool maybe = false;
   while (true) {
     auto answer = try_once(event, payload);
+    if (answer) return answer;
+    const auto& error = answer.error();
+    maybe = maybe || error.executed() != Executed::no;
     const bool is_first = cut_off_ && !answered_;  // who was never there will not come back
-    if (answer || is_first || !may_pass(answer.error().code()) || MonotonicClock::now() + pause >= end)
-      return answer;
+    if (is_first || !may_pass(error.code()) || MonotonicClock::now() + pause >= end)
+      return Error(error.code(), error.message(),
+                   maybe && error.executed() == Executed::no ? Executed::unknown : error.executed());
     std::this_thread::sleep_for(pause);
     pause = std::min(2 * pause, kPauseMax);
   }

@@ -12,6 +12,11 @@ namespace cluster::cli {
 /// Whether the same question may have an answer a little later.
 [[nodiscard]] bool may_pass(Errc code) noexcept;
 
+/// Of a look, or of an upload before the step that makes a file of it.
+[[nodiscard]] inline Error nothing_done(const Error& error) {
+  return {error.code(), error.message(), Executed::no};
+}
+
 /// The server `files` of the node. A question is asked again, over a new connection if need be, while the
 /// node or the store cannot answer now: every one of them may be asked twice.
 class FileService {
@@ -30,6 +35,7 @@ class FileService {
   [[nodiscard]] bool is_cut_off() const noexcept { return cut_off_; }
 
  private:
+  /// An error says whether any of the tries was executed, not the last one alone.
   Result<Bytes> exchange(std::string_view event, const Bytes& payload);
   Result<Bytes> try_once(std::string_view event, const Bytes& payload);
 

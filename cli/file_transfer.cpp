@@ -89,7 +89,7 @@ Result<std::vector<Bytes>> fetch(FileService& service, const proto::FileHead& he
 Result<Transferred> put_file(FileService& service, InputFile& input, const std::string& name,
                              const OnProgress& on_progress) {
   const auto begun = service.ask(proto::FileBegin{.name = name});
-  if (!begun) return begun.error();
+  if (!begun) return nothing_done(begun.error());
   BlobSender sender(service, *begun);
   proto::FileSplitter splitter;
   std::vector<proto::FileBlob> blobs;
@@ -99,11 +99,11 @@ Result<Transferred> put_file(FileService& service, InputFile& input, const std::
     if (!size) return size.error();
     if (*size == 0) break;
     splitter.take(ByteView(buffer).first(*size), blobs);
-    if (auto sent = sender.send(blobs, false); !sent) return sent.error();
+    if (auto sent = sender.send(blobs, false); !sent) return nothing_done(sent.error());
     on_progress(splitter.size());
   }
   auto head = splitter.finish(blobs);
-  if (auto sent = sender.send(blobs, true); !sent) return sent.error();
+  if (auto sent = sender.send(blobs, true); !sent) return nothing_done(sent.error());
   head.upload = begun->upload;
   auto done = service.ask(proto::FileCommit{.name = name, .head = std::move(head)});
   if (!done) return done.error();

@@ -19,12 +19,6 @@ bool may_pass(const Error& error) {
          error.code() == Errc::overloaded;  // it has waited for its turn there
 }
 
-/// Whether a commit that failed so made no file of the attempt, and never will. A condition that does not
-/// hold is not among these: then the attempt has been given up already.
-bool is_certain(const Error& error) {
-  return error.executed() == Executed::no || error.code() == Errc::invalid_argument;
-}
-
 /// One piece after the other: each call ends before the next one begins, so nothing here is shared. What
 /// takes long, hashes and copies, is done on the thread for that.
 class FileIntake final : public Intake, public std::enable_shared_from_this<FileIntake> {
@@ -40,20 +34,20 @@ class FileIntake final : public Intake, public std::enable_shared_from_this<File
 
   void take(Bytes piece, Taken done) override {
     begun([self = shared_from_this(), piece = std::move(piece), done](const Error* error) {
-      if (error) return done(change_failure(*error));
+      if (error) return done(change_failure(nothing_done(*error)));
       self->splitter_.take(piece, self->blobs_);
       self->send(false, kTriesMax, [done](const Error* failed) {
-        done(failed ? std::optional(failure(*failed)) : std::nullopt);
+        done(failed ? std::optional(failure(nothing_done(*failed))) : std::nullopt);
       });
     });
   }
 
   void end(Answer answer) override {
     begun([self = shared_from_this(), answer](const Error* error) {
-      if (error) return answer(change_failure(*error));
+      if (error) return answer(change_failure(nothing_done(*error)));
       self->head_ = self->splitter_.finish(self->blobs_);
       self->send(true, kTriesMax, [self, answer](const Error* failed) {
-        if (failed) return answer(failure(*failed));
+        if (failed) return answer(failure(nothing_done(*failed)));
         self->commit(answer);
       });
     });
@@ -109,7 +103,7 @@ class FileIntake final : public Intake, public std::enable_shared_from_this<File
     committed_ = true;
     const proto::FileCommit commit{.name = target_.name, .head = head_, .condition = target_.condition};
     ask_files(tools_, commit, [self = shared_from_this(), answer](Result<proto::FileHead> head) {
-      if (!head && is_certain(head.error())) self->committed_ = false;
+      if (!head && head.error().executed() == Executed::no) self->committed_ = false;
       if (!head) return answer(change_failure(head.error()));
       auto response = success(file_value(self->target_.name, *head));
       response.headers.emplace_back("ETag", '"' + hex(head->root) + '"');

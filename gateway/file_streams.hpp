@@ -18,6 +18,10 @@ inline constexpr Duration kFileCallTime = 15s;
   if (error.code() != Errc::no_server) return error;
   return {Errc::unreachable, "this node keeps no files: start it with --kv", Executed::no};
 }
+/// The error of a request that certainly changed nothing, whatever became of its questions.
+[[nodiscard]] inline Error nothing_done(const Error& error) {
+  return {error.code(), error.message(), Executed::no};
+}
 /// Asks the server `files`. `done` is called once, on any thread, which it must not hold up.
 template <class M>
 void ask_files(const Toolbox& tools, const M& message, std::function<void(Result<typename M::reply>)> done) {

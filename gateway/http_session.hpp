@@ -45,8 +45,8 @@ inline constexpr std::size_t kBodyCounted = 64u << 10;
 [[nodiscard]] inline Response too_many_bodies() {
   return refusal(503, name(Errc::overloaded), "too many bodies are on their way, try again");
 }
-[[nodiscard]] inline Response no_answer() {
-  return refusal(504, name(Errc::timeout), "no answer in time", Executed::unknown);
+[[nodiscard]] inline Response no_answer(Executed executed = Executed::unknown) {
+  return refusal(504, name(Errc::timeout), "no answer in time", executed);
 }
 
 class HttpSession final : public Session, public std::enable_shared_from_this<HttpSession> {

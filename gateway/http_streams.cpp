@@ -58,7 +58,7 @@ asio::awaitable<std::optional<Response>> HttpSession::take_in(const Route& route
     const auto pending = std::make_shared<Pending<std::optional<Response>>>(server_.io);
     intake->take(std::move(piece), deliver_to(pending));
     auto taken = co_await result_of(pending);
-    if (!taken) co_return no_answer();
+    if (!taken) co_return no_answer(Executed::no);
     if (*taken) co_return *std::move(taken);
   }
   whole = true;

@@ -72,7 +72,7 @@ Response give_file(const Toolbox& tools, const Request& request, const FileHead&
 void get_file(const Toolbox& tools, const Request& request, const Answer& answer) {
   const proto::FileStat stat{.name = request.captures[0]};
   ask_files(tools, stat, [tools, request, answer](Result<FileHead> head) {
-    if (!head) return answer(failure(head.error()));
+    if (!head) return answer(failure(nothing_done(head.error())));
     if (auto ok = check(*head); !ok) return answer(failure(ok.error()));
     answer(give_file(tools, request, *head));
   });
@@ -124,7 +124,7 @@ void list_files(const Toolbox& tools, const Request& request, const Answer& answ
                              .after = after ? *after : std::string(),
                              .limit = static_cast<std::uint32_t>(*limit)};
   ask_files(tools, list, [tools, answer](Result<proto::FileList::Answer> page) {
-    if (!page) return answer(failure(page.error()));
+    if (!page) return answer(failure(nothing_done(page.error())));
     tools.server->offload([answer, page = std::move(page).value()] { answer(success(listing(page))); });
   });
 }

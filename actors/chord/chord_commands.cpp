@@ -106,7 +106,7 @@ Task<Value> ChordCommands::handle_call(proto::CommandRequest asked) {
   if (what == "info") co_return replies::answer(info(space, *view));
   if (!view->member)
     co_return replies::failure(
-        Error(Errc::refused, "this node is in no Chord ring; 'chord join' enters one"));
+        Error(Errc::refused, "this node is in no Chord ring; 'chord join' enters one", Executed::no));
   if (what == "lookup") co_return co_await lookup(request, space);
   if (what == "successors") co_return replies::answer(successors(space, *view));
   if (what == "fingers") co_return replies::answer(fingers(space, *view));
@@ -123,7 +123,8 @@ Task<Value> ChordCommands::join(const proto::CommandRequest& request) {
 Task<Value> ChordCommands::lookup(const proto::CommandRequest& request, const proto::ChordSpace& space) {
   const std::string key = request.args[1];
   const auto found = co_await call_within<FindOwner>(kLookupTimeout, chord_, key, request.recursive);
-  if (!found) co_return replies::failure(found.error());
+  if (!found)  // a look changes nothing, whether it ended or not
+    co_return replies::failure(Error(found.error().code(), found.error().message(), Executed::no));
   auto data = Value::map({{"key", key}, {"identifier", space.hex(space.place(key))}});
   data.set("owner", shown(space, found->owner));
   data.set("hops", found->hops);

@@ -19,6 +19,9 @@ constexpr Duration kStrangerTime = 60s;  // without a message, until a peer is f
 constexpr std::size_t kJoinsMax = 64;    // under way
 constexpr Duration kSilence = 2s;        // then a peer may have moved
 
+/// Of a lookup, which changes nothing, or of a join that has ended without a ring.
+Error not_done(const Error& error) { return Error(error.code(), error.message(), Executed::no); }
+
 }  // namespace
 
 ChordServer::ChordServer(proto::ChordConfig config, ActorSystem* system,
@@ -113,7 +116,7 @@ Task<void> ChordServer::handle_cast(ChordDialed dialed) {
 
 void ChordServer::fail_join(std::uint64_t command, const Error& why) {
   auto waiting = joins_.extract(command);
-  if (!waiting.empty()) waiting.mapped().fail(why);
+  if (!waiting.empty()) waiting.mapped().fail(not_done(why));
   if (command == 0)
     log::limited(meet_lines_, log::Level::warn, "chord",
                  "no ring is found through the nodes that were named: ", why.message());
@@ -121,7 +124,7 @@ void ChordServer::fail_join(std::uint64_t command, const Error& why) {
 
 Result<void> ChordServer::handle_call(const LeaveChord&) {
   if (chord_.state() == proto::Chord::State::idle)
-    return Error(Errc::refused, "this node is in no Chord ring");
+    return Error(Errc::refused, "this node is in no Chord ring", Executed::no);
   was_member_ = false;  // of a join that this ends
   perform(chord_.leave(now()));
   return {};
@@ -236,12 +239,15 @@ void ChordServer::perform(proto::ChordSend& send) {
 
 void ChordServer::perform(proto::ChordLookupDone& done) {
   auto waiting = lookups_.extract(done.command);
-  if (!waiting.empty()) waiting.mapped().reply(std::move(done.answer));
+  if (waiting.empty()) return;
+  if (!done.answer) return waiting.mapped().fail(not_done(done.answer.error()));
+  waiting.mapped().reply(std::move(done.answer));
 }
 
 void ChordServer::perform(proto::ChordJoinDone& done) {
   auto waiting = joins_.extract(done.command);
-  if (!waiting.empty()) waiting.mapped().reply(done.result);
+  if (!waiting.empty())
+    waiting.mapped().reply(done.result ? done.result : Result<void>(not_done(done.result.error())));
   if (done.result)
     log::info("chord", "joined a Chord ring");
   else if (was_member_ && chord_.state() == proto::Chord::State::idle)

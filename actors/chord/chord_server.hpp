@@ -95,6 +95,7 @@ class ChordServer : public GenServer<ChordServer, ChordMail, FindOwner, JoinChor
  public:
   static constexpr bool system = true;
   static constexpr bool reentrant = true;  // while a join asks who is there
+  static constexpr bool tells_outcome = true;
   static constexpr std::string_view kName = "chord";
   static constexpr std::size_t kPeersMax = 1024;
 

@@ -40,6 +40,9 @@ bool is_stated(const proto::FileCondition& condition) {
 const FileHead* present(const Kept<FileHead>& head) { return head.value ? &*head.value : nullptr; }
 Error too_many() { return Error(Errc::overloaded, "too many transfers at this node, try again"); }
 
+/// Of a step before the one that counts.
+Error not_done(const Error& error) { return Error(error.code(), error.message(), Executed::no); }
+
 Result<void> check_batch(std::size_t count) {
   if (count <= proto::kFileBatchMax) return {};
   return Error(Errc::invalid_argument, "at most 16 blobs at once");
@@ -86,8 +89,9 @@ Task<Result<proto::KvAnswer>> FileServer::ask(const proto::KvRequest& request) {
   message.request.timeout_ms = static_cast<std::uint32_t>(kStoreTime / 1ms);
   auto pending = call(store_, std::move(message), kStoreTime + kAnswerTime);
   auto outcome = co_await pending;
-  if (!outcome) co_return std::move(outcome).error();
-  co_return std::move(*outcome).result();
+  auto answer = outcome ? std::move(*outcome).result() : Result<proto::KvAnswer>(outcome.error());
+  if (!answer && request.verb == proto::KvVerb::get) co_return not_done(answer.error());
+  co_return answer;
 }
 
 /// Leaves `requests` empty.
@@ -158,7 +162,8 @@ Task<Result<proto::FileBegin::Answer>> FileServer::handle_call(proto::FileBegin 
   if (is_stated(begin.condition)) {
     const auto head = co_await read_head(begin.name);
     if (!head) co_return head.error();
-    if (auto holds = check(begin.condition, begin.name, present(*head)); !holds) co_return holds.error();
+    if (auto holds = check(begin.condition, begin.name, present(*head)); !holds)
+      co_return not_done(holds.error());
   }
   proto::FileBegin::Answer answer;
   if (begin.fresh) {
@@ -191,7 +196,7 @@ Task<Result<std::vector<bool>>> FileServer::handle_call(proto::FileMissing missi
   const bool granted = co_await wait_for_turn();
   if (!granted) co_return too_many();
   const Turn turn(*this);
-  if (const auto admitted = co_await admit(missing.upload); !admitted) co_return admitted.error();
+  if (const auto admitted = co_await admit(missing.upload); !admitted) co_return not_done(admitted.error());
   std::vector<bool> lacks;
   for (const auto& hash : missing.hashes) {  // one at a time: each is read in full
     const auto request = read_of(kBlobs, blob_key(missing.upload, hash));
@@ -213,7 +218,7 @@ Task<Result<std::uint64_t>> FileServer::handle_call(proto::FileStoreBlobs store)
   const Turn turn(*this);
   for (const auto& blob : store.blobs)
     if (auto ok = proto::check_blob(blob.hash, blob.data); !ok) co_return ok.error();
-  if (const auto admitted = co_await admit(store.upload); !admitted) co_return admitted.error();
+  if (const auto admitted = co_await admit(store.upload); !admitted) co_return not_done(admitted.error());
   std::vector<proto::KvRequest> writes;
   for (auto& blob : store.blobs)
     writes.push_back(write_of(kBlobs, blob_key(store.upload, blob.hash), std::move(blob.data)));
@@ -222,7 +227,8 @@ Task<Result<std::uint64_t>> FileServer::handle_call(proto::FileStoreBlobs store)
   auto outcomes = co_await ask_all(writes);
   if (!outcomes) co_return outcomes.error();
   for (auto& outcome : *outcomes)
-    if (auto result = std::move(outcome).result(); !result) co_return result.error();
+    if (auto result = std::move(outcome).result(); !result)  // of the others some may be stored
+      co_return Error(result.error().code(), result.error().message(), Executed::unknown);
   co_return count;
 }
 
@@ -234,7 +240,7 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileCommit commit) {
   if (before && before->value && before->value->upload == head.upload && before->value->root == head.root)
     co_return *before->value;  // asked again
   admitted_.erase(head.upload);
-  if (const auto admitted = co_await admit(head.upload); !admitted) co_return admitted.error();
+  if (const auto admitted = co_await admit(head.upload); !admitted) co_return not_done(admitted.error());
   if (head.size > 0) {
     const auto request = read_of(kBlobs, blob_key(head.upload, head.root));
     const auto root = co_await ask(request);
@@ -250,11 +256,11 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileCommit commit) {
     if (!old && is_stated(commit.condition)) co_return old.error();
     if (auto holds = check(commit.condition, commit.name, replaced); !holds) {
       static_cast<void>(co_await drop(head.upload, commit.name));
-      co_return holds.error();
+      co_return not_done(holds.error());
     }
     if (replaced && replaced->upload != head.upload)
       if (const auto dropped = co_await drop(replaced->upload, commit.name); !dropped)
-        co_return dropped.error();
+        co_return not_done(dropped.error());
     head.stored = wall_now();
     auto write = write_of(kNames, commit.name, wire::encode(head), old ? old->context : VersionVector{});
     write.condition = !old       ? proto::KvCondition::replace
@@ -315,10 +321,10 @@ Task<Result<std::vector<Bytes>>> FileServer::handle_call(proto::FileFetch fetch)
   std::vector<proto::KvRequest> reads;
   for (const auto& hash : fetch.hashes) reads.push_back(read_of(kBlobs, blob_key(fetch.upload, hash)));
   auto outcomes = co_await ask_all(reads);
-  if (!outcomes) co_return outcomes.error();
+  if (!outcomes) co_return not_done(outcomes.error());
   for (std::size_t i = 0; i < outcomes->size(); ++i) {
     auto found = std::move((*outcomes)[i]).result();
-    if (!found) co_return found.error();
+    if (!found) co_return not_done(found.error());
     if (found->values.empty())
       co_return Error(Errc::not_found,
                       "a part of the file is not there: it was removed meanwhile, or is lost");
@@ -345,10 +351,10 @@ Task<Result<proto::FileList::Answer>> FileServer::handle_call(proto::FileList li
     std::vector<proto::KvRequest> reads;
     for (auto i = begin; i < end; ++i) reads.push_back(read_of(kNames, page.keys[i]));
     auto outcomes = co_await ask_all(reads);
-    if (!outcomes) co_return outcomes.error();
+    if (!outcomes) co_return not_done(outcomes.error());
     for (auto i = begin; i < end; ++i) {
       auto head = kept<FileHead>(std::move((*outcomes)[i - begin]).result());
-      if (!head && head.error().code() != Errc::corrupt) co_return head.error();
+      if (!head && head.error().code() != Errc::corrupt) co_return not_done(head.error());
       if (head && head->value) answer.files.push_back({std::move(page.keys[i]), std::move(*head->value)});
     }
   }
@@ -360,10 +366,11 @@ Task<Result<FileHead>> FileServer::handle_call(proto::FileRemove remove) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const auto found = co_await read_head(remove.name);
     if (!found) co_return found.error();
-    if (auto holds = check(remove.condition, remove.name, present(*found)); !holds) co_return holds.error();
+    if (auto holds = check(remove.condition, remove.name, present(*found)); !holds)
+      co_return not_done(holds.error());
     if (!found->value) co_return not_there(remove.name);
     if (const auto dropped = co_await drop(found->value->upload, remove.name); !dropped)
-      co_return dropped.error();
+      co_return not_done(dropped.error());
     auto request = delete_of(kNames, remove.name, found->context);
     request.condition = proto::KvCondition::matches;
     const auto gone = co_await ask(request);

@@ -16,12 +16,14 @@ namespace cluster {
 
 /// The server named `files`: stores, finds and removes files by way of its node's key-value store. It holds
 /// no state that matters: a client may go on at another node at any moment. Of a file it holds no more than
-/// the blobs that are asked for now, of a bounded number of requests.
+/// the blobs that are asked for now, of a bounded number of requests. Its errors tell whether what was asked
+/// for has happened: a commit that is not executed made no file and never will, however much of it is stored.
 class FileServer : public GenServer<FileServer, proto::FileBegin, proto::FileMissing, proto::FileStoreBlobs,
                                     proto::FileCommit, proto::FileAbandon, proto::FileStat, proto::FileFetch,
                                     proto::FileList, proto::FileRemove, proto::FileCollect> {
  public:
   static constexpr bool reentrant = true;
+  static constexpr bool tells_outcome = true;
   static constexpr std::string_view kName = "files";
 
   struct Options {

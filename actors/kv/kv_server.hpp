@@ -151,6 +151,7 @@ struct KvSyncNow {
 class KvServer : public GenServer<KvServer, KvPeerMessage, KvAsk, KvBatch, KvScan, KvChanges, KvInfo,
                                   KvReachable, KvSynced, KvSyncNow, AskDrained> {
  public:
+  static constexpr bool tells_outcome = true;
   static constexpr std::string_view kName = "kv";
 
   struct Options {

@@ -46,6 +46,7 @@ struct KvWatch {
 class KvWatcher : public GenServer<KvWatcher, KvWatch> {
  public:
   static constexpr bool reentrant = true;
+  static constexpr bool tells_outcome = true;
   static constexpr std::string_view kName = "kv_watch";
 
   explicit KvWatcher(std::shared_ptr<const RingBoard> ring) : ring_(std::move(ring)) {}

@@ -128,6 +128,7 @@ class Chord(unittest.TestCase):
             answer = node.cli("chord", "join", f"localhost:{port}")
             self.assertEqual(answer.code, 1, answer.out)
             self.assertIn(reason, answer.reply["error"]["message"])
+            self.assertEqual(answer.reply["error"]["executed"], "no")
         wait_until(lambda: are_neighbours_right([node, other]), "both are where they were")
         for words in (["info", "--trace"], ["graph", "--dot", "--svg"], ["dance"], ["lookup"], []):
             self.assertEqual(node.cli("chord", *words).code, 2, words)

@@ -290,6 +290,28 @@ class Files(unittest.TestCase):
         self.restart("foo")
         self.assertEqual(self.get(self.nodes["foo"], "moved"), data)
 
+    def test_what_too_few_nodes_are_there_for_is_said_not_to_have_happened(self):
+        self.put(self.foo, b"before", "there before")
+        for name in ("bar", "baz"):
+            self.nodes[name].stop(signal.SIGKILL)
+        try:
+            for method, path, body in (("PUT", "/v1/files/never", b"x"), ("GET", "/v1/files/there%20before", None),
+                                       ("DELETE", "/v1/files/there%20before", None), ("GET", "/v1/files?limit=1", None)):
+                answer = self.foo.request(method, path, body)
+                self.assertIn(answer.status, (503, 504), answer.body)
+                self.assertEqual(answer.error["executed"], "no", (method, path, answer.body))
+            (self.folder / "in").write_bytes(b"x")
+            for command in (("put", self.folder / "in", "never"), ("stat", "there before"), ("rm", "there before")):
+                answer = self.foo.cli("file", *command)
+                self.assertEqual((answer.code, answer.reply["error"]["executed"]), (1, "no"), (command, answer.out))
+        finally:
+            for name in ("bar", "baz"):
+                old = self.nodes[name]
+                self.nodes[name] = WebNode(programs, name, *old.options[2:], port=old.port).start()
+            self.wait_until_settled()
+        self.assertEqual(self.foo.get("/v1/files/never").status, 404)
+        self.assertEqual(self.get(self.nodes["bar"], "there before"), b"before")
+
     def test_over_http_a_file_is_put_given_in_parts_and_removed(self):
         data = content(9 * CHUNK + 100, 9)
         path = "/v1/files/over%20http%2F%C3%BC"

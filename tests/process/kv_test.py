@@ -122,6 +122,14 @@ class KeyValueStore(unittest.TestCase):
         self.assertEqual(refused.reply["error"]["code"], "invalid_argument")
         self.assertEqual(foo.cli("kv", "get", "a").code, 1)
 
+    def test_a_look_that_is_refused_is_said_not_to_have_happened(self):
+        foo = self.node("foo", "--ring", "ring")
+        wait_until(lambda: self.settled(foo), "it has settled")
+        for words in (("watch", "--bucket", "bad*"), ("ls", "--bucket", "bad*")):
+            refused = foo.cli("kv", *words)
+            self.assertEqual((refused.code, refused.reply["error"]["code"], refused.reply["error"]["executed"]),
+                             (1, "invalid_argument", "no"), words)
+
     def test_a_batch_heeds_its_conditions_or_refuses_them(self):
         foo = self.node("foo", "--ring", "ring")
         wait_until(lambda: self.settled(foo), "it has settled")

@@ -30,6 +30,7 @@ struct FakeFiles {
   std::uint64_t bytes_stored = 0;
   int stores_until_death = -1;  // -1: lives
   int failures = 0;             // of the next calls
+  int lost_answers = 0;         // of the next commits, which are done
   int connects = 0;
 
   template <class M>
@@ -72,7 +73,9 @@ struct FakeFiles {
     if (event == "commit")
       return run<proto::FileCommit>(payload, [&](const auto& m) -> Result<proto::FileHead> {
         drafts.erase(m.name);
-        return heads[m.name] = m.head;
+        heads[m.name] = m.head;
+        if (lost_answers > 0 && lost_answers-- > 0) return Error(Errc::timeout, "no answer in time");
+        return m.head;
       });
     if (event == "stat")
       return run<proto::FileStat>(payload, [&](const auto& m) -> Result<proto::FileHead> {
@@ -166,6 +169,23 @@ TEST_CASE("file command: a put that broke off sends only what is missing, and wh
 
   f.write("zeros", Bytes(20 * proto::kFileChunkBytes));
   CHECK(f.run({"put", f.path("zeros")})["data"]["sent"] == proto::kFileChunkBytes + 20 * 32);
+}
+
+TEST_CASE("file command: an error says whether there is a file, and not whether a question was answered") {
+  Files f;
+  f.write("in", random_bytes(9, 1000));
+  const auto executed = [&](std::vector<std::string> words) {
+    return f.run(std::move(words))["error"]["executed"].get<std::string>();
+  };
+  f.server.stores_until_death = 0;
+  CHECK(executed({"put", f.path("in"), "x"}) == "no");
+  f.server.stores_until_death = -1;
+  f.server.lost_answers = 1'000'000;
+  CHECK(executed({"put", f.path("in"), "x"}) == "unknown");
+  f.server.failures = 1'000'000;
+  CHECK(executed({"put", f.path("in"), "x"}) == "no");  // it did not get that far
+  CHECK(executed({"stat", "x"}) == "no");
+  CHECK(executed({"rm", "x"}) == "unknown");
 }
 
 TEST_CASE("file command: a connection that breaks is made anew, and the question asked again") {

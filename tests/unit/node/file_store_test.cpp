@@ -39,6 +39,7 @@ struct FileNode {
   }
   Errc failure_of(auto message) {
     const auto answer = ask(std::move(message));
+    if (!answer) CHECK(answer.error().executed() == Executed::no);
     return answer ? Errc::internal : answer.error().code();
   }
 

@@ -416,6 +416,15 @@ TEST_CASE("gen server: an error that a handler passes on ran, whatever it says o
   CHECK(answer->error().executed() == Executed::yes);
 }
 
+TEST_CASE("gen server: what a server that tells outcomes says of its errors is what its callers are told") {
+  ServerHarness<Teller> teller;
+  CHECK(teller.call(Now{}).error().executed() == Executed::no);
+  CHECK(teller.call(Whenever{}).error().executed() == Executed::no);
+  const auto id = teller.start_call(Soon{});
+  teller.advance(1s);
+  CHECK(teller.take_answer<Soon>(id)->error().executed() == Executed::unknown);
+}
+
 TEST_CASE("gen server: while paused, messages wait; resumed, they are handled in order") {
   ServerHarness<Counter> counter;
   counter.set_paused(true);

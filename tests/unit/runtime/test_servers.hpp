@@ -103,6 +103,31 @@ class Proxy : public GenServer<Proxy, Forward, ForwardTwice, Note, Notes, AskMys
   std::vector<std::string> notes_;
 };
 
+struct Now {
+  using reply = std::int64_t;
+};
+struct Soon {
+  using reply = std::int64_t;
+};
+struct Whenever {
+  using reply = std::int64_t;
+};
+
+/// Fails at all that it is asked, and says whether it has happened.
+class Teller : public GenServer<Teller, Now, Soon, Whenever> {
+ public:
+  static constexpr bool tells_outcome = true;
+
+  Result<std::int64_t> handle_call(const Now&) { return Error(Errc::refused, "now", Executed::no); }
+  Task<Result<std::int64_t>> handle_call(const Soon&) {
+    co_await sleep(1s);
+    co_return Error(Errc::io, "soon", Executed::unknown);
+  }
+  void handle_call(const Whenever&, From<std::int64_t> from) {
+    from.reply(Error(Errc::unreachable, "whenever", Executed::no));
+  }
+};
+
 struct Later {
   std::int64_t n = 0;
   using reply = std::int64_t;

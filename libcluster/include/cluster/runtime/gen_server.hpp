@@ -239,7 +239,9 @@ class ServerBase {
 /// A handler returns T, Result<T>, Task<T> or Task<Result<T>>, or takes a From<T> and answers later. While a
 /// coroutine handler is suspended other messages wait, unless the class says
 /// `static constexpr bool reentrant = true`. A handler that throws fails its call; the server then ends or
-/// restarts, as it was spawned to. Two messages with one event name do not compile.
+/// restarts, as it was spawned to. An error that it returns is told as one of a call that ran, unless the
+/// class says `static constexpr bool tells_outcome = true`: then as it is. Two messages with one event name
+/// do not compile.
 template <class Derived, class... Messages>
 class GenServer : public ServerBase {
  public:

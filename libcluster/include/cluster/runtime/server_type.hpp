@@ -35,6 +35,13 @@ concept NodeMessage = requires(const M& message) {
   { message.from } -> std::same_as<const NodeId&>;
 };
 
+/// A server class that says `static constexpr bool tells_outcome = true` says with each error what became of
+/// what was asked for. Its callers are told that, and not that its handler ran.
+template <class S>
+concept TellsOutcome = requires {
+  requires S::tells_outcome;
+};
+
 /// One event that a server class handles: how bytes become its message, and how to describe it.
 struct Event {
   std::string_view name;
@@ -95,15 +102,16 @@ concept HandlesInfo = requires(S& server, M message) {
   server.handle_info(std::move(message));
 };
 
-/// What a handler gives to its caller. Its errors ran, whatever their code says of where they came from.
-template <class R, class Out>
+/// What a handler gives to its caller. Its errors ran, whatever their code says of where they came from,
+/// unless its server `tells` what they mean.
+template <class R, bool tells, class Out>
 void answer(ReplyTo& to, Out&& out) {
   using Plain = std::remove_cvref_t<Out>;
   if constexpr (requires {
                   typename Plain::value_type;
                   out.error();
                 }) {
-    if (!out) return to.fail(ran(out.error()));
+    if (!out) return to.fail(tells ? out.error() : ran(out.error()));
   }
   if constexpr (std::is_void_v<R>) {
     deliver<void>(to, {});
@@ -119,7 +127,7 @@ void answer(ReplyTo& to, Out&& out) {
   }
 }
 
-template <class R, class Out>
+template <class R, bool tells, class Out>
 class TypedActive final : public ActiveHandler {
  public:
   TypedActive(Task<Out> task, ReplyTo to) : task_(std::move(task)), to_(std::move(to)) {}
@@ -129,7 +137,7 @@ class TypedActive final : public ActiveHandler {
         task_.take();
         deliver<void>(to_, {});
       } else {
-        answer<R>(to_, task_.take());
+        answer<R, tells>(to_, task_.take());
       }
     } catch (const std::exception& thrown) {
       to_.fail(Error(Errc::handler_failed, thrown.what()));
@@ -147,25 +155,25 @@ class TypedActive final : public ActiveHandler {
 };
 
 /// Runs `handler()` and sees to its answer: now, or when its coroutine ends. R is what the caller expects.
-template <class R, class Handler>
+template <class R, bool tells = false, class Handler>
 std::unique_ptr<ActiveHandler> run(ReplyTo& to, Handler&& handler) {
   using Out = decltype(handler());
   static_assert(!std::is_reference_v<Out>, "a handler returns a value, not a reference");
   if constexpr (is_task_v<Out>) {
     auto task = handler();
     using Inner = decltype(task.take());
-    if (!task.done()) return std::make_unique<TypedActive<R, Inner>>(std::move(task), std::move(to));
+    if (!task.done()) return std::make_unique<TypedActive<R, tells, Inner>>(std::move(task), std::move(to));
     if constexpr (std::is_void_v<Inner>) {
       task.take();
       deliver<void>(to, {});
     } else {
-      answer<R>(to, task.take());
+      answer<R, tells>(to, task.take());
     }
   } else if constexpr (std::is_void_v<Out>) {
     handler();
     deliver<void>(to, {});
   } else {
-    answer<R>(to, handler());
+    answer<R, tells>(to, handler());
   }
   return nullptr;
 }
@@ -184,14 +192,14 @@ std::unique_ptr<ActiveHandler> invoke(ServerBase& base, Message& envelope) {
       return run<void>(envelope.reply_to, [&] { return server.handle_cast(std::move(message)); });
   }
   if constexpr (HandlesCallFrom<S, M>) {
-    From<R> from(std::move(envelope.reply_to));
+    From<R> from(std::move(envelope.reply_to), TellsOutcome<S>);
     return run<void>(envelope.reply_to,
                      [&] { return server.handle_call(std::move(message), std::move(from)); });
   } else if constexpr (HandlesCall<S, M>) {
     using Y = typename Unwrapped<decltype(server.handle_call(std::move(message)))>::type;
     static_assert(FitsReply<R, Y> || std::is_void_v<R>,
                   "handle_call returns something else than the message's `reply` (narrowing counts)");
-    return run<R>(envelope.reply_to, [&] { return server.handle_call(std::move(message)); });
+    return run<R, TellsOutcome<S>>(envelope.reply_to, [&] { return server.handle_call(std::move(message)); });
   }
   return nullptr;
 }
