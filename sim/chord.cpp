@@ -1,9 +1,12 @@
 // cluster-sim chord: one run, its options, and what came of it.
 #include "chord.hpp"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -45,11 +48,23 @@ void declare(CLI::App& app, ChordOptions& options) {
   app.add_flag("--recursive", options.recursive,
                "each node hands the lookup on, instead of the asker asking");
   app.add_flag("--join", scenario.join, "begin with one node and joins, not with an ideal ring");
-  app.add_flag("--local", options.local, "a small ring made by joins, verified finger by finger");
-  app.add_flag("--show", options.show, "with --local: print every finger table");
-  app.add_option("--figures", options.figures,
-                 "run the paper's experiments: plots into this folder, tables to the output");
   app.add_flag("--json", options.json, "the summary as JSON");
+  auto* const local =
+      app.add_flag("--local", options.local, "a small ring made by joins, verified finger by finger");
+  app.add_flag("--show", options.show, "with --local: print every finger table")
+      ->needs(local)
+      ->excludes("--json");
+  auto* const figures =
+      app.add_option("--figures", options.figures,
+                     "run the paper's experiments: plots into this folder, tables to the output");
+  // What would not be heeded is not passed over.
+  for (const auto* of_lookups : {"--lookups", "--fail", "--churn", "--lookups-per-s", "--stabilize",
+                                 "--route", "--recursive", "--join"}) {
+    local->excludes(of_lookups);
+    figures->excludes(of_lookups);
+  }
+  for (const auto* not_chosen : {"--local", "--json", "--nodes", "--bits", "--hash", "--successors"})
+    figures->excludes(not_chosen);
 }
 
 Json json_of(const Spread& spread) {
@@ -149,8 +164,18 @@ int run_chord(const std::vector<std::string>& arguments) {
   }
   if (scenario.churn_per_s > 0 && scenario.lookups_per_s == 0) scenario.lookups_per_s = 10;
   if (const auto ok = scenario.check(); !ok) return fail_usage("cluster-sim chord", ok.error().message());
-  if (!options.figures.empty()) return draw_chord(options.figures, scenario.seed) ? kOk : kCheckFailed;
-  if (options.local) return show_chord(scenario, options.show) ? kOk : kCheckFailed;
+  if (!options.figures.empty()) {
+    if (!std::filesystem::is_directory(options.figures) || ::access(options.figures.c_str(), W_OK) != 0)
+      return fail_usage("cluster-sim chord",
+                        "--figures: '" + options.figures + "' is no folder that can be written to");
+    return draw_chord(options.figures, scenario.seed) ? kOk : kCheckFailed;
+  }
+  if (options.local) {
+    const auto shown = options.json   ? ChordShown::json
+                       : options.show ? ChordShown::tables
+                                      : ChordShown::summary;
+    return show_chord(scenario, shown) ? kOk : kCheckFailed;
+  }
   const auto report = run(scenario);
   if (options.json)
     std::cout << to_json(report) << '\n';

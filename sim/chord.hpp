@@ -9,8 +9,9 @@ namespace cluster::sim {
 /// `cluster-sim chord ...`: `arguments` follow the word chord. The program's exit code.
 [[nodiscard]] int run_chord(const std::vector<std::string>& arguments);
 
-/// Joins the nodes one by one and prints every finger table beside the definition. False: one was wrong.
-[[nodiscard]] bool show_chord(const ChordScenario& scenario, bool tables);
+enum class ChordShown : unsigned char { summary, tables, json };
+/// Joins the nodes one by one and holds every finger table against the definition. False: one was wrong.
+[[nodiscard]] bool show_chord(const ChordScenario& scenario, ChordShown shown);
 /// Runs the paper's experiments, writes their plots into `folder` and prints their tables. False: it cannot
 /// write, or an invariant was violated.
 [[nodiscard]] bool draw_chord(const std::string& folder, std::uint64_t seed);

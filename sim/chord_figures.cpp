@@ -14,12 +14,15 @@ namespace {
 struct Figures {
   std::filesystem::path folder;
   std::uint64_t seed = 1;
-  bool good = true;
+  bool good = true;  // no invariant was violated
+  bool written = true;
 
   void write(const char* file, const Plot& plot) {
     std::ofstream out(folder / file);
     out << plot.svg();
-    good = good && out.good();
+    out.close();
+    if (!out) std::cerr << "cannot write " << (folder / file).string() << '\n';
+    written = written && out;
   }
   ChordReport run_one(const ChordScenario& scenario) {
     auto report = run(scenario);
@@ -198,8 +201,8 @@ bool draw_chord(const std::string& folder, std::uint64_t seed) {
   figures.keys();
   figures.failures();
   figures.churn();
-  if (!figures.good) std::cerr << "a plot could not be written, or an invariant was violated\n";
-  return figures.good;
+  if (!figures.good) std::cerr << "an invariant was violated\n";
+  return figures.good && figures.written;
 }
 
 }  // namespace cluster::sim

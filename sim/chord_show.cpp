@@ -3,6 +3,7 @@
 #include <iomanip>
 #include <iostream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "chord.hpp"
@@ -23,7 +24,8 @@ std::string text_of(const proto::ChordSpace& space, const proto::ChordId& id) {
 
 }  // namespace
 
-bool show_chord(const ChordScenario& scenario, bool tables) {
+bool show_chord(const ChordScenario& scenario, ChordShown shown) {
+  const bool tables = shown == ChordShown::tables;
   ChordClusterConfig config{.nodes = scenario.nodes, .seed = scenario.seed};
   config.chord.bits = scenario.bits;
   config.chord.hash = scenario.hash;
@@ -61,13 +63,28 @@ bool show_chord(const ChordScenario& scenario, bool tables) {
       const auto& expected = successor_of(ring, start);
       const auto* finger = chord.fingers().at(i);
       const auto& held = finger != nullptr ? *finger : chord.self();  // who owns the start itself holds none
-      const bool right = held == expected;
-      if (!right) ++wrong;
+      const bool holds = held == expected;
+      if (!holds) ++wrong;
       if (tables)
         out << "  " << std::setw(6) << i + 1 << "  " << std::left << std::setw(10) << text_of(space, start)
             << "  " << held.id.str() << " at " << text_of(space, held.place) << std::right
-            << (right ? "" : "  WRONG: " + expected.id.str()) << '\n';
+            << (holds ? "" : "  WRONG: " + expected.id.str()) << '\n';
     }
+  }
+  const bool right =
+      wrong == 0 && took && ring.size() == scenario.nodes && cluster.checker().violations() == 0;
+  if (shown == ChordShown::json) {
+    const nlohmann::ordered_json json{
+        {"nodes", scenario.nodes},
+        {"seed", scenario.seed},
+        {"nodes_joined", ring.size()},
+        {"fingers_checked", checked},
+        {"fingers_wrong", wrong},
+        {"ideal_ms", took ? nlohmann::ordered_json(*took / 1ms) : nlohmann::ordered_json(nullptr)},
+        {"invariant_checks", cluster.checker().checks()},
+        {"invariant_violations", cluster.checker().violations()}};
+    out << json.dump() << '\n';
+    return right;
   }
   out << ring.size() << " nodes of " << scenario.nodes << " joined, " << checked
       << " fingers held against the definition: "
@@ -75,7 +92,7 @@ bool show_chord(const ChordScenario& scenario, bool tables) {
       << (took ? std::to_string(*took / 1ms) + " ms after the last join" : "never") << "; "
       << cluster.checker().checks() << " checks of the invariant, " << cluster.checker().violations()
       << " violations\n";
-  return wrong == 0 && took && ring.size() == scenario.nodes && cluster.checker().violations() == 0;
+  return right;
 }
 
 }  // namespace cluster::sim

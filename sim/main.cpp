@@ -28,8 +28,8 @@ class Progress : public Observer {
     said_at_ = now;
     const auto at = cluster_->simulator().now().time_since_epoch();
     std::cerr << "seed " << scenario_.seed << ": " << std::chrono::floor<std::chrono::seconds>(at).count()
-              << " s of " << to_text(scenario_.duration) << ", "
-              << cluster_->simulator().events_run() / 1'000'000 << " million events\n";
+              << " s of " << to_text(scenario_.duration) << ", " << cluster_->simulator().events_run() / 1'000
+              << " thousand events\n";
   }
 
  private:

@@ -124,6 +124,19 @@ class ChordSim(unittest.TestCase):
         self.assertEqual(done.stdout.count("successor(start)"), 32)
         self.assertIn("512 fingers held against the definition: all right", done.stdout)
         self.assertNotIn("WRONG", done.stdout)
+        done = run("chord", "--local", "--nodes", "32", "--bits", "16", "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual([report[field] for field in ("nodes_joined", "fingers_checked", "fingers_wrong", "invariant_violations")],
+                         [32, 512, 0, 0])
+
+    def test_what_would_not_be_heeded_or_written_is_wrong_usage_at_once(self):
+        for words, why in ((("--show",), "--local"), (("--local", "--fail", "0.2"), "--fail"), (("--local", "--churn", "1"), "--churn"),
+                           (("--local", "--show", "--json"), "--json"), (("--figures", ".", "--nodes", "9"), "--nodes"),
+                           (("--figures", "/proc/nope"), "/proc/nope"), (("--figures", sys.argv[0]), "no folder")):
+            done = run("chord", *words)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), words)
+            self.assertIn(why, done.stderr, words)
 
     def test_wrong_usage_is_exit_code_2(self):
         for words in (("--stabilize", "0s"), ["--nodes", "0"], ["--bits", "7"], ["--fail", "1"], ["--dance"], ["--nodes", "100", "--bits", "8"]):
