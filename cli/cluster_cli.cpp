@@ -24,14 +24,14 @@ using namespace std::chrono_literals;
 
 constexpr Duration kLostMax = 60s;
 
-/// Lines from a file or pipe; the last command's outcome is the session's.
+/// Lines from a file or pipe; the outcome of the last command that failed is the session's.
 Exit run_script(Session& session) {
-  auto last = Exit::ok;
+  auto failed = Exit::ok;
   for (std::string line; !session.ended() && std::getline(std::cin, line);) {
-    last = session.run_line(line);
+    if (const auto done = session.run_line(line); done != Exit::ok) failed = done;
     std::cout.flush();
   }
-  return last;
+  return failed;
 }
 
 /// A person at a terminal: connects first, so that a wrong address or cookie shows at once.

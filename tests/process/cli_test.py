@@ -149,6 +149,9 @@ class LoneNode(WithNodes):
         self.assertEqual(answer.out.splitlines(), ['{"ok": true, "data": 2}', '{"ok": true, "data": true}',
                                                    '{"ok": true, "data": "a b"}'])
         self.assertEqual(answer.err.count("\n"), 2, answer.err)  # bogus, and a b, which is no JSON
+        self.assertEqual(answer.code, 2)
+        self.assertEqual(foo.cli(stdin="bogus\ncall nobody get\nping\n").code, 1)  # as the last that failed
+        self.assertEqual(foo.cli(stdin="ping\nping\n").code, 0)
 
     def test_calls_fail_at_once_where_nobody_is_called_so(self):
         foo = self.node("foo", "--ring", "ring", "--demo-actors")
