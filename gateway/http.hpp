@@ -96,7 +96,8 @@ struct Response {
   Pairs headers{};
   std::shared_ptr<Feed> feed{};      ///< after the head the feed's messages, as server-sent events; no body
   std::shared_ptr<Source> source{};  ///< makes the body, instead of `body`,
-  std::uint64_t source_bytes = 0;    ///< of this length
+  std::uint64_t source_bytes = 0;    ///< of this length,
+  std::uint64_t source_reads = 0;    ///< from so much, if that is more
 };
 
 /// Takes the response of a handler: once, from any thread. If all copies go unanswered, the client is

@@ -1,5 +1,6 @@
 #include "http_session.hpp"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <exception>
@@ -120,7 +121,8 @@ asio::awaitable<bool> HttpSession::serve_one() {
   brief.headers.emplace_back("origin", head.request.header("origin"));
   auto response = co_await answer_of(route, head.request);
   std::size_t held = response.body.size() >= kBodyCounted ? response.body.size() : 0;
-  if (response.source) held = is_head_ ? 0 : kStreamBytes;
+  if (response.source)
+    held = is_head_ ? 0 : stream_bytes(std::max(response.source_bytes, response.source_reads));
   if (held > 0) {
     if (server_.reserve(held))
       body_bytes_ += held;

@@ -29,6 +29,12 @@ using boost::system::error_code;
 inline constexpr std::size_t kBufferBytesMax = 128u << 10;
 /// What a body that is not held takes at a time, at most, on its way.
 inline constexpr std::size_t kStreamBytes = 12u << 20;
+/// The same of a body of `length` bytes, which may be held three times: as it came, in parts, and in a
+/// message.
+[[nodiscard]] inline std::size_t stream_bytes(std::uint64_t length) {
+  constexpr std::size_t kCopies = 3;
+  return length < kStreamBytes / kCopies ? kCopies * static_cast<std::size_t>(length) : kStreamBytes;
+}
 /// From this size on the body of an answer counts as held, too.
 inline constexpr std::size_t kBodyCounted = 64u << 10;
 

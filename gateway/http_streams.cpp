@@ -1,4 +1,5 @@
 // What goes on while a connection stays with one request: bodies that are not held, events, WebSockets.
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -34,13 +35,15 @@ asio::awaitable<std::optional<Response>> HttpSession::take_in(const Route& route
                                                               bool& whole) {
   auto opened = route.intake(head.request);
   if (!opened) co_return failure(opened.error());
-  if (!server_.reserve(kStreamBytes)) co_return too_many_bodies();
-  body_bytes_ = kStreamBytes;
+  const auto length = head.has_body() ? head.content_length.value_or(kStreamBytes) : 0;
+  const auto held = stream_bytes(length);
+  if (!server_.reserve(held)) co_return too_many_bodies();
+  body_bytes_ = held;
   if (const bool asked = co_await go_on(head); !asked) co_return std::nullopt;
   const auto intake = std::move(opened).value();
   http::request_parser<http::buffer_body> parser(std::move(*parser_));
   while (!parser.is_done()) {
-    Bytes piece(kPieceBytes);
+    Bytes piece(static_cast<std::size_t>(std::clamp<std::uint64_t>(length, 1, kPieceBytes)));
     auto& body = parser.get().body();
     body.data = piece.data();
     body.size = piece.size();

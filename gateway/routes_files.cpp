@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -64,8 +65,10 @@ Response give_file(const Toolbox& tools, const Request& request, const FileHead&
                                                        std::to_string(part->last) + '/' +
                                                        std::to_string(head.size));
   }
-  if (response.source_bytes > 0)
-    response.source = make_file_source(tools, head, first, response.source_bytes);
+  if (response.source_bytes == 0) return response;
+  const auto chunks = (first + response.source_bytes - 1) / head.chunk_bytes - first / head.chunk_bytes + 1;
+  response.source_reads = std::min(chunks * head.chunk_bytes, head.size);
+  response.source = make_file_source(tools, head, first, response.source_bytes);
   return response;
 }
 

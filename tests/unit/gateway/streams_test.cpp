@@ -77,8 +77,9 @@ class TestSource final : public Source {
 };
 
 struct StreamFixture {
-  StreamFixture() {
+  explicit StreamFixture(HttpLimits limits = {}) {
     GatewayConfig config;
+    config.limits = limits;
     config.endpoint = {"127.0.0.1", 0};
     config.token = "a-token-for-tests-only";
     config.extend = [this](Router& router, const Toolbox& tools) {
@@ -167,6 +168,20 @@ TEST_CASE(
   const auto answer = refused.read_until("\"enough\"");
   CHECK(answer.starts_with("HTTP/1.1 409 "));
   CHECK(answer.find("Connection: close") != std::string::npos);
+}
+
+TEST_CASE("streams: a body counts with what it may hold, so a small one finds room beside large ones") {
+  StreamFixture f({.bodies_bytes_max = (12u << 20) + 100});
+  SocketClient large(f.port);
+  large.send(head_of("PUT /taking", "Content-Length: 90000000\r\nExpect: 100-continue\r\n"));
+  CHECK(large.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+  SocketClient small(f.port);
+  small.send(head_of("PUT /taking", "Content-Length: 5\r\n") + "hello");
+  CHECK(small.read_until("\"taken\"}\n").starts_with("HTTP/1.1 200 OK\r\n"));
+  small.send(head_of("PUT /taking", "Content-Length: 50\r\n"));
+  const auto refused = small.read_until("\r\n\r\n");
+  CHECK(refused.starts_with("HTTP/1.1 503 "));
+  CHECK(refused.find("Retry-After: ") != std::string::npos);
 }
 
 TEST_CASE("streams: a body that breaks off or is no body never ends") {
