@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <optional>
 
 namespace cluster::gateway {
@@ -74,6 +75,18 @@ unsigned status_of_get(std::string_view if_match, std::string_view if_none_match
   if (!if_match.empty() && if_match != "*" && std::ranges::count(strong_tags(if_match), bare) == 0)
     return 412;
   return has_entity_tag(if_none_match, tag) ? 304 : 200;
+}
+
+unsigned status_of_get(const Request& request, std::string_view tag, WallTime changed) {
+  const auto second = std::chrono::floor<std::chrono::seconds>(changed);  // as it is told
+  const auto time_in = [&](std::string_view header, std::string_view instead) {
+    const bool counts = request.count(header) == 1 && request.count(instead) == 0;
+    return counts ? http_time(request.header(header)) : std::nullopt;
+  };
+  if (const auto since = time_in("if-unmodified-since", "if-match"); since && second > *since) return 412;
+  const auto status = status_of_get(request.list("if-match"), request.list("if-none-match"), tag);
+  const auto since = time_in("if-modified-since", "if-none-match");
+  return status == 200 && since && second <= *since ? 304 : status;
 }
 
 std::string percent_encoded(std::string_view text) {

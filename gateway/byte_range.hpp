@@ -5,6 +5,8 @@
 #include <variant>
 #include <vector>
 
+#include "cluster/gateway/http.hpp"
+
 namespace cluster::gateway {
 
 /// The bytes from number `first` to number `last`, both included.
@@ -32,6 +34,9 @@ struct UnsatisfiableRange {
 /// 304 or 200 (RFC 9110 section 13.2.2).
 [[nodiscard]] unsigned status_of_get(std::string_view if_match, std::string_view if_none_match,
                                      std::string_view tag);
+/// The same of what was changed at a known time, by its If-Unmodified-Since and If-Modified-Since too. Beside
+/// the entity tags they say nothing, nor if they are no times.
+[[nodiscard]] unsigned status_of_get(const Request& request, std::string_view tag, WallTime changed);
 /// `text` with all but letters, digits and "-._~" as %XX (RFC 8187's value).
 [[nodiscard]] std::string percent_encoded(std::string_view text);
 

@@ -98,8 +98,8 @@ std::variant<const Route*, Response> Front::admit(Head& head) {
     preflight.headers = {
         {"Access-Control-Allow-Methods", methods},
         {"Access-Control-Allow-Headers",
-         "Authorization, Content-Type, If-Match, If-None-Match, If-Range, If-Unmodified-Since, "
-         "Last-Event-ID, Range, X-Cluster-Context"},
+         "Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, "
+         "If-Unmodified-Since, Last-Event-ID, Range, X-Cluster-Context"},
         {"Access-Control-Max-Age", "600"}};
     return preflight;
   }

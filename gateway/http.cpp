@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 
@@ -13,22 +14,69 @@ namespace {
 
 constexpr std::array<std::string_view, 7> kMethodNames{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", ""};
 
+constexpr std::array<std::string_view, 7> kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+constexpr std::array<std::string_view, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+std::vector<std::string_view> words_of(std::string_view text, std::string_view between) {
+  std::vector<std::string_view> words;
+  for (auto begin = text.find_first_not_of(between); begin != text.npos;) {
+    const auto end = std::min(text.find_first_of(between, begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = text.find_first_not_of(between, end);
+  }
+  return words;
+}
+
+std::optional<unsigned> digits(std::string_view text, std::size_t most) {
+  unsigned value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc{} || end != text.data() + text.size() || text.size() > most) return std::nullopt;
+  return value;
+}
+
+/// Of two digits, the year that is not more than 50 years ahead (RFC 9110 section 5.6.7).
+unsigned full_year(unsigned year) {
+  const std::chrono::year_month_day today(std::chrono::floor<std::chrono::days>(wall_now()));
+  const unsigned near = 2000 + year;
+  return near > static_cast<unsigned>(static_cast<int>(today.year())) + 50 ? near - 100 : near;
+}
+
 }  // namespace
 
 std::string http_date(WallTime time) {
-  constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%s, %02u %s %04d %02ld:%02ld:%02ld GMT",
-                kDays[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
-                kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                kDays[std::chrono::weekday(day).c_encoding()].data(), static_cast<unsigned>(date.day()),
+                kMonths[static_cast<unsigned>(date.month()) - 1].data(), static_cast<int>(date.year()),
                 static_cast<long>(clock.hours().count()), static_cast<long>(clock.minutes().count()),
                 static_cast<long>(clock.seconds().count()));
   return text.data();
+}
+
+std::optional<WallTime> http_time(std::string_view text) {
+  const auto words = words_of(text, " ,-");
+  const bool is_asctime = words.size() == 5;
+  if (!is_asctime && (words.size() != 6 || words[5] != "GMT")) return std::nullopt;
+  const auto clock = words_of(words[is_asctime ? 3 : 4], ":");
+  const auto month = std::ranges::find(kMonths, words[is_asctime ? 1 : 2]);
+  const auto named = std::ranges::find(kDays, words[0].substr(0, 3));
+  if (clock.size() != 3 || month == kMonths.end() || named == kDays.end()) return std::nullopt;
+  const auto day = digits(words[is_asctime ? 2 : 1], 2);
+  const auto year_text = words[is_asctime ? 4 : 3];
+  const auto year = digits(year_text, 4);
+  const auto hours = digits(clock[0], 2), minutes = digits(clock[1], 2), seconds = digits(clock[2], 2);
+  if (!day || !year || !hours || !minutes || !seconds || *hours > 23 || *minutes > 59 || *seconds > 60)
+    return std::nullopt;
+  const std::chrono::year_month_day date(
+      std::chrono::year(static_cast<int>(year_text.size() == 2 ? full_year(*year) : *year)),
+      std::chrono::month(static_cast<unsigned>(month - kMonths.begin()) + 1), std::chrono::day(*day));
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days(date) + std::chrono::hours(*hours) + std::chrono::minutes(*minutes) +
+         std::chrono::seconds(*seconds);
 }
 
 Method method_from(std::string_view name) noexcept {

@@ -124,6 +124,8 @@ class Answer {
                                     bool keep_alive, WallTime now);
 /// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7)
 [[nodiscard]] std::string http_date(WallTime time);
+/// The time that such a text tells, or one of the two older forms; nothing if it tells none.
+[[nodiscard]] std::optional<WallTime> http_time(std::string_view text);
 /// "Not Found"
 [[nodiscard]] std::string_view reason_of(unsigned status) noexcept;
 

@@ -39,7 +39,7 @@ std::vector<proto::FileHash> roots_in(std::string_view list) {
 Response give_file(const Toolbox& tools, const Request& request, const FileHead& head) {
   auto response = file_response(request.captures[0], head);
   const auto tag = response.headers.front().second;
-  response.status = status_of_get(request.list("if-match"), request.list("if-none-match"), tag);
+  response.status = status_of_get(request, tag, head.stored);
   if (response.status == 412)
     return refusal(412, name(Errc::refused), "the file has another entity tag", Executed::no);
   if (response.status == 304) {

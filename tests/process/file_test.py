@@ -332,6 +332,12 @@ class Files(unittest.TestCase):
         self.assertEqual(self.foo.get(path, headers=[("If-None-Match", tag)]).status, 304)
         for match, status in ((tag, 200), ("*", 200), ('"other"', 412), (f"W/{tag}", 412)):
             self.assertEqual(self.foo.get(path, headers=[("If-Match", match)]).status, status)
+        long_ago, ahead = "Mon, 01 Jan 2001 00:00:00 GMT", "Tue, 01 Jan 2097 00:00:00 GMT"
+        for header, date, status in (("If-Modified-Since", long_ago, 200), ("If-Modified-Since", ahead, 304),
+                                     ("If-Modified-Since", whole.headers["last-modified"], 304),
+                                     ("If-Unmodified-Since", long_ago, 412), ("If-Unmodified-Since", ahead, 200),
+                                     ("If-Unmodified-Since", whole.headers["last-modified"], 200)):
+            self.assertEqual(self.foo.get(path, headers=[(header, date)]).status, status, (header, date))
         for condition, status in ((tag, 206), ('"other"', 200)):
             answer = self.foo.get(path, headers=[("Range", "bytes=0-0"), ("If-Range", condition)])
             self.assertEqual(answer.status, status)

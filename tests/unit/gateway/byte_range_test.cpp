@@ -78,5 +78,30 @@ TEST_CASE("byte range: a file's name in a header is letters, digits and escapes 
   CHECK(percent_encoded("a b\"\r\n%/\xc3\xbc") == "a%20b%22%0D%0A%25%2F%C3%BC");
 }
 
+TEST_CASE("get: times are heeded where no entity tags are, and only if they are times (RFC 9110 13.2.2)") {
+  const char* const before = "Sun, 06 Nov 1994 08:49:36 GMT";
+  const char* const same = "Sun, 06 Nov 1994 08:49:37 GMT";
+  const char* const after = "Sun, 06 Nov 1994 08:49:38 GMT";
+  const WallTime stored = *http_time(same) + std::chrono::milliseconds(900);
+  const auto status = [&](Pairs headers) {
+    Request request;
+    request.headers = std::move(headers);
+    return status_of_get(request, "\"tag\"", stored);
+  };
+  CHECK(status({}) == 200);
+  CHECK(status({{"if-modified-since", before}}) == 200);
+  CHECK(status({{"if-modified-since", same}}) == 304);
+  CHECK(status({{"if-modified-since", after}}) == 304);
+  CHECK(status({{"if-unmodified-since", before}}) == 412);
+  CHECK(status({{"if-unmodified-since", same}}) == 200);
+  CHECK(status({{"if-unmodified-since", after}}) == 200);
+  CHECK(status({{"if-modified-since", "tomorrow"}, {"if-unmodified-since", "never"}}) == 200);
+  CHECK(status({{"if-modified-since", same}, {"if-modified-since", after}}) == 200);
+  CHECK(status({{"if-modified-since", after}, {"if-none-match", "\"other\""}}) == 200);
+  CHECK(status({{"if-modified-since", before}, {"if-none-match", "\"tag\""}}) == 304);
+  CHECK(status({{"if-unmodified-since", before}, {"if-match", "\"tag\""}}) == 200);
+  CHECK(status({{"if-unmodified-since", before}, {"if-none-match", "\"tag\""}}) == 412);
+}
+
 }  // namespace
 }  // namespace cluster::gateway

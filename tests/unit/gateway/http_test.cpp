@@ -78,5 +78,19 @@ TEST_CASE("http: the first answer counts, and one that is never given is a refus
   CHECK(given == std::vector<unsigned>{201, 503});
 }
 
+TEST_CASE("http: the three forms of a date are one time, and what is none is nothing") {
+  const auto time = http_time("Sun, 06 Nov 1994 08:49:37 GMT");
+  REQUIRE(time.has_value());
+  CHECK(micros(*time) == 784'111'777'000'000);
+  CHECK(http_date(*time) == "Sun, 06 Nov 1994 08:49:37 GMT");
+  CHECK(http_time("Sunday, 06-Nov-94 08:49:37 GMT") == time);
+  CHECK(http_time("Sun Nov  6 08:49:37 1994") == time);
+  for (const char* text : {"", "now", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 CET",
+                           "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
+                           "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 Nov x 08:49:37 GMT",
+                           "Son, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 19940 08:49:37 GMT", "784111777"})
+    CHECK_MESSAGE(!http_time(text), text);
+}
+
 }  // namespace
 }  // namespace cluster::gateway
