@@ -39,6 +39,7 @@ bool any_of_list(std::string_view list, Each&& each) {
 }
 
 Response bad_request(std::string_view message) { return refusal(400, name(Errc::invalid_argument), message); }
+Response nothing_here() { return refusal(404, name(Errc::not_found), "there is nothing at this path"); }
 
 /// The host of "host", "host:port", "[::1]:port"; nothing for anything else.
 std::optional<std::string_view> host_of(std::string_view authority) {
@@ -94,6 +95,7 @@ std::variant<const Route*, Response> Front::admit(Head& head) {
   if (auto refused = check_origin(request)) return *std::move(refused);
   if (request.method == Method::options && !request.header("access-control-request-method").empty()) {
     const auto methods = router_.allowed(request.target.path);
+    if (methods.empty()) return nothing_here();
     Response preflight{.status = 204, .type = {}};
     preflight.headers = {
         {"Access-Control-Allow-Methods", methods},
@@ -109,7 +111,7 @@ std::variant<const Route*, Response> Front::admit(Head& head) {
     if (auto refused = check_token(head)) return *std::move(refused);
   if (match.route == nullptr) {
     const auto methods = router_.allowed(request.target.path);
-    if (methods.empty()) return refusal(404, name(Errc::not_found), "there is nothing at this path");
+    if (methods.empty()) return nothing_here();
     auto refused = refusal(405, "method_not_allowed", "this path takes " + methods);
     refused.headers.emplace_back("Allow", methods);
     return refused;
@@ -216,7 +218,15 @@ MaybeRefused Front::check_token(const Head& head) {
 }
 
 MaybeRefused Front::check_body(const Head& head, const Route& route) const {
-  if (!head.has_body() || route.intake) return std::nullopt;
+  if (!head.has_body()) return std::nullopt;
+  if (const auto encoding = head.request.list("content-encoding");
+      !encoding.empty() && !equal_any_case(encoding, "identity")) {
+    auto refused =
+        refusal(415, "unsupported_media_type", "a body is taken as it is, without Content-Encoding");
+    refused.headers.emplace_back("Accept-Encoding", "identity");
+    return refused;
+  }
+  if (route.intake) return std::nullopt;
   if (route.body_bytes_max == 0) return bad_request("no body is taken here");
   if (head.content_length.value_or(0) > route.body_bytes_max)
     return refusal(413, name(Errc::too_large),

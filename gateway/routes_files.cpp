@@ -41,7 +41,8 @@ Response give_file(const Toolbox& tools, const Request& request, const FileHead&
   const auto tag = response.headers.front().second;
   response.status = status_of_get(request, tag, head.stored);
   if (response.status == 412)
-    return refusal(412, name(Errc::refused), "the file has another entity tag", Executed::no);
+    return refusal(412, name(Errc::refused), "the file has another entity tag, or was stored later",
+                   Executed::no);
   if (response.status == 304) {
     response.type.clear();
     return response;

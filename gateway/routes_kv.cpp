@@ -188,6 +188,8 @@ Result<proto::KvRequest> write_of(const Request& request) {
   proto::KvRequest write{.verb = proto::KvVerb::put, .key = key_of(request)};
   const auto ttl = number_parameter(request, "ttl_ms", kTtlMillisecondsMax, 0);
   if (!ttl) return ttl.error();
+  if (*ttl == 0 && request.parameter("ttl_ms") != nullptr)
+    return Error(Errc::invalid_argument, "ttl_ms is 1 at least; without it a value stays");
   write.ttl_ms = *ttl;
   const bool absent = request.count("if-none-match") > 0;
   if (absent && request.header("if-none-match") != "*")

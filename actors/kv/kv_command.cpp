@@ -63,7 +63,8 @@ Result<proto::CommandRequest> flags_of(const Value& entry) {
       if (value.boolean() == nullptr) return bad("is true or false");
       (name == "if_absent" ? flags.if_absent : flags.if_unchanged) = *value.boolean();
     } else if (name == "ttl_ms") {
-      if (value.integer() == nullptr || *value.integer() < 0) return bad("is a number of milliseconds");
+      if (value.integer() == nullptr || *value.integer() < 1)
+        return bad("is a number of milliseconds, 1 at least");
       flags.ttl_ms = static_cast<std::uint64_t>(*value.integer());
     } else if (name == "context") {
       if (value.text() == nullptr) return bad("is text, as an answer gave it");
@@ -232,6 +233,7 @@ Task<Value> KvCommand::batch(const proto::CommandRequest& request) {
 Task<Value> KvCommand::list(const proto::CommandRequest& request) {
   const Instant deadline = now() + budget(request);
   const auto limit = proto::parse_number(argument(request, 4, std::to_string(kListMax)));
+  if (limit && *limit == 0) co_return replies::failure(Error(Errc::invalid_argument, "limit is 1 at least"));
   KvScan scan{
       .bucket = argument(request, 2, "default"),
       .from = argument(request, 3, ""),

@@ -347,6 +347,7 @@ class Files(unittest.TestCase):
         for target in ("/v1/files/a%0Ab", "/v1/files/%2E%2E", "/v1/files/" + "x" * 256):
             self.assertEqual(self.foo.request("PUT", target, b"x").status, 400)
         self.assertEqual(self.foo.request("PUT", "/v1/files/x", b"x", [("Content-Type", "nothing")]).status, 400)
+        self.assertEqual(self.foo.request("PUT", "/v1/files/x", b"x", [("Content-Encoding", "gzip")]).status, 415)
         self.assertEqual(self.foo.request("PUT", "/v1/files/x", b"x", token=False).status, 401)
         self.assertEqual(self.foo.request("POST", "/v1/files/x", b"x").status, 405)
 

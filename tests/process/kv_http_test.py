@@ -181,7 +181,7 @@ class Store(unittest.TestCase):
     def test_what_is_wrong_is_refused_with_json_that_says_why(self):
         (foo,) = self.ring(1)
         self.status(200, foo.request("PUT", "/v1/kv/b/k", b"x"))
-        for method, target, headers in (("GET", "/v1/kv/b%20c/k", []), ("PUT", "/v1/kv/b/k?ttl_ms=x", []),
+        for method, target, headers in (("GET", "/v1/kv/b%20c/k", []), ("PUT", "/v1/kv/b/k?ttl_ms=x", []), ("PUT", "/v1/kv/b/k?ttl_ms=0", []),
                                         ("GET", "/v1/kv/b/k?timeout_ms=60001", []), ("GET", "/v1/kv/b?limit=10000", []),
                                         ("GET", "/v1/kv/b?limit=0", []),
                                         ("PUT", "/v1/kv/b/k", [("If-Match", "*"), ("If-None-Match", "*")]),

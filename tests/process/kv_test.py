@@ -125,7 +125,7 @@ class KeyValueStore(unittest.TestCase):
     def test_a_look_that_is_refused_is_said_not_to_have_happened(self):
         foo = self.node("foo", "--ring", "ring")
         wait_until(lambda: self.settled(foo), "it has settled")
-        for words in (("watch", "--bucket", "bad*"), ("ls", "--bucket", "bad*")):
+        for words in (("watch", "--bucket", "bad*"), ("ls", "--bucket", "bad*"), ("ls", "--limit", "0")):
             refused = foo.cli("kv", *words)
             self.assertEqual((refused.code, refused.reply["error"]["code"], refused.reply["error"]["executed"]),
                              (1, "invalid_argument", "no"), words)
@@ -138,7 +138,7 @@ class KeyValueStore(unittest.TestCase):
         put = {"put": "k", "value": "x"}
         for entry in ({**put, "if_absent": True, "context": context}, {**put, "if_unchanged": True}, {**put, "if_absent": "yes"},
                       {**put, "if_absent": 1}, {**put, "if_unchanged": 1, "context": context}, {**put, "context": 1},
-                      {**put, "ttl_ms": "1s"}, {**put, "ttl_ms": -1}, {**put, "if_absnt": True}, {"del": "k", "if_absent": True},
+                      {**put, "ttl_ms": "1s"}, {**put, "ttl_ms": -1}, {**put, "ttl_ms": 0}, {**put, "if_absnt": True}, {"del": "k", "if_absent": True},
                       {"del": "k", "if_unchanged": True}, {"get": "k", "context": context}, {"get": "k", "ttl_ms": 1}):
             with self.subTest(entry):
                 refused = foo.cli("kv", "batch", stdin=json.dumps([{"put": "other", "value": "x"}, entry]))

@@ -18,8 +18,10 @@ struct Fixture {
     router.add({.pattern = "/v1/ring"});
     router.add({.method = Method::post, .pattern = "/v1/call/{server}", .body_bytes_max = 100});
     router.add({.method = Method::put, .pattern = "/v1/raw", .body_bytes_max = 100, .json_body = false});
+    router.add({.method = Method::put, .pattern = "/v1/stream", .json_body = false, .intake = no_intake});
     return router;
   }
+  static Result<std::shared_ptr<Intake>> no_intake(const Request&) { return std::shared_ptr<Intake>(); }
   static Head get(std::string target, Pairs headers = {}) {
     Head head{.target = std::move(target)};
     head.request.headers = {{"host", "localhost:8080"}, {"authorization", "Bearer " + kToken}};
@@ -31,7 +33,7 @@ struct Fixture {
   }
   static Head post(std::string target, Pairs headers, std::optional<std::uint64_t> length) {
     auto head = get(std::move(target), std::move(headers));
-    head.request.method = head.target == "/v1/raw" ? Method::put : Method::post;
+    head.request.method = head.target.starts_with("/v1/call") ? Method::post : Method::put;
     head.content_length = length;
     return head;
   }
@@ -156,6 +158,8 @@ TEST_CASE("front: a browser's question before a request is answered without a to
   const auto response = f.refused(head);
   CHECK(response.status == 204);
   CHECK(response.headers.front() == Pairs::value_type{"Access-Control-Allow-Methods", "POST"});
+  head.target = "/v1/nowhere";
+  CHECK(f.status(head) == 404);
   Fixture closed;
   CHECK(closed.status(head) == 403);
 }
@@ -169,6 +173,9 @@ TEST_CASE("front: a body is taken where there is one to take, within its limit a
   CHECK(f.status(f.post("/v1/call/x", {}, 1)) == 415);
   CHECK(f.status(f.post("/v1/call/x", {{"content-type", "text/plain"}}, 1)) == 415);
   CHECK(f.status(f.post("/v1/raw", {}, 1)) == 200);
+  CHECK(f.status(f.post("/v1/raw", {{"content-encoding", "identity"}}, 1)) == 200);
+  for (const char* path : {"/v1/raw", "/v1/stream"})
+    CHECK(f.status(f.post(path, {{"content-encoding", "gzip"}}, 1)) == 415);
   auto body_of_get = f.get("/v1/ring", json);
   body_of_get.content_length = 1;
   CHECK(f.status(body_of_get) == 400);
