@@ -144,9 +144,9 @@ void hand_over(Node& node, StopSignals& stop, Duration most) {
     const bool is_late = now >= deadline;
     if (is_late || state->failed || stop.wait(0s))
       return log::warn("node",
-                       state->failed ? "leaves although not all can be handed over: "
-                       : is_late     ? "leaves although not all is handed over in time: "
-                                     : "told again to stop, leaves although not all is handed over: ",
+                       state->failed ? "leaves now, as not all can be handed over: "
+                       : is_late     ? "leaves now, though not all is handed over in time: "
+                                     : "told again to stop, leaves now, though not all is handed over: ",
                        state->text);
     if (now - told < kTellPeriod) continue;
     told = now;
@@ -219,7 +219,7 @@ int run(const NodeOptions& options) {
   if (http) http->stop();
   if (leaves)
     if (const auto left = node->change(proto::LeaveCommand{}); !left)
-      log::warn("node", "leave: ", left.error().message());
+      log::warn("node", "it has not left, and stays a member: ", left.error().message());
   log::info("node", "stopping");
   static_cast<void>(node->stop());  // this is no handler
   if (!id_taken) return static_cast<int>(Exit::ok);

@@ -37,8 +37,10 @@ Task<DrainState> DrainServer::handle_call(DrainNode ask) {
     proto::DrainCommand drain{.time = kStay};
     auto begun = call(ring_, ChangeRing{drain});
     const auto drains = co_await begun;
-    if (!drains) {  // it leaves, or has a clock that others do not believe
+    if (!drains) {
       state.text = drains.error().message();
+      state.failed = drains.error().code() == Errc::refused;  // others would not believe it; else it leaves
+      if (state.failed) co_return state;
     } else if (there == Others::stay) {
       state = co_await look();
       if (state.done || state.failed) co_return state;

@@ -188,6 +188,16 @@ TEST_CASE("drain: what the ring refuses is said") {
   CHECK(a.kv_asked == 1);  // before
 }
 
+TEST_CASE("drain: who has a clock that nobody believes says so at once") {
+  Drains a;
+  a.server.cast(DrainFirst{"kv"});
+  a.ring_says = Error(Errc::refused, "its clock is ahead");
+  const auto answer = a.answer_to(a.ask(10s));
+  REQUIRE(answer);
+  CHECK(answer->failed);
+  CHECK(answer->text == "its clock is ahead");
+}
+
 TEST_CASE("drain: who is in no ring, or alone in one, is done at once") {
   Drains a;
   a.server.cast(DrainFirst{"kv"});
