@@ -177,8 +177,8 @@ SwimClaims Detector::claims_for(const NodeId& to) {
   return claims;
 }
 
-/// News may have missed somebody. Of the members held for dead each probe names one: who knows better says so,
-/// and who did not know it hears of it.
+/// News may have missed somebody. Of the members held for dead each probe names one: who knows better says
+/// so, and who did not know it hears of it.
 void Detector::add_dead(SwimClaims& claims) {
   const auto is_dead = [](MemberState state) {
     return state == MemberState::unreachable || state == MemberState::stopped;

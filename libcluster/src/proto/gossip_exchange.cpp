@@ -149,9 +149,10 @@ bool Gossip::may_ask(double share) {
   return false;
 }
 
-/// A digest is of its sender's clock, 24 h ago. Who is in no ring says 0.
+/// A digest is of its sender's clock, 24 h ago. Who is in no ring says 0; of who is no member nobody asks it.
 void Gossip::hear_time(WallTime horizon) {
-  if (horizon > WallTime{}) clocks_.heard(from_, at_, horizon + RingState::kTombstoneAge);
+  if (horizon > WallTime{} && state_.present(from_))
+    clocks_.heard(from_, at_, horizon + RingState::kTombstoneAge);
 }
 
 bool Gossip::speaks_of_my_ring(const std::string& ring) {

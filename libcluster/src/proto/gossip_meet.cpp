@@ -7,6 +7,7 @@ namespace cluster::proto {
 namespace {
 
 constexpr std::size_t kLeaveTellsMax = 3;
+constexpr std::size_t kMeetsMax = 1'024;  // under way
 
 /// Whether another attempt may end otherwise.
 bool is_passing(Errc code) {
@@ -22,6 +23,8 @@ bool is_passing(Errc code) {
 void Gossip::run(std::uint64_t command, const MeetCommand& what) {
   if (leave_) return done(command, *not_now());
   if (auto ok = check_endpoint(what.endpoint); !ok) return done(command, std::move(ok));
+  if (meets_.size() >= kMeetsMax)
+    return done(command, Error(Errc::overloaded, "too many nodes are being met already", Executed::no));
   Meet meet{.command = what,
             .deadline = saturated_add(at_.now, what.timeout.value_or(config_.meet_timeout)),
             .next_attempt = at_.now};
@@ -91,10 +94,10 @@ void Gossip::on(const MeetAsk& m) {
   if (ring_.empty() && !m.revive && has_departed(m.ring))
     return refuse_it(Errc::refused, "Node '" + me + "' left ring '" + m.ring + "' or was removed from it");
   if (auto error = no_newcomer(from_)) return refuse_it(error->code(), error->message());
+  if (!may_ask()) return;
   if (!ring_.empty() && !state_.present(from_))
     if (auto ok = has_room(1, m.self.weight.value); !ok)
       return refuse_it(ok.error().code(), ok.error().message());
-  if (!may_ask()) return;
 
   if (ring_.empty()) enter_ring(m.ring, departed(m.ring) != nullptr);
   merge({.members = {m.self}}, false);

@@ -76,7 +76,13 @@ TEST_CASE("gossip: a node whose clock is ahead of those of all others edits by f
   const Moment jumped{kThen.now + 5s, kThen.wall + 2h};
   auto alone = make("a");
   CHECK(edit(alone, jumped));  // nobody knows better
-  auto gossip = make("a");
+  const auto with_members = [] {
+    auto a = make("a");
+    for (const auto* id : {"b", "c"})
+      (void)a.on_message(kThen, id, RingUpdate{"ring", make(id).state().statement(id)});
+    return a;
+  };
+  auto gossip = with_members();
   (void)gossip.on_message(kThen, "b", digest_at(kThen.wall));
   (void)gossip.on_message(kThen, "c", RingClockPart{.ring = "ring"});  // says nothing of its clock
   const auto refused = edit(gossip, jumped);
@@ -84,11 +90,14 @@ TEST_CASE("gossip: a node whose clock is ahead of those of all others edits by f
   CHECK(refused.error().code() == Errc::refused);
   CHECK(refused.error().message().find("ahead of those of all others") != std::string::npos);
   CHECK(edit(gossip, jumped, true));
-  auto lied_to = make("a");  // by some
+  auto lied_to = with_members();  // by some
   (void)lied_to.on_message(kThen, "b", digest_at(kThen.wall - 100h));
   (void)lied_to.on_message(kThen, "c", digest_at(kThen.wall));
   CHECK(edit(lied_to, kThen));
-  auto patient = make("a");  // what was heard long ago says nothing
+  auto heckled = make("a");  // by who is no member
+  (void)heckled.on_message(kThen, "d", digest_at(kThen.wall - 100h));
+  CHECK(edit(heckled, kThen));
+  auto patient = with_members();  // what was heard long ago says nothing
   (void)patient.on_message(kThen, "b", digest_at(kThen.wall));
   CHECK(edit(patient, {kThen.now + 90s, kThen.wall + 2h}));
 }

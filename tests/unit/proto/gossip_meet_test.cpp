@@ -265,3 +265,19 @@ TEST_CASE("gossip: a weight that another gives to a node before he hears that it
   std::ignore = a.on_time(later(11s));
   CHECK(weight(a) == 8);
 }
+
+TEST_CASE("gossip: so many nodes are being met at a time, and no more until one is, or its time is over") {
+  auto gossip = make("a");
+  const auto meet = [&](Moment at, std::uint64_t command) {
+    return all_of<Done>(gossip.on_command(at, command, MeetCommand{.endpoint = kHere, .timeout = 10s}));
+  };
+  std::uint64_t command = 0;
+  std::vector<Done> done;
+  while (done.empty() && command < 10'000) done = meet(kThen, ++command);
+  REQUIRE(done.size() == 1);
+  CHECK(done[0].command == command);
+  CHECK(done[0].result.error().code() == Errc::overloaded);
+  Moment later{kThen.now + 11s, kThen.wall + 11s};
+  CHECK(all_of<Done>(gossip.on_time(later)).size() == command - 1);
+  CHECK(meet(later, ++command).empty());
+}
