@@ -9,7 +9,6 @@
 namespace cluster::proto {
 namespace {
 
-constexpr Duration kGreetInterval = 500ms;
 constexpr std::size_t kBytesPerMillisecond = 16'384;
 constexpr Duration::rep kMembersPerRest = 16;  // for each so many a ring rests once more
 
@@ -245,7 +244,7 @@ KvActions Kv::on_time(Instant now, WallTime wall) {
       for (const auto& member : members_)
         if (reachable(member) && (!heard_.contains(member) || !has_settled(member))) greet(member, true);
       greet_at_ = now + kGreetInterval;
-      settle_if_complete();
+      look_soon();
     }
   }
   if (settle_at_ <= now) {

@@ -66,6 +66,7 @@ void Kv::place(Operations::iterator at) {
   // Alone it would answer from what it happens to hold, and take writes that the ring it joins never heard
   // of.
   if (ring_name_.empty()) return await_ring(at, Errc::unreachable, "this node is in no ring");
+  claim(at);
   operation.replicas = replicas(operation.request.key);
   const auto& nodes = operation.replicas.nodes;
   if (!operation.is_write()) return begin_read(at);
@@ -288,7 +289,6 @@ void Kv::on(const NodeId& from, KvForward& m) {
                            : std::chrono::milliseconds(at->second.request.timeout_ms);
   at->second.deadline = saturated_add(now_, timeout);
   at->second.granted = false;
-  claim(at);
   place(at);
 }
 

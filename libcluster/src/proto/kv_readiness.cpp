@@ -80,7 +80,7 @@ void Kv::on(const NodeId& from, KvHello& m) {
   if (is_more) synced_.erase(from);  // what was compared may have been incomplete
   hello = {m.life, m.verified, m.settled, {}};
   // It may be a late word, of one that has settled meanwhile: who waits for that asks.
-  if (is_leaving() && !m.settled) greet_at_ = std::min(greet_at_, now_ + config_.view_interval);
+  if (is_leaving() && !m.settled) greet_at_ = std::min(greet_at_, now_ + kGreetInterval);
   std::size_t points = points_told();
   for (const auto& base : m.bases) {
     hello.bases.push_back(placement_of(base, points));

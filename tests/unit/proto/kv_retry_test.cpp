@@ -125,6 +125,23 @@ TEST_CASE("kv: a write that another node hands on is not begun once its writer h
   }
 }
 
+TEST_CASE("kv: who waits for its first ring to rest leaves a write that is handed on to others") {
+  const KvConfig config{.self = "foo", .boot = {1, 2}};
+  KvMemory memory;
+  Kv kv(config, memory, Rng(1));
+  CHash ring;
+  for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
+  static_cast<void>(kv.on_start({}, kRetryBegin));
+  static_cast<void>(kv.on_ring({}, "ring", {1, 1}, ring));
+  const KvForward forward{5,
+                          {.verb = KvVerb::put, .key = {"default", "key"}, .value = {1}, .timeout_ms = 5000}};
+  CHECK(cluster::testing::sent<KvClaim, KvSend>(kv.on_message({}, kRetryBegin, "bar", forward)).empty());
+  std::size_t claims = 0;  // once it could do it
+  for (Instant now{}; now < Instant{} + 2 * config.ring_rest; now += 10ms)
+    claims += cluster::testing::sent<KvClaim, KvSend>(kv.on_time(now, kRetryBegin)).size();
+  CHECK(claims > 0);
+}
+
 TEST_CASE(
     "kv: a write is handed on with the time that is left, and a great one is waited for longer each time") {
   const KvConfig config{.self = "foo", .boot = {1, 2}, .ring_rest = {}};

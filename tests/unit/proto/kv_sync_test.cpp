@@ -203,4 +203,10 @@ TEST_CASE("kv sync: who leaves asks who could not be reached, or is heard of lat
   hello.settled = false;  // a late word, of before
   static_cast<void>(foo.on_message(now, kSyncBegin, "bar", hello));
   CHECK(asks_within(2s));
+  int asked = 0;  // of who answers each time that it has not settled
+  for (const auto end = now + 10s; now < end; now += 10ms)
+    for (const auto& m : Compared<>::sent<KvHello>(foo.on_time(now, kSyncBegin)))
+      if (m.asks && ++asked > 0) static_cast<void>(foo.on_message(now, kSyncBegin, "bar", hello));
+  CHECK(asked >= 15);
+  CHECK(asked <= 25);
 }

@@ -203,6 +203,7 @@ class Kv {
     std::vector<Stretch> own{};
   };
   class Look;
+  static constexpr Duration kGreetInterval = std::chrono::milliseconds(500);
   struct Hello {
     std::uint64_t life = 0;
     bool verified = false;
