@@ -49,6 +49,14 @@ bool has_missed_some(const KvStorage& storage, const KvBucket& rule, const KvReq
   return held && !held->record.context.descends(request.context);
 }
 
+/// What a writer has seen after the write `own`.
+VersionVector seen_after(VersionVector seen, const Dot& own) {
+  seen.add(own);
+  while (seen.entries.size() > KvRecord::kContextMax)
+    seen.entries.erase(std::ranges::min_element(seen.entries, {}, &Dot::count));
+  return seen;
+}
+
 }  // namespace
 
 /// Their number and their values are bounded; short ones always find room for their bytes.
@@ -173,10 +181,11 @@ void Kv::begin_write(Operations::iterator at) {
   if (!record) return give_up_here(at, record.error());
   operation.record = std::move(record).value();
   operation.hash = fingerprint(key, operation.record);
-  // What the writer has seen: others' values, beside its own or merged with it, it has to read first.
+  // Others' values, beside its own or merged with it, the writer has not seen.
   const auto& siblings = operation.record.siblings;
-  if (siblings.size() == 1 && siblings.front().dot == own)
-    operation.answer.context = operation.record.context;
+  operation.answer.context = siblings.size() == 1 && siblings.front().dot == own
+                                 ? operation.record.context
+                                 : seen_after(operation.request.context, own);
   // A disk that failed of it may hold some of it: the write goes on with the other replicas.
   const bool was_broken = broken_;
   auto held = hold(key, operation.record, before);
@@ -197,7 +206,7 @@ Result<KvRecord> Kv::written(const Operation& operation, std::uint64_t& before, 
   // Not less than the clock says: who lost its disk has seen nothing.
   const auto last = std::max({outline->record.context.last(), request.context.last(), millis(wall_)});
   count_ = std::max(count_, std::min(last, kSeenCountMax)) + 1;
-  own = {actor_, count_};
+  own = {actor_for(outline->record, request.context), count_};
   const auto put_in = [&](KvRecord& into) {
     KvValue value{.deleted = request.verb == KvVerb::del, .written = wall_};
     if (!value.deleted) value.data = request.value;
@@ -232,6 +241,17 @@ Result<KvRecord> Kv::written(const Operation& operation, std::uint64_t& before, 
   if (bytes_of(record) > kKvRecordBytesMax)
     return Error(Errc::too_large, "the values of the key would be more than 65 MiB");
   return held;
+}
+
+/// The first actor of this process of whose writes the writer has missed none that can be read: a context can
+/// tell of his write then without telling of theirs.
+Boot Kv::actor_for(const KvRecord& record, const VersionVector& seen) const {
+  auto actor = actor_;
+  const auto is_missed = [&](const KvRecord::Sibling& sibling) {
+    return sibling.dot.actor == actor && !seen.covers(sibling.dot);
+  };
+  while (std::ranges::any_of(record.siblings, is_missed)) ++actor.nonce;
+  return actor;
 }
 
 /// Asks all replicas whose answers do not count in this phase.

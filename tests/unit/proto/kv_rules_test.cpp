@@ -1,7 +1,9 @@
-// Buckets where the last write wins, and where values are merged.
+// Buckets where the last write wins, where values are merged, and where they stay beside each other.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,11 @@ struct RulesNode {
     for (const auto* id : members) REQUIRE(ring.insert({.id = id}, 8));
     look(kv.on_start(now, wall));
     look(kv.on_ring(now, "ring", {1, 1}, ring));
+  }
+  /// Of one that is alone.
+  void settle() {
+    for (; !kv.settled() && now < Instant{} + 5s; now += 10ms) look(kv.on_time(now, wall));
+    REQUIRE(kv.settled());
   }
   void look(const KvActions& actions) {
     for (const auto& action : actions) {
@@ -71,9 +78,7 @@ Bytes text_of(std::string_view text) { return {text.begin(), text.end()}; }
 
 TEST_CASE("kv: who writes into a merged value has not seen what it was merged with, and cannot replace it") {
   RulesNode node("union", {"foo"});
-  for (node.now = {}; !node.kv.settled() && node.now < Instant{} + 5s; node.now += 10ms)
-    node.look(node.kv.on_time(node.now, node.wall));
-  REQUIRE(node.kv.settled());
+  node.settle();
   node.ask({.verb = KvVerb::put, .value = text_of("milk")});
   REQUIRE((node.reply && node.reply->answer));
   CHECK(!node.reply->answer->context.entries.empty());
@@ -115,4 +120,31 @@ TEST_CASE("kv: where the last write wins, one that replaces what no replica has 
   const auto writes = node.sent_of<KvWrite>();
   REQUIRE(!writes.empty());
   for (const auto& [to, write] : writes) CHECK(!write.record.context.descends(unknown));
+}
+
+TEST_CASE("kv: writers in turn who go on with what their own writes were answered have one value each") {
+  RulesNode node("siblings", {"foo"});
+  node.settle();
+  for (const std::size_t writers : {1, 2, 5}) {
+    CAPTURE(writers);
+    std::vector<VersionVector> seen(writers);
+    std::vector<Bytes> last(writers);
+    for (int i = 0; i < 100; ++i)
+      for (std::size_t at = 0; at < writers; ++at) {
+        last[at] = text_of(std::to_string(writers) + " " + std::to_string(at) + " " + std::to_string(i));
+        node.ask({.verb = KvVerb::put, .value = last[at], .context = seen[at]});
+        REQUIRE((node.reply && node.reply->answer));
+        seen[at] = node.reply->answer->context;
+        CHECK(seen[at].entries.size() <= KvRecord::kContextMax);
+      }
+    node.ask({.verb = KvVerb::get});
+    REQUIRE((node.reply && node.reply->answer));
+    auto values = node.reply->answer->values;
+    std::ranges::sort(values);
+    std::ranges::sort(last);
+    CHECK(values == last);
+    node.ask({.verb = KvVerb::put, .value = {}, .context = node.reply->answer->context});
+    REQUIRE((node.reply && node.reply->answer));
+    node.ask({.verb = KvVerb::del, .context = node.reply->answer->context});
+  }
 }

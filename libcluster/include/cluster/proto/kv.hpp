@@ -253,6 +253,7 @@ class Kv {
   [[nodiscard]] bool place_elsewhere(Operation& operation, const NodeId& failed);
   void give_up_here(Operations::iterator at, const Error& why);
   void begin_write(Operations::iterator at);
+  [[nodiscard]] Boot actor_for(const KvRecord& record, const VersionVector& seen) const;
   void send_phase(Operations::iterator at);
   void answer_phase(Operations::iterator at, const NodeId& from, KvStatus status, bool ready);
   void end_phase_if_complete(Operations::iterator at);
