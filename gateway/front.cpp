@@ -195,7 +195,7 @@ void Front::allow_origin(const Request& request, Response& response) const {
   if (origin.empty() || !is_allowed_origin(origin)) return;
   response.headers.emplace_back("Access-Control-Allow-Origin", origin);
   response.headers.emplace_back("Access-Control-Expose-Headers",
-                                "Content-Range, ETag, Retry-After, X-Cluster-Context");
+                                "Content-Range, ETag, Retry-After, X-Cluster-Context, X-Cluster-TTL");
 }
 
 MaybeRefused Front::check_token(const Head& head) {

@@ -37,7 +37,7 @@ Result<proto::KvAnswer> answer_of(Value& reply) {
   const auto refuse = [] { return Error(Errc::bad_message, "the store's answer is none", Executed::yes); };
   auto* outcome = reply.array();
   auto* answer = outcome != nullptr && outcome->size() == 2 ? outcome->front().array() : nullptr;
-  auto* values = answer != nullptr && answer->size() == 2 ? answer->front().array() : nullptr;
+  auto* values = answer != nullptr && !answer->empty() ? answer->front().array() : nullptr;
   if (values == nullptr) return refuse();
   const auto taken = std::exchange(*values, {});
   auto decoded = reply.to<KvOutcome>();
@@ -156,6 +156,7 @@ Response value_answer(const Request& request, Result<proto::KvAnswer> read) {
     hash = hash_of(response.body);
   }
   add_context(response, std::move(context), hash);
+  if (read->ttl_ms != 0) response.headers.emplace_back("X-Cluster-TTL", std::to_string(read->ttl_ms));
   return response;
 }
 

@@ -167,6 +167,7 @@ Task<Value> KvCommand::get(const proto::CommandRequest& request) {
   else
     data.set("values", std::move(values));
   data.set("context", to_text(answer->context));
+  if (answer->ttl_ms != 0) data.set("ttl_ms", answer->ttl_ms);
   co_return replies::answer(std::move(data));
 }
 

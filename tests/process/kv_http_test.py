@@ -139,6 +139,25 @@ class Store(unittest.TestCase):
         wait_until(lambda: bar.get("/v1/kv/default/soon").status == 404, "it is gone")
         self.assertEqual(foo.get("/v1/kv/default").data["keys"], ["stays"])
 
+    def test_a_read_tells_what_is_left_of_the_time_to_live(self):
+        foo, bar, _ = self.ring()
+        path = "/v1/kv/default/key"
+
+        def left():
+            answer = bar.get(path)
+            return answer.status, int(answer.headers.get("x-cluster-ttl", 0))
+
+        self.status(200, foo.request("PUT", path + "?ttl_ms=500000", b"a", EMPTY))
+        self.assertTrue(400_000 < left()[1] <= 500_000, left())
+        self.assertTrue(400_000 < foo.cli("kv", "get", "key").data["ttl_ms"] <= 500_000)
+        self.status(200, foo.request("PUT", path + "?ttl_ms=900000", b"b", EMPTY))  # beside it: that of the last
+        self.assertTrue(800_000 < left()[1] <= 900_000 and left()[0] == 300, left())
+        self.status(200, foo.request("PUT", path, b"c", EMPTY))  # one that stays
+        self.assertEqual(left(), (300, 0))
+        self.status(200, foo.request("PUT", path, b"d"))
+        self.assertEqual(left(), (200, 0))
+        self.assertNotIn("ttl_ms", foo.cli("kv", "get", "key").data)
+
     def test_an_entity_tag_is_of_one_body_also_once_the_time_of_a_sibling_is_over(self):
         foo, bar, _ = self.ring()
         reads = []

@@ -19,17 +19,6 @@ constexpr const char* kBroken = "this node's store has failed";
 /// Another replica may well do what this error kept one from.
 bool is_of_disk(Errc code) noexcept { return code == Errc::io || code == Errc::corrupt; }
 
-/// When the last of the values that are alive goes; none: never.
-WallTime last_expiry(const KvRecord& record, WallTime wall) {
-  WallTime last{};
-  for (const auto& [dot, value] : record.siblings) {
-    if (value.is_dead(wall)) continue;
-    if (value.expires == WallTime{}) return {};
-    last = std::max(last, value.expires);
-  }
-  return last;
-}
-
 /// The writes that both have seen.
 VersionVector common(const VersionVector& a, const VersionVector& b) {
   VersionVector both;
@@ -232,7 +221,7 @@ Result<KvRecord> Kv::written(const Operation& operation, std::uint64_t& before, 
     if (merged.values.size() == 1) {
       if (merged.values.front().size() > kKvValueBytesMax)
         return Error(Errc::too_large, "the values of the key would be merged to more than 64 MiB");
-      KvValue one{.data = merged.values.front(), .written = wall_, .expires = last_expiry(record, wall_)};
+      KvValue one{.data = merged.values.front(), .written = wall_, .expires = expires_last(record, wall_)};
       record.put(VersionVector(record.context), {actor_, ++count_}, std::move(one));
     }
   }

@@ -178,6 +178,9 @@ KvAnswer Kv::answer_of(const KvBucket& rule, const KvRecord& record) const {
   KvAnswer answer{.context = record.context};
   for (const auto& sibling : record.siblings)
     if (!sibling.value.is_dead(wall_)) answer.values.push_back(sibling.value.data);
+  if (const auto expires = expires_last(record, wall_); expires != WallTime{})
+    answer.ttl_ms =
+        static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(expires - wall_).count());
   if (rule.resolve != KvResolve::merge) return answer;
   while (answer.values.size() > 1) {
     answer.values.front() = rule.merge(answer.values.front(), answer.values.back());

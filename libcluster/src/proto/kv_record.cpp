@@ -79,6 +79,16 @@ WallTime written_last(const KvRecord& record) noexcept {
   return last;
 }
 
+WallTime expires_last(const KvRecord& record, WallTime now) noexcept {
+  WallTime last{};
+  for (const auto& [dot, value] : record.siblings) {
+    if (value.is_dead(now)) continue;
+    if (value.expires == WallTime{}) return {};
+    last = std::max(last, value.expires);
+  }
+  return last;
+}
+
 Result<void> check(const KvBucket& bucket) {
   const auto in_bounds = [](std::uint32_t number, std::uint32_t max) { return number >= 1 && number <= max; };
   if (!in_bounds(bucket.n, kKvReplicasMax) || !in_bounds(bucket.r, bucket.n) ||

@@ -50,6 +50,7 @@ struct KvAnswer {
 
   std::vector<Bytes> values{};  ///< none: not there. More than one: siblings
   VersionVector context{};
+  std::uint64_t ttl_ms = 0;  ///< until the last of the values goes; 0: never
   friend bool operator==(const KvAnswer&, const KvAnswer&) = default;
 };
 

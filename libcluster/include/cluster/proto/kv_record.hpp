@@ -79,6 +79,8 @@ using KvRecord = DottedSet<KvValue>;
 [[nodiscard]] bool is_dead(const KvRecord& record, WallTime now) noexcept;
 /// The latest that was written in it.
 [[nodiscard]] WallTime written_last(const KvRecord& record) noexcept;
+/// When the last of the values that can be read goes; zero: never.
+[[nodiscard]] WallTime expires_last(const KvRecord& record, WallTime now) noexcept;
 
 /// What becomes of values whose writers did not know of each other.
 enum class KvResolve : std::uint8_t {
