@@ -57,6 +57,7 @@ test('a key that is added on one page is read, changed and removed on another', 
   await two.click('text=Read again');
   await two.waitForFunction(() => document.querySelector('#kv-value')?.value === 'outside again');
   await two.click('#kv-remove');
+  await two.click('#kv-remove-yes');
   await one.waitForFunction(() => document.querySelectorAll('#kv-keys button').length === 0);
   assert.deepEqual(cluster.cli(nodes[0], 'kv', 'ls'), []);
 });

@@ -14,6 +14,15 @@ export function controlOf(field: Field): Control {
   return 'json';
 }
 
+const kSpans: Record<string, number> = { ms: 1, s: 1000, '': 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** As the command line takes a span: "500ms", "10" or "10s", "5m", "2h", "7d". Undefined: it is none. */
+export function spanOf(text: string): number | undefined {
+  const [, digits, unit] = /^ *(\d+) *(ms|[smhd]?) *$/.exec(text) ?? [];
+  const span = Number(digits) * kSpans[unit!]!;
+  return span > 0 && Number.isSafeInteger(span) ? span : undefined;
+}
+
 /** What was typed, by the path of the field ("point.x"). */
 export type Typed = Record<string, string>;
 

@@ -26,7 +26,8 @@ export interface KvPage {
 export interface KvFound {
   values: string[];
   context: string;
-  binary: boolean; // some of it is no text
+  binary: boolean; // some of it is no text that could be typed
+  until?: number; // when the last of them goes, by this browser's clock; undefined: never
 }
 
 /** What a watch tells. */
@@ -81,32 +82,38 @@ export async function watchKeys(api: Api, bucket: string, prefix: string, take: 
 /** Undefined: there is no such key. */
 export async function readKey(api: Api, bucket: string, key: string): Promise<KvFound | undefined> {
   const response = await api.send(path('v1', 'kv', bucket, key));
-  const context = response.headers.get('X-Cluster-Context') ?? '';
+  const context = contextOf(response);
+  const left = response.headers.get('X-Cluster-TTL');
+  const until = left === null ? undefined : Date.now() + Number(left);
   if (response.status === 300) {
     const { data } = (await response.json()) as { data: { values: KvKey[] } };
     const values = data.values.map((value) => (typeof value === 'string' ? value : `(bytes) ${value.$bytes}`));
-    return { values, context, binary: data.values.some((value) => typeof value !== 'string') };
+    return { values, context, until, binary: data.values.some((value) => typeof value !== 'string') };
   }
-  if (response.ok) return { ...text(await response.arrayBuffer()), context };
+  if (response.ok) return { ...text(await response.arrayBuffer()), context, until };
   if (response.status === 404) return undefined;
   return refuse(response);
 }
 
 function text(bytes: ArrayBuffer): { values: string[]; binary: boolean } {
-  if (bytes.byteLength > kShownMax) return { values: [`${bytes.byteLength} bytes`], binary: true };
+  if (bytes.byteLength > kShownMax) return { values: [`${bytes.byteLength} bytes, too many to show`], binary: true };
   try {
-    return { values: [new TextDecoder('utf-8', { fatal: true }).decode(bytes)], binary: false };
+    return { values: [new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)], binary: false };
   } catch {
     return { values: [`${bytes.byteLength} bytes that are no text`], binary: true };
   }
 }
 
-/** Replaces what was seen; what others wrote meanwhile stays beside it. A new key must be new. */
-export async function writeKey(api: Api, bucket: string, key: string, value: string, context?: string): Promise<void> {
+const contextOf = (response: Response) => response.headers.get('X-Cluster-Context') ?? '';
+
+/** Replaces what was seen; what others wrote meanwhile stays beside it. A new key must be new. `ttl`: 0 for ever.
+ *  Returns the context to go on with. */
+export async function writeKey(api: Api, bucket: string, key: string, value: string, ttl: number, context?: string): Promise<string> {
   const headers: HeadersInit = context === undefined ? {} : { 'X-Cluster-Context': context };
   const method = context === undefined ? 'POST' : 'PUT';
-  const response = await api.send(path('v1', 'kv', bucket, key), { method, headers, body: value });
-  if (!response.ok) await refuse(response);
+  const query = ttl === 0 ? '' : `?ttl_ms=${ttl}`;
+  const response = await api.send(path('v1', 'kv', bucket, key) + query, { method, headers, body: value });
+  return response.ok ? contextOf(response) : refuse(response);
 }
 
 export async function deleteKey(api: Api, bucket: string, key: string, context: string): Promise<void> {

@@ -4,7 +4,7 @@ import { path } from '../src/api';
 import { Background } from '../src/background';
 import { fractionOf, wayOf } from '../src/chord';
 import { byName, bytes, count, duration, percent, plainName } from '../src/format';
-import { controlOf, messageText } from '../src/forms';
+import { controlOf, messageText, spanOf } from '../src/forms';
 import { handoverText, isMoving, mostLeft } from '../src/handover';
 import type { KvStatus } from '../src/kv';
 import { Rate, parseMetrics, total } from '../src/metrics';
@@ -21,6 +21,12 @@ test('events come out of a stream whole, however it is cut', () => {
     for (let at = 0; at < text.length; at += size) found.push(...parser.push(text.slice(at, at + size)));
     assert.deepEqual(found, ['{"seq":1}', 'a\nb']);
   }
+});
+
+test('a span is a number and a unit', () => {
+  const spans = { '500ms': 500, '10': 10_000, ' 10 s ': 10_000, '5m': 300_000, '2h': 7_200_000, '7d': 604_800_000 };
+  for (const [text, span] of Object.entries(spans)) assert.equal(spanOf(text), span, text);
+  for (const text of ['', '0', '0s', '-1s', '1.5s', 's', '10y', '1e3', '9'.repeat(20)]) assert.equal(spanOf(text), undefined, text);
 });
 
 test('the sectors of a picture cover the ring once', () => {

@@ -12,7 +12,7 @@ import {
   uploadFile,
 } from '../files';
 import { bytes, plainName } from '../format';
-import { useLater } from '../later';
+import { useRested } from '../later';
 import { useStore } from '../store';
 
 const kPeriod = 3000;
@@ -45,9 +45,10 @@ function useFiles(prefix: string, after: string, turn: number): { page?: FilePag
 /** The files of the cluster: their list in pages, one of them to look at, to fetch and to remove, and a form for a new one. */
 export function FilesPanel() {
   const [typed, type] = useState('');
-  const [prefix, begin] = useState(''); // what was typed, once it is
-  const later = useLater();
-  const [pages, turnTo] = useState<string[]>(['']); // the name after which each page begins, up to this one
+  const prefix = useRested(typed);
+  const [turned, setTurned] = useState({ prefix, pages: [''] });
+  const pages = turned.prefix === prefix ? turned.pages : ['']; // the name after which each page begins, up to this one
+  const turnTo = (to: string[]) => setTurned({ prefix, pages: to });
   const [turn, setTurn] = useState(0);
   const [chosen, choose] = useState<string>();
   const { page, problem } = useFiles(prefix, pages[pages.length - 1]!, turn);
@@ -61,14 +62,7 @@ export function FilesPanel() {
           id="files-prefix"
           type="search"
           value={typed}
-          onInput={(event) => {
-            const wanted = event.currentTarget.value;
-            type(wanted);
-            later(() => {
-              begin(wanted);
-              turnTo(['']);
-            });
-          }}
+          onInput={(event) => type(event.currentTarget.value)}
         />
       </label>
       {problem && (

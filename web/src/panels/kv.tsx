@@ -1,15 +1,16 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ApiError } from '../api';
 import { clock, count, plainName } from '../format';
 import { Handovers } from '../handovers';
-import { type KvChange, type KvFound, type KvPage, type KvStatus, deleteKey, readKey, readKeys, readOwnKvStatus, watchKeys, writeKey } from '../kv';
-import { useLater } from '../later';
+import { type KvChange, type KvPage, type KvStatus, readKeys, readOwnKvStatus, watchKeys } from '../kv';
+import { type Draft, KvEditor } from '../kv_editor';
+import { useRested } from '../later';
 import { useStore } from '../store';
 
 const kPeriod = 10_000;
 const kPeriodOfTrouble = 3000;
 const kGather = 100; // milliseconds in which changes are shown together
 const kChangesShown = 6;
+const kBucket = 'default';
 
 interface Query {
   bucket: string;
@@ -18,6 +19,7 @@ interface Query {
 }
 
 interface Keys {
+  bucket?: string; // of the page
   page?: KvPage;
   status?: KvStatus;
   problem: string;
@@ -41,7 +43,7 @@ function useKeys(query: Query, turn: number): Keys {
       let period = kPeriod;
       try {
         const [page, status] = await Promise.all([readKeys(api, query.bucket, query.prefix, query.from, stop.signal), readOwnKvStatus(api)]);
-        if (!stop.signal.aborted) see((last) => ({ ...last, page, status, problem: '' }));
+        if (!stop.signal.aborted) see((last) => ({ ...last, bucket: query.bucket, page, status, problem: '' }));
       } catch (error) {
         if (!stop.signal.aborted) see((last) => ({ ...last, page: undefined, problem: (error as Error).message }));
         period = kPeriodOfTrouble;
@@ -87,17 +89,29 @@ function useKeys(query: Query, turn: number): Keys {
 /** The key-value store: its keys, and one of them to look at, to change and to remove. */
 export function KvPanel() {
   const store = useStore();
-  const [query, ask] = useState<Query>({ bucket: 'default', prefix: '', from: '' });
+  const [filter, type] = useState({ bucket: kBucket, prefix: '' }); // as typed, and all here works in that bucket
+  const bucket = filter.bucket || kBucket;
+  const rested = useRested(filter);
+  const [begun, begin] = useState({ of: rested, from: '' });
+  const from = begun.of === rested ? begun.from : '';
   const [turn, setTurn] = useState(0);
-  const [key, setKey] = useState<string>();
-  const [bucket, typeBucket] = useState('default'); // as typed: what is drawn meanwhile must not undo it
-  const [prefix, typePrefix] = useState(''); // not asked for before it is typed
-  const later = useLater();
-  const { page, status, problem, watched, changes } = useKeys(query, turn);
-  const open = (chosen: string) => {
-    setKey(chosen);
-    void store.findKey(`${query.bucket}/${chosen}`); // its place on the ring
+  const seen = useKeys({ bucket: rested.bucket || kBucket, prefix: rested.prefix, from }, turn);
+  const { status, problem, watched, changes } = seen;
+  const page = seen.bucket === bucket ? seen.page : undefined;
+  const [chosen, choose] = useState<{ bucket: string; key: string }>();
+  const key = chosen?.bucket === bucket ? chosen.key : undefined;
+  const idOf = (each?: string) => (each === undefined ? '' : `${bucket}/${each}`); // a new key goes with any bucket
+  const id = idOf(key);
+  const [drafts, setDrafts] = useState<Record<string, Draft>>({});
+  const open = (each: string) => {
+    choose({ bucket, key: each });
+    void store.findKey(`${bucket}/${each}`); // its place on the ring
   };
+  const onDraft = (change: (now?: Draft) => Draft | undefined) =>
+    setDrafts(({ [id]: now, ...others }) => {
+      const draft = change(now);
+      return draft ? { ...others, [id]: draft } : others;
+    });
   return (
     <>
       <form class="row" onSubmit={(event) => event.preventDefault()}>
@@ -106,16 +120,10 @@ export function KvPanel() {
           <input
             id="kv-bucket"
             type="text"
-            value={bucket}
+            value={filter.bucket}
+            placeholder={kBucket}
             spellcheck={false}
-            onInput={(event) => typeBucket(event.currentTarget.value)}
-            onChange={(event) => {
-              const chosen = event.currentTarget.value || 'default';
-              typeBucket(chosen);
-              typePrefix('');
-              later(() => ask({ bucket: chosen, prefix: '', from: '' }));
-              setKey(undefined);
-            }}
+            onInput={(event) => type({ ...filter, bucket: event.currentTarget.value })}
           />
         </label>
         <label class="filter">
@@ -123,12 +131,8 @@ export function KvPanel() {
           <input
             id="kv-prefix"
             type="search"
-            value={prefix}
-            onInput={(event) => {
-              const typed = event.currentTarget.value;
-              typePrefix(typed);
-              later(() => ask({ ...query, prefix: typed, from: '' }));
-            }}
+            value={filter.prefix}
+            onInput={(event) => type({ ...filter, prefix: event.currentTarget.value })}
           />
         </label>
       </form>
@@ -154,6 +158,7 @@ export function KvPanel() {
                   <button type="button" class="name" aria-pressed={each === key} data-key={each} onClick={() => open(each)}>
                     <bdi>{plainName(each)}</bdi>
                   </button>
+                  {drafts[idOf(each)] && <small> not saved</small>}
                 </li>
               ) : (
                 <li key={each.$bytes}>
@@ -164,13 +169,13 @@ export function KvPanel() {
           </ul>
           {page.keys.length === 0 && <p class="quiet">No keys.</p>}
           <div class="row">
-            {query.from !== '' && (
-              <button type="button" onClick={() => ask({ ...query, from: '' })}>
+            {from !== '' && (
+              <button type="button" onClick={() => begin({ of: rested, from: '' })}>
                 From the first
               </button>
             )}
             {typeof page.next === 'string' && (
-              <button type="button" onClick={() => ask({ ...query, from: page.next as string })}>
+              <button type="button" onClick={() => begin({ of: rested, from: page.next as string })}>
                 More
               </button>
             )}
@@ -178,7 +183,16 @@ export function KvPanel() {
         </>
       )}
       {page && <Changes watched={watched} changes={changes} />}
-      <Editor key={`${query.bucket}/${key ?? ''}`} bucket={query.bucket} name={key} change={changes.find((change) => change.key === key)?.seq} onDone={() => setTurn(turn + 1)} onClose={() => setKey(undefined)} />
+      <KvEditor
+        key={id}
+        bucket={bucket}
+        name={key}
+        change={changes.find((change) => change.key === key)?.seq}
+        draft={drafts[id]}
+        onDraft={onDraft}
+        onDone={() => setTurn((n) => n + 1)}
+        onClose={() => choose(undefined)}
+      />
     </>
   );
 }
@@ -200,117 +214,5 @@ function Changes({ watched, changes }: { watched: boolean; changes: KvChange[] }
         ))}
       </ul>
     </section>
-  );
-}
-
-interface EditorProps {
-  bucket: string;
-  name?: string; // undefined: a new key
-  change?: number; // the last change of it that was told
-  onDone: () => void;
-  onClose: () => void;
-}
-
-/** A form for a new key, or for one that there is. */
-function Editor({ bucket, name, change, onDone, onClose }: EditorProps) {
-  const { api } = useStore();
-  const [found, setFound] = useState<KvFound>();
-  const [typedKey, typeKey] = useState('');
-  const [value, type] = useState('');
-  const [outcome, tell] = useState<{ text: string; bad: boolean }>();
-  const [isBusy, setBusy] = useState(false);
-
-  const attempt = async (work: () => Promise<string>) => {
-    setBusy(true);
-    try {
-      tell({ text: await work(), bad: false });
-    } catch (error) {
-      const executed = error instanceof ApiError && error.executed !== 'no' ? ' (it may have happened)' : '';
-      tell({ text: (error as Error).message + executed, bad: true });
-    }
-    setBusy(false);
-  };
-  const read = async (key: string) => {
-    const now = await readKey(api, bucket, key);
-    setFound(now);
-    type(now && !now.binary ? now.values.join('\n') : '');
-    if (!now) return 'There is no such key any more.';
-    if (now.values.length > 1) return 'Siblings: written without knowledge of each other. Save what they mean together.';
-    return now.binary ? now.values[0]! : '';
-  };
-  useEffect(() => {
-    if (name !== undefined) void attempt(() => read(name));
-  }, []);
-  const loaded = found && !found.binary ? found.values.join('\n') : '';
-  useEffect(() => {
-    if (name === undefined || change === undefined || isBusy) return;
-    void readKey(api, bucket, name).then((now) => {
-      if (!found || now?.context === found.context) return; // what this page wrote
-      if (value !== loaded) tell({ text: 'It was changed elsewhere meanwhile: what you save stands beside that, until one of you saves both.', bad: true });
-      else void attempt(async () => (await read(name)) || 'Changed elsewhere just now.');
-    }, () => {});
-  }, [change]);
-
-  const save = () =>
-    attempt(async () => {
-      if (name === undefined) {
-        await writeKey(api, bucket, typedKey, value);
-        typeKey('');
-        type('');
-        onDone();
-        return `'${typedKey}' is written.`;
-      }
-      await writeKey(api, bucket, name, value, found?.context ?? '');
-      const problem = await read(name);
-      onDone();
-      return problem || 'Saved.';
-    });
-  const remove = () =>
-    attempt(async () => {
-      await deleteKey(api, bucket, name!, found?.context ?? '');
-      onDone();
-      onClose();
-      return 'Removed.';
-    });
-  return (
-    <form
-      class="call-form kv-editor"
-      aria-label={name === undefined ? 'New key' : `Key ${name}`}
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save();
-      }}
-    >
-      <h3>{name === undefined ? 'New key' : <bdi>{plainName(name)}</bdi>}</h3>
-      {name === undefined && (
-        <>
-          <label for="kv-key">Key</label>
-          <input id="kv-key" type="text" required value={typedKey} onInput={(event) => typeKey(event.currentTarget.value)} />
-        </>
-      )}
-      <label for="kv-value">Value</label>
-      <textarea id="kv-value" rows={4} spellcheck={false} value={value} onInput={(event) => type(event.currentTarget.value)} />
-      <div class="row">
-        <button type="submit" class="primary" id="kv-save" disabled={isBusy}>
-          {name === undefined ? 'Add' : 'Save'}
-        </button>
-        {name !== undefined && (
-          <>
-            <button type="button" id="kv-remove" disabled={isBusy} onClick={() => void remove()}>
-              Remove
-            </button>
-            <button type="button" disabled={isBusy} onClick={() => void attempt(() => read(name))}>
-              Read again
-            </button>
-            <button type="button" onClick={onClose}>
-              Close
-            </button>
-          </>
-        )}
-      </div>
-      <output id="kv-outcome" class={outcome?.bad ? 'bad' : ''} aria-live="polite">
-        {outcome?.text}
-      </output>
-    </form>
   );
 }
