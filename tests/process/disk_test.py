@@ -78,6 +78,9 @@ class Restarts(WithDisk):
     def test_nodes_that_have_changed_addresses_among_themselves_find_each_other(self):
         nodes = self.ring_of_three()
         for node in nodes:
+            wait_until(lambda: all(other.name.encode() in (self.disk / node.name / "ring").read_bytes() for other in nodes),
+                       f"{node.name} has all of them on its disk")
+        for node in nodes:
             node.stop(signal.SIGKILL)
         ports = [node.port for node in nodes]
         moved = [self.node(node.name, port=port) for node, port in zip(nodes, ports[1:] + ports[:1])]
