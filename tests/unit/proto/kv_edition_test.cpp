@@ -6,19 +6,15 @@
 #include "actions.hpp"
 #include "cluster/proto/kv.hpp"
 #include "cluster/proto/ring_state.hpp"
+#include "kv_support.hpp"
 
 using namespace cluster;
 using namespace cluster::proto;
+using cluster::proto::test::ring_of;
 
 namespace {
 
 constexpr WallTime kEditionBegin{std::chrono::hours(480'000)};
-
-CHash ring_of(std::initializer_list<const char*> ids) {
-  CHash ring;
-  for (const auto* id : ids) REQUIRE(ring.insert({.id = id}, 8));
-  return ring;
-}
 
 /// The first hello among the actions.
 std::optional<KvHello> hello_in(const KvActions& actions) {

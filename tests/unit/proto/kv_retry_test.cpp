@@ -7,9 +7,11 @@
 
 #include "actions.hpp"
 #include "cluster/proto/kv.hpp"
+#include "kv_support.hpp"
 
 using namespace cluster;
 using namespace cluster::proto;
+using cluster::proto::test::ring_of;
 
 namespace {
 
@@ -24,8 +26,7 @@ TEST_CASE("kv: replicas that were not ready are asked again, and may be ready th
   const KvConfig config{.self = "foo", .boot = {1, 2}, .ring_rest = {}};
   KvMemory memory;
   Kv kv(config, memory, Rng(1));
-  CHash ring;
-  for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
+  const CHash ring = ring_of({"foo", "bar", "baz"});
   static_cast<void>(kv.on_start({}, kRetryBegin));
   static_cast<void>(kv.on_ring({}, "ring", {1, 1}, ring));
 
@@ -55,8 +56,7 @@ TEST_CASE("kv: what is asked of a node that has just joined waits until its ring
   const KvConfig config{.self = "foo", .boot = {1, 2}};
   KvMemory memory;
   Kv kv(config, memory, Rng(1));
-  CHash ring;
-  for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
+  const CHash ring = ring_of({"foo", "bar", "baz"});
   static_cast<void>(kv.on_start({}, kRetryBegin));
   const KvRequest get{.verb = KvVerb::get, .key = {"default", "key"}};
   CHECK(reply_in(kv.on_request({}, kRetryBegin, 6, get)));  // in no ring
@@ -73,11 +73,6 @@ TEST_CASE("kv: what is asked of a node that has just joined waits until its ring
 
 TEST_CASE("kv: what too few can be reached for waits for a ring that is coming, and is refused if none is") {
   const KvConfig config{.self = "foo", .boot = {1, 2}};
-  const auto ring_of = [](std::initializer_list<const char*> ids) {
-    CHash ring;
-    for (const auto* id : ids) REQUIRE(ring.insert({.id = id}, 8));
-    return ring;
-  };
   for (const auto verb : {KvVerb::get, KvVerb::put})
     for (const bool is_coming : {false, true}) {
       CAPTURE(is_coming);
@@ -110,8 +105,7 @@ TEST_CASE("kv: a write that another node hands on is not begun once its writer h
     CAPTURE(late);
     KvMemory memory;
     Kv kv({.self = "foo", .boot = {1, 2}, .ring_rest = {}}, memory, Rng(1));
-    CHash ring;
-    for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
+    const CHash ring = ring_of({"foo", "bar", "baz"});
     static_cast<void>(kv.on_start({}, kRetryBegin));
     static_cast<void>(kv.on_ring({}, "ring", {1, 1}, ring));
     const KvForward forward{
@@ -129,8 +123,7 @@ TEST_CASE("kv: who waits for its first ring to rest leaves a write that is hande
   const KvConfig config{.self = "foo", .boot = {1, 2}};
   KvMemory memory;
   Kv kv(config, memory, Rng(1));
-  CHash ring;
-  for (const auto* id : {"foo", "bar", "baz"}) REQUIRE(ring.insert({.id = id}, 8));
+  const CHash ring = ring_of({"foo", "bar", "baz"});
   static_cast<void>(kv.on_start({}, kRetryBegin));
   static_cast<void>(kv.on_ring({}, "ring", {1, 1}, ring));
   const KvForward forward{5,
@@ -149,8 +142,7 @@ TEST_CASE(
     CAPTURE(size);
     KvMemory memory;
     Kv kv(config, memory, Rng(1));
-    CHash ring;
-    for (const auto* id : {"foo", "bar", "baz", "qux"}) REQUIRE(ring.insert({.id = id}, 8));
+    const CHash ring = ring_of({"foo", "bar", "baz", "qux"});
     static_cast<void>(kv.on_start({}, kRetryBegin));
     static_cast<void>(kv.on_ring({}, "ring", {1, 1}, ring));
     KvKey key{"default", "key"};
