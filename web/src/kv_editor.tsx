@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api';
+import { AskRemoval } from './ask_removal';
 import { clock, plainName } from './format';
 import { spanOf } from './forms';
 import { type KvFound, deleteKey, readKey, writeKey } from './kv';
@@ -181,15 +182,14 @@ export function KvEditor({ bucket, name, change, draft, onDraft, onDone, onClose
         )}
       </div>
       {asks ? (
-        <div class="row" role="group" aria-label="Remove this key?">
-          <span>Remove it from {bucket}, on all nodes?</span>
-          <button type="button" class="danger" id="kv-remove-yes" disabled={isBusy} onClick={() => void remove()}>
-            Remove
-          </button>
-          <button type="button" onClick={() => setAsks(false)}>
-            Keep
-          </button>
-        </div>
+        <AskRemoval
+          what="key"
+          id="kv-remove-yes"
+          question={`Remove it from ${bucket}, on all nodes?`}
+          isBusy={isBusy}
+          onRemove={() => void remove()}
+          onKeep={() => setAsks(false)}
+        />
       ) : (
         <div class="row">
           <button type="submit" class="primary" id="kv-save" disabled={isBusy || (!isNew && base === undefined) || (isBinary && value === '')}>

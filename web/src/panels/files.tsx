@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api';
+import { AskRemoval } from '../ask_removal';
 import {
   type FilePage,
   type Progress,
@@ -240,15 +241,14 @@ function FileCard({ name, onGone, onClose }: { name: string; onGone: () => void;
         </dl>
       )}
       {asks ? (
-        <div class="row" role="group" aria-label="Remove this file?">
-          <span>Remove it from all nodes?</span>
-          <button type="button" class="danger" id="file-remove-yes" disabled={work.isBusy} onClick={() => void remove()}>
-            Remove
-          </button>
-          <button type="button" onClick={() => setAsks(false)}>
-            Keep
-          </button>
-        </div>
+        <AskRemoval
+          what="file"
+          id="file-remove-yes"
+          question="Remove it from all nodes?"
+          isBusy={work.isBusy}
+          onRemove={() => void remove()}
+          onKeep={() => setAsks(false)}
+        />
       ) : (
         <div class="row">
           <button type="button" class="primary" id="file-download" disabled={work.isBusy} onClick={() => void download()}>
